@@ -1,0 +1,1 @@
+"""Knows both: profiles a fleet, searches, deploys, streams, measures, reports."""

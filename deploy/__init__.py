@@ -1,0 +1,1 @@
+"""Knows SSH and the operating system."""

@@ -1,0 +1,71 @@
+"""What a node can do. The agent itself and the client of a remote one have this same type."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from node_agent.messages import (
+    BlobRef,
+    NodeDescription,
+    NodeStatus,
+    ProbeRequest,
+    ProbeSample,
+    ProfileEvent,
+    ProfileRequest,
+    StageLoad,
+    StageLoaded,
+    StageStatus,
+)
+
+PROTOCOL_MIN = 1
+PROTOCOL_MAX = 1
+"""Versions of the wire contract that this code speaks."""
+
+
+class Node(Protocol):
+    """One node. Every method may raise any `NodeError`; methods may be called from several threads."""
+
+    def describe(self) -> NodeDescription:
+        """What the node is."""
+        ...
+
+    def status(self) -> NodeStatus:
+        """How the node is."""
+        ...
+
+    def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
+        """Those of `blobs` that the node's store lacks."""
+        ...
+
+    def put_blob(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
+        """Stores a blob whose content is `chunks` joined; one already stored is accepted.
+
+        Raises:
+            BlobCorruptError: Content does not have the digest or the length of `blob`; nothing is kept.
+            StoreFullError: Quota or disk is exhausted; nothing is kept.
+        """
+        ...
+
+    def load_stage(self, load: StageLoad) -> StageLoaded:
+        """Makes a stage ready; one of the same deployment and stage is replaced when the epoch is not older.
+
+        Raises:
+            BlobMissingError: The store lacks a blob of the shard.
+            ShardRejectedError: The runtime cannot load the shard, or its tensors are not those announced.
+        """
+        ...
+
+    def unload_stage(self, deployment: str) -> int:
+        """Ends the stages of a deployment on this node and says how many there were."""
+        ...
+
+    def list_stages(self) -> tuple[StageStatus, ...]:
+        """All stages that are loaded."""
+        ...
+
+    def profile(self, request: ProfileRequest) -> Iterator[ProfileEvent]:
+        """Times segments; progress comes while it works, each segment's samples once at the end."""
+        ...
+
+    def probe_link(self, request: ProbeRequest) -> tuple[ProbeSample, ...]:
+        """Times messages to another node through the data plane."""
+        ...

@@ -1,0 +1,1 @@
+"""What a node does on its own machine: store, runtime, stages, profiler."""

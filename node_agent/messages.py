@@ -1,0 +1,250 @@
+"""What is said between a coordinator and a node, as values. `wire_codec` turns them into protobuf and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDescription:
+    """What a node is."""
+
+    name: str
+    protocol: int
+    version: str
+    """Of the splitfront on the node."""
+    machine: str
+    """`x86_64`, `aarch64`."""
+    cpu: str
+    n_cores: int
+    memory_bytes: int
+    resident_bytes: int
+    """Of the agent's process, idle."""
+    python: str
+    runtime: str
+    """`onnxruntime 1.32.0`."""
+    providers: tuple[str, ...]
+    """Those in use, best first."""
+    n_threads: int
+    slowdown: float
+    """Factor of the device emulation; 0 where the node is not emulated."""
+    host_id: str
+    """The same for two nodes on one machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """How a node is."""
+
+    uptime_seconds: float
+    resident_bytes: int
+    store_bytes: int
+    store_quota_bytes: int
+    n_stages: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobRef:
+    """Content, named by its digest."""
+
+    sha256: str
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """Name, element type and shape of one tensor."""
+
+    name: str
+    dtype: str
+    """NumPy's name."""
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardRef:
+    """An ONNX graph and the blobs that hold its weights; the graph names a blob by its digest."""
+
+    graph: BlobRef
+    blobs: tuple[BlobRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEmulation:
+    """How the sender of a link emulates it. All zero emulates nothing."""
+
+    delay_seconds: float = 0.0
+    jitter_seconds: float = 0.0
+    """Standard deviation of the delay; order is kept."""
+    bytes_per_second: float = 0.0
+    """0: unlimited."""
+    loss: float = 0.0
+    """Probability that a packet of 1,500 bytes is lost and sent again."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLoad:
+    """An order to make a stage ready."""
+
+    deployment: str
+    epoch: int
+    stage: int
+    n_stages: int
+    shard: ShardRef
+    receives: tuple[TensorSpec, ...]
+    sends: tuple[TensorSpec, ...]
+    """Those that the shard does not make are relayed from `receives`."""
+    next_address: str = ""
+    """Where the next stage's node listens; empty for the last stage, whose frames go to the subscriber."""
+    link: LinkEmulation | None = None
+    """Of the hop to the next node. The last stage's is named by the subscriber."""
+    pace_seconds: float = 0.0
+    """Device emulation: the stage ends no earlier than this after its start."""
+    queue_limit: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLoaded:
+    """A stage is ready."""
+
+    session_seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStatus:
+    """Running sums of a stage since it was loaded."""
+
+    deployment: str
+    epoch: int
+    stage: int
+    n_frames: int
+    n_errors: int
+    compute_seconds: float
+    """Waiting for the pace included."""
+    send_seconds: float
+    """Time for which the outgoing link was busy."""
+    sent_bytes: int
+    n_queued: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileSegment:
+    """A shard to be timed."""
+
+    name: str
+    shard: ShardRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRequest:
+    """An order to time segments, interleaved."""
+
+    segments: tuple[ProfileSegment, ...]
+    n_rounds: int
+    budget_seconds: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileProgress:
+    """How far a profile has come."""
+
+    n_done: int
+    n_total: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSamples:
+    """All times of one segment, the emulated slowdown included."""
+
+    name: str
+    seconds: tuple[float, ...]
+    session_seconds: float
+    memory_bytes: int
+
+
+ProfileEvent = ProfileProgress | SegmentSamples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRequest:
+    """An order to time messages to another node, through the data plane."""
+
+    target_address: str
+    link: LinkEmulation | None
+    link_back: LinkEmulation | None
+    sizes_bytes: tuple[int, ...]
+    n_rounds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSample:
+    """A message of `n_bytes` there and an empty one back."""
+
+    n_bytes: int
+    round_trip_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTrace:
+    """What one stage spent on one request, by its own clock."""
+
+    stage: int
+    queue_seconds: float
+    decode_seconds: float
+    compute_seconds: float
+    encode_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorFrame:
+    """Tensors of one request on their way to a stage, or to the client."""
+
+    deployment: str
+    epoch: int
+    request: int
+    stage: int
+    tensors: tuple[tuple[str, np.ndarray], ...]
+    """(name, values); decoded arrays are read-only views of the received bytes."""
+    trace: tuple[StageTrace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorFrame:
+    """A request that ended in an error; travels on to the client like a result."""
+
+    deployment: str
+    epoch: int
+    request: int
+    stage: int
+    """Stage that it goes to next."""
+    error: str
+    """Name of a class in `node_agent.errors`."""
+    message: str
+    """Names the stage and the node."""
+    trace: tuple[StageTrace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeFrame:
+    """A message whose only sense is its size; answered by one with no payload."""
+
+    request: int
+    payload: bytes
+    link_back: LinkEmulation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeFrame:
+    """Asks the node of the last stage for the results of a deployment."""
+
+    deployment: str
+    epoch: int
+    link_back: LinkEmulation | None = None
+
+
+Frame = TensorFrame | ErrorFrame | ProbeFrame | SubscribeFrame

@@ -1,0 +1,1 @@
+"""Generated from proto/ by `make proto`; seen by codec, client and servicers only."""

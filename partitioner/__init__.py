@@ -1,0 +1,1 @@
+"""Knows graphs and mathematics: models, cuts, costs, fronts. No sockets, no clocks but those that it is given."""

@@ -1,0 +1,59 @@
+"""Machines and the links between them, as the cost model needs them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+CLIENT = "client"
+"""Name of the end that sends inputs and takes results: the coordinator, seen as a place on the network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What one machine can bear."""
+
+    name: str
+    memory_bytes: int
+    """For weights, activations and the runtime together."""
+    emulation: str | None = None
+    """How the device is emulated, in words; None for a real one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One direction between two places: a message takes `fixed_seconds + bytes / bytes_per_second`."""
+
+    source: str
+    target: str
+    """Device names, or `CLIENT`."""
+    fixed_seconds: float
+    bytes_per_second: float
+    jitter_seconds: float = 0.0
+    emulation: str | None = None
+    """How the link is emulated, in words; None for a real one."""
+
+    def seconds(self, n_bytes: int) -> float:
+        """Time from first byte sent to last byte received."""
+        return self.fixed_seconds + n_bytes / self.bytes_per_second
+
+    def busy_seconds(self, n_bytes: int) -> float:
+        """Time for which the message keeps other messages off the link."""
+        return n_bytes / self.bytes_per_second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Devices and probed links. A pair without a link cannot talk."""
+
+    name: str
+    devices: tuple[Device, ...]
+    links: tuple[Link, ...]
+
+    @cached_property
+    def link_of(self) -> dict[tuple[str, str], Link]:
+        """Link of each (source, target)."""
+        return {(link.source, link.target): link for link in self.links}
+
+    @cached_property
+    def device_of(self) -> dict[str, Device]:
+        """Device of each name."""
+        return {device.name: device for device in self.devices}

@@ -1,0 +1,53 @@
+"""The errors of `partitioner`.
+
+PartitionerError
+├── ModelError (ValueError)            the model cannot be used
+│   ├── ModelFileError                 missing, truncated or not ONNX
+│   └── UnsupportedModelError          valid, but holds something that cannot be run or cut
+├── UnknownModelError (LookupError)    no such name in the zoo
+├── PlanError (ValueError)             a plan does not fit its graph or cluster
+│   └── InfeasibleError                no plan satisfies the constraints
+├── ChoiceError (ValueError)           no point of the front answers the wish
+├── ShardMismatchError (ArithmeticError)  chained shards do not give the whole model's outputs
+└── ArtefactError (ValueError)         a JSON artefact is damaged, foreign or of another schema
+"""
+
+
+class PartitionerError(Exception):
+    """Base of all errors of this package."""
+
+
+class ModelError(PartitionerError, ValueError):
+    """A model cannot be used."""
+
+
+class ModelFileError(ModelError):
+    """A model file is missing, truncated or not ONNX."""
+
+
+class UnsupportedModelError(ModelError):
+    """A model is valid but holds something that cannot be run or cut."""
+
+
+class UnknownModelError(PartitionerError, LookupError):
+    """No such name in the zoo."""
+
+
+class PlanError(PartitionerError, ValueError):
+    """A plan does not fit its graph or cluster."""
+
+
+class InfeasibleError(PlanError):
+    """No plan satisfies the constraints."""
+
+
+class ChoiceError(PartitionerError, ValueError):
+    """No point of the front answers the wish."""
+
+
+class ShardMismatchError(PartitionerError, ArithmeticError):
+    """Chained shards do not give the whole model's outputs."""
+
+
+class ArtefactError(PartitionerError, ValueError):
+    """A JSON artefact is damaged, foreign or of another schema."""

@@ -1,0 +1,1 @@
+"""ONNX at the edge: loading, cutting, verifying; the only place that imports onnx."""

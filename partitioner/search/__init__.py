@@ -1,0 +1,1 @@
+"""Search engines over splits, devices and windows, behind one call."""
