@@ -1,0 +1,55 @@
+"""Entry of the `splitfront` command: runs it and turns every error that we know into one line and a status."""
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from coordinator.cli.root import splitfront
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits: 0 done, 1 an error of ours, 2 wrong usage, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Exit status of a command line."""
+    try:
+        return splitfront.main(args=arguments, prog_name="splitfront", standalone_mode=False) or 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("splitfront: interrupted; local nodes were stopped, finished steps are kept.", err=True)
+        return INTERRUPTED
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        click.echo(f"splitfront: error: {error}", err=True)
+        return 1
+
+
+def _is_ours(error: Exception) -> bool:
+    # Imported only now: `--help` must not pay for it.
+    from coordinator.errors import CoordinatorError  # noqa: PLC0415
+    from node_agent.errors import NodeError  # noqa: PLC0415
+    from partitioner.errors import PartitionerError  # noqa: PLC0415
+
+    return isinstance(error, (CoordinatorError, NodeError, PartitionerError))
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""The chosen plan, measured beside the rest of the front and beside not splitting at all, in one run."""
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from partitioner.cost import CostModel
+
+from coordinator.fleet import Fleet
+from coordinator.loadgen import make_workload
+from coordinator.measurement import Measurement, PlanMeasurement
+from coordinator.measuring import Effort, OnStep, measure_plan
+from partitioner.errors import PlanError
+from partitioner.onnx_io import Model
+from partitioner.plan import Candidate, Stage
+from partitioner.search.result import SearchResult
+
+N_FRONT_PLANS = 8
+
+
+def bench(
+    fleet: Fleet,
+    model: Model,
+    cost_model: CostModel,
+    result: SearchResult,
+    chosen: Candidate,
+    *,
+    effort: Effort,
+    seed: int,
+    on_step: OnStep,
+) -> Measurement:
+    """Measures the chosen plan at full effort; other plans of the front and the baselines at half of it.
+
+    Raises:
+        OutputMismatchError: A plan does not compute what the whole model computes.
+        NodeError: A node failed.
+    """
+    workload = make_workload(model, seed=seed)
+
+    def measure(candidate: Candidate, label: str, effort: Effort) -> PlanMeasurement:
+        return measure_plan(fleet, model, candidate, workload, label=label, effort=effort, on_step=on_step)
+
+    main = measure(chosen, "chosen", effort)
+    half = effort.halved()
+    singles = single_device_candidates(cost_model)
+    front = tuple(measure(candidate, label, half) for label, candidate in front_selection(result.front, chosen))
+    baselines = tuple(
+        measure(candidate, f"whole model on {candidate.plan.stages[0].device}", half) for candidate in singles
+    )
+    return Measurement(
+        **{name: getattr(main, name) for name in PlanMeasurement.__dataclass_fields__},
+        cost=chosen.cost,
+        front=front,
+        baselines=baselines,
+        recommendation=recommend(main, baselines),
+        emulation=fleet.emulation,
+        environment=describe_environment(fleet),
+    )
+
+
+def single_device_candidates(cost_model: CostModel) -> tuple[Candidate, ...]:
+    """The whole model on each device that can hold it and be reached: not splitting, by sending the input."""
+    found = []
+    for device in cost_model.cluster.devices:
+        try:
+            candidate = cost_model.candidate((Stage(device=device.name, start=0, stop=cost_model.graph.n_units),))
+        except PlanError:
+            continue
+        if not cost_model.memory_faults(candidate.plan):
+            found.append(candidate)
+    return tuple(found)
+
+
+def front_selection(
+    front: Sequence[Candidate], chosen: Candidate, limit: int = N_FRONT_PLANS
+) -> tuple[tuple[str, Candidate], ...]:
+    """Labelled plans of the front to measure beside the chosen one: both ends always, others spread evenly."""
+    last = len(front) - 1
+    step = max(last / max(limit - 1, 1), 1)
+    indices = sorted({0, last} | {round(step * number) for number in range(limit) if round(step * number) <= last})
+    return tuple((_front_label(index, last), front[index]) for index in indices if front[index].plan != chosen.plan)
+
+
+def _front_label(index: int, last: int) -> str:
+    return {0: "least latency", last: "most throughput"}.get(index, f"front {index}")
+
+
+def best_single(baselines: Sequence[PlanMeasurement]) -> PlanMeasurement | None:
+    """The baseline with most throughput; None where no device can hold the whole model."""
+    return max(baselines, key=lambda measured: measured.throughput_per_second.value, default=None)
+
+
+def winning_baseline(chosen: PlanMeasurement, baselines: Sequence[PlanMeasurement]) -> PlanMeasurement | None:
+    """The whole-model baseline that was measured at least as good as the chosen plan in both objectives."""
+    winners = [
+        measured
+        for measured in baselines
+        if measured.throughput_per_second.value >= chosen.throughput_per_second.value
+        and measured.latency_seconds.p50.value <= chosen.latency_seconds.p50.value
+    ]
+    return best_single(winners)
+
+
+def recommend(chosen: PlanMeasurement, baselines: Sequence[PlanMeasurement]) -> str:
+    """One sentence: which plan to run, and `do not split` where that wins."""
+    rate = chosen.throughput_per_second.value
+    if not chosen.plan.is_split:
+        return f"Do not split: the whole model on '{chosen.plan.stages[0].device}' is the best plan for this wish."
+    winner = winning_baseline(chosen, baselines)
+    if winner is not None:
+        return (
+            f"Do not split: the whole model on '{winner.plan.stages[0].device}' was measured at least as good in "
+            f"latency and throughput as {chosen.plan.describe()}."
+        )
+    single = best_single(baselines)
+    if single is None:
+        return f"Split: {chosen.plan.describe()}; no single device can hold the whole model."
+    faster = rate / single.throughput_per_second.value
+    latency = chosen.latency_seconds.p50.value / min(measured.latency_seconds.p50.value for measured in baselines)
+    return (
+        f"Split: {chosen.plan.describe()} gives {faster:.2f} × the throughput of the best single device "
+        f"('{single.plan.stages[0].device}'), at {latency:.2f} × the least single-device latency."
+    )
+
+
+def describe_environment(fleet: Fleet) -> dict[str, str]:
+    """What the figures hold for."""
+    facts = {
+        "coordinator": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("splitfront", "numpy", "onnx", "onnxruntime", "grpcio", "protobuf")},
+    }
+    for node in fleet.nodes:
+        description = node.description
+        facts[f"node {node.name}"] = (
+            f"{description.machine}, {description.cpu}, {description.n_cores} cores, {description.runtime}, "
+            f"{description.providers[0]}, {description.n_threads} threads"
+        )
+    return facts

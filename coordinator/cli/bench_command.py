@@ -1,0 +1,46 @@
+"""`splitfront bench`."""
+
+from pathlib import Path
+
+import click
+
+from coordinator.cli.options import bench_options, dry_run_option, json_option, run_option
+
+
+@click.command(short_help="Measure the plan, the front and the baselines.")
+@run_option
+@bench_options
+@json_option
+@dry_run_option
+def command(*, folder: Path, bench_seconds: float, as_json: bool, dry_run: bool) -> None:
+    r"""Deploys and measures the plan of a run folder, the rest of the front, and the whole model on each node.
+
+    \b
+    Examples:
+      splitfront bench --run runs/r18
+      splitfront bench --run runs/r18 --bench-seconds 30 --json > r18.json
+    """
+    from coordinator.benching import front_selection
+    from coordinator.cli.terminal import Terminal
+    from coordinator.cli.whole_run import resumed_run
+    from coordinator.measuring import Effort
+    from coordinator.report.tables import measurement_table
+    from coordinator.run_folder import RunFolder
+    from coordinator.steps import bench_step
+    from partitioner.plan import Candidate
+    from partitioner.search.result import SearchResult
+
+    terminal = Terminal(as_json=as_json)
+    chosen = RunFolder(folder).load("plan", Candidate)
+    if dry_run:
+        front = RunFolder(folder).load("front", SearchResult).front
+        others = [f"{label}: {candidate.plan.describe()}" for label, candidate in front_selection(front, chosen)]
+        terminal.say("\n".join(["Would measure:", f"chosen: {chosen.plan.describe()}", *others, "and each node alone"]))
+        return
+    with resumed_run(folder, terminal) as run:
+        effort = Effort(seconds=bench_seconds)
+        measurement = bench_step(run, terminal, effort=effort)
+    terminal.show(measurement_table(measurement))
+    terminal.say(measurement.recommendation)
+    terminal.print_json(folder / "measurement.json")
+    terminal.say(f"Next: splitfront report --run {folder}")

@@ -1,0 +1,43 @@
+"""`splitfront inspect`."""
+
+from pathlib import Path
+
+import click
+
+from coordinator.cli.options import json_option, model_argument, model_options, seed_option
+
+
+@click.command(short_help="Show a model's units and split points.")
+@model_argument
+@model_options
+@seed_option
+@json_option
+def command(
+    model: str, *, batch: int, dims: tuple[tuple[str, int], ...], weights: Path | None, seed: int, as_json: bool
+) -> None:
+    r"""Shows the units of MODEL (what the runtime fuses) and what crosses each split point.
+
+    MODEL is a .onnx or .pt2 file, package.module:factory, or a zoo name: mobilenet_v2, resnet18, resnet50, alexnet,
+    vgg16, inception_v3.
+
+    \b
+    Examples:
+      splitfront inspect mobilenet_v2
+      splitfront inspect model.onnx --dim height=640 --dim width=640 --json
+    """
+    from partitioner.serialize import to_json
+
+    from coordinator.cli.terminal import Terminal
+    from coordinator.report.tables import inspect_table
+    from coordinator.run_folder import RunSettings
+    from coordinator.steps import open_model
+
+    terminal = Terminal(as_json=as_json)
+    settings = RunSettings(
+        source=model, model_sha256="", batch=batch, dims=dict(dims), weights=weights and str(weights), seed=seed
+    )
+    graph = open_model(settings, terminal).graph
+    if as_json:
+        click.echo(to_json(graph))
+    else:
+        terminal.show(inspect_table(graph))

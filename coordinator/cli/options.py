@@ -1,0 +1,112 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator = Callable[[Function], Function]
+
+
+def _together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
+
+
+class DimensionType(click.ParamType):
+    """NAME=SIZE."""
+
+    name = "NAME=SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Splits a binding of a free dimension."""
+        if isinstance(value, tuple):
+            return value
+        name, _, size = str(value).partition("=")
+        if not name or not size.isdecimal() or int(size) < 1:
+            self.fail(f"'{value}' is not NAME=SIZE, as in height=640.", param, ctx)
+        return name, int(size)
+
+
+model_argument = click.argument("model")
+
+model_options = _together(
+    click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples per request."),
+    click.option("--dim", "dims", type=DimensionType(), multiple=True, help="Binds a free dimension of the model."),
+    click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        help="State dict for a zoo model or PyTorch module; seeded weights otherwise.",
+    ),
+)
+
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all chance.")
+
+cluster_options = _together(
+    click.option("--cluster", "cluster_file", type=click.Path(path_type=Path), help="Cluster file (see init)."),
+    click.option(
+        "--local", "n_local", type=click.IntRange(min=1, max=32), help="Instead: so many nodes on this machine."
+    ),
+)
+
+run_option = click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Run folder, as made by `splitfront profile`.",
+)
+
+out_option = click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Run folder to write.  [default: runs/MODEL]",
+)
+
+profile_options = _together(
+    click.option(
+        "--profile-seconds",
+        type=click.FloatRange(min=1),
+        default=20.0,
+        show_default=True,
+        help="Budget for profiling each node.",
+    ),
+)
+
+search_options = _together(
+    click.option(
+        "--engine",
+        default="exact",
+        show_default=True,
+        help="exact, exhaustive (small cases) or nsga2.",
+    ),
+    click.option("--search-seconds", type=click.FloatRange(min=0.1), help="Budget of nsga2."),
+    click.option("--pin-first", metavar="NODE", help="The first stage must run there."),
+    click.option("--pin-last", metavar="NODE", help="The last stage must run there."),
+    click.option("--max-stages", type=click.IntRange(min=1), help="At most so many stages."),
+)
+
+choose_option = click.option(
+    "--choose",
+    "wish",
+    default="knee",
+    show_default=True,
+    help="knee, latency, throughput, an index of the front, or bounds such as 'latency<=50ms' or 'throughput>=20'.",
+)
+
+bench_options = _together(
+    click.option(
+        "--bench-seconds",
+        type=click.FloatRange(min=0.5),
+        default=6.0,
+        show_default=True,
+        help="For each of single stream and offline; other plans and baselines get half.",
+    ),
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output.")
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Says what would be done, and does nothing.")

@@ -1,0 +1,38 @@
+"""`splitfront plan`."""
+
+from pathlib import Path
+
+import click
+
+from coordinator.cli.options import choose_option, json_option, run_option
+
+
+@click.command(short_help="Choose a point of the front.")
+@run_option
+@choose_option
+@json_option
+def command(*, folder: Path, wish: str, as_json: bool) -> None:
+    r"""Chooses the plan to deploy from the front in a run folder.
+
+    \b
+    Examples:
+      splitfront plan --run runs/r18
+      splitfront plan --run runs/r18 --choose 'latency<=50ms'
+      splitfront plan --run runs/r18 --choose 3
+    """
+    from coordinator.cli.terminal import Terminal
+    from coordinator.report.tables import front_table
+    from coordinator.run_folder import RunFolder
+    from coordinator.steps import plan_step
+    from partitioner.graph import Graph
+    from partitioner.search.result import SearchResult
+
+    terminal = Terminal(as_json=as_json)
+    run = RunFolder(folder)
+    result = run.load("front", SearchResult)
+    chosen = plan_step(run, result, wish)
+    terminal.show(front_table(result, run.load("graph", Graph), chosen))
+    if not chosen.plan.is_split:
+        terminal.say(f"Do not split: '{chosen.plan.stages[0].device}' alone answers this wish best.")
+    terminal.print_json(folder / "plan.json")
+    terminal.say(f"Next: splitfront bench --run {folder}")

@@ -1,0 +1,72 @@
+"""`splitfront profile`."""
+
+from pathlib import Path
+
+import click
+
+from coordinator.cli.options import (
+    cluster_options,
+    dry_run_option,
+    json_option,
+    model_argument,
+    model_options,
+    out_option,
+    profile_options,
+    seed_option,
+)
+
+
+@click.command(short_help="Time a model's layers on every node.")
+@model_argument
+@cluster_options
+@model_options
+@profile_options
+@seed_option
+@out_option
+@json_option
+@dry_run_option
+def command(
+    model: str,
+    *,
+    cluster_file: Path | None,
+    n_local: int | None,
+    batch: int,
+    dims: tuple[tuple[str, int], ...],
+    weights: Path | None,
+    profile_seconds: float,
+    seed: int,
+    folder: Path | None,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
+    r"""Profiles MODEL layer by layer on every node, probes the links, and begins a run folder.
+
+    \b
+    Examples:
+      splitfront profile resnet18 --local 2 --out runs/r18
+      splitfront profile model.onnx --cluster cluster.yaml --profile-seconds 60
+    """
+    from coordinator.cli.terminal import Terminal
+    from coordinator.cli.whole_run import Request, describe_request, opened_run
+    from coordinator.report.tables import profile_table
+    from coordinator.steps import profile_step
+
+    terminal = Terminal(as_json=as_json)
+    request = Request(
+        model=model,
+        cluster_file=cluster_file,
+        n_local=n_local,
+        batch=batch,
+        dims=dict(dims),
+        weights=weights,
+        seed=seed,
+        folder=folder,
+    )
+    if dry_run:
+        terminal.say(describe_request(request, terminal))
+        return
+    with opened_run(request, terminal) as run:
+        profile = profile_step(run, terminal, budget_seconds=profile_seconds)
+        terminal.show(profile_table(profile, run.model.graph))
+    terminal.print_json(run.folder.path / "profile.json")
+    terminal.say(f"Next: splitfront search --run {run.folder.path}")

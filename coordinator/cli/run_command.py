@@ -1,0 +1,88 @@
+"""`splitfront run`."""
+
+from pathlib import Path
+
+import click
+
+from coordinator.cli.options import (
+    bench_options,
+    choose_option,
+    cluster_options,
+    dry_run_option,
+    json_option,
+    model_argument,
+    model_options,
+    out_option,
+    profile_options,
+    search_options,
+    seed_option,
+)
+
+
+@click.command(short_help="All steps: profile, search, plan, deploy, bench, report.")
+@model_argument
+@cluster_options
+@model_options
+@profile_options
+@search_options
+@choose_option
+@bench_options
+@seed_option
+@out_option
+@json_option
+@dry_run_option
+def command(
+    model: str,
+    *,
+    cluster_file: Path | None,
+    n_local: int | None,
+    batch: int,
+    dims: tuple[tuple[str, int], ...],
+    weights: Path | None,
+    profile_seconds: float,
+    engine: str,
+    search_seconds: float | None,
+    pin_first: str | None,
+    pin_last: str | None,
+    max_stages: int | None,
+    wish: str,
+    bench_seconds: float,
+    seed: int,
+    folder: Path | None,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
+    r"""Profiles MODEL on a cluster, finds the front, deploys the chosen plan, measures it and draws the report.
+
+    \b
+    Examples:
+      splitfront run mobilenet_v2 --local 3
+      splitfront run model.onnx --cluster cluster.yaml --choose 'latency<=50ms' --out runs/first
+    """
+    from coordinator.cli.terminal import Terminal
+    from coordinator.cli.whole_run import Request, describe_request, whole_run
+    from coordinator.planning import SearchWish
+
+    terminal = Terminal(as_json=as_json)
+    request = Request(
+        model=model,
+        cluster_file=cluster_file,
+        n_local=n_local,
+        batch=batch,
+        dims=dict(dims),
+        weights=weights,
+        seed=seed,
+        folder=folder,
+    )
+    search = SearchWish(
+        engine=engine,
+        seed=seed,
+        budget_seconds=search_seconds,
+        pinned_first=pin_first,
+        pinned_last=pin_last,
+        max_stages=max_stages,
+    )
+    if dry_run:
+        terminal.say(describe_request(request, terminal))
+        return
+    whole_run(request, search, terminal, wish=wish, profile_seconds=profile_seconds, bench_seconds=bench_seconds)

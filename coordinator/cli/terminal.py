@@ -1,0 +1,61 @@
+"""The terminal: progress on standard error, results on standard output."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class Terminal:
+    """What a command says while it works. With `as_json` standard output is kept for the JSON."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._out = Console(stderr=as_json)
+        self._err = Console(stderr=True)
+
+    def show(self, renderable: RenderableType) -> None:
+        """Prints a table or a line for people."""
+        self._out.print(renderable)
+
+    def say(self, text: str) -> None:
+        """Prints a line for people; nothing in it is markup."""
+        self._out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def print_json(self, path: Path) -> None:
+        """Prints an artefact for a script, where that was asked for."""
+        if self.as_json:
+            click.echo(path.read_text(encoding="utf-8"))
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator["ProgressLanes"]:
+        """Bars for one step, one for each lane; on a terminal that cannot draw, a line at the end of each lane."""
+        bars = Progress(
+            TextColumn("[bold]{task.fields[lane]}", markup=True),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=self._err,
+            transient=True,
+        )
+        self._err.print(f"[bold cyan]{title}[/]")
+        with bars:
+            yield ProgressLanes(bars)
+
+
+class ProgressLanes:
+    """Draws what is reported; a lane appears when it is first heard of. Called from several threads."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, lane: str, n_done: int, n_total: int, what: str = "") -> None:
+        """Moves the bar of a lane."""
+        if lane not in self._tasks:
+            self._tasks[lane] = self._bars.add_task(what, total=n_total, lane=lane)
+        self._bars.update(self._tasks[lane], completed=n_done, total=n_total, description=what)

@@ -1,0 +1,152 @@
+"""Putting a plan on the machines, proving that it computes the model, and taking it off again."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from node_agent.client import FrameSender, ResultStream
+from partitioner.equality import relative_error
+
+from coordinator.errors import OutputMismatchError
+from coordinator.fleet import Fleet
+from coordinator.pipeline import Pipeline
+from coordinator.provisioning import send_shards, shard_ref
+from node_agent import messages
+from node_agent.messages import StageLoad, SubscribeFrame
+from partitioner.cluster import CLIENT
+from partitioner.onnx_io import Model
+from partitioner.plan import Candidate, Stage
+from partitioner.shard import Shard
+from partitioner.tensors import TensorSpec
+
+TOLERANCE = 1e-4
+"""Largest relative error with which a plan may serve; nodes of another architecture round differently."""
+
+QUEUE_LIMIT = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A live plan."""
+
+    name: str
+    epoch: int
+    candidate: Candidate
+    sent_bytes: int
+    """Weights and graphs that the nodes lacked."""
+    pipeline: Pipeline
+
+
+@contextmanager
+def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int | None = None) -> Iterator[Deployment]:
+    """A plan, live and verified for as long as the context lasts.
+
+    Raises:
+        OutputMismatchError: The pipeline does not compute what the whole model computes; it was taken off.
+        NodeError: A node refused its stage or could not be reached.
+    """
+    name = f"{model.graph.name}-{secrets.token_hex(4)}"
+    epoch = 1
+    stages = candidate.plan.stages
+    shards = tuple(model.cut(stage.start, stage.stop) for stage in stages)
+
+    def send(stage: Stage, shard: Shard) -> int:
+        return send_shards(fleet.node(stage.device).client, model, [shard])
+
+    with ThreadPoolExecutor(max_workers=len(stages)) as pool:
+        sent = sum(pool.map(send, stages, shards))
+    loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
+    try:
+        for device, load in reversed(loads):
+            fleet.node(device).client.load_stage(load)
+        with _connect(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
+            verify_pipeline(pipeline, model)
+            yield Deployment(name=name, epoch=epoch, candidate=candidate, sent_bytes=sent, pipeline=pipeline)
+    finally:
+        for stage in stages:
+            fleet.node(stage.device).client.unload_stage(name)
+
+
+def stage_loads(
+    fleet: Fleet, candidate: Candidate, shards: tuple[Shard, ...], *, deployment: str, epoch: int
+) -> tuple[tuple[str, StageLoad], ...]:
+    """The order for each stage's node, as (device, order), first stage first."""
+    stages = candidate.plan.stages
+    followers = [stage.device for stage in stages[1:]] + [None]
+    return tuple(
+        (
+            stage.device,
+            StageLoad(
+                deployment=deployment,
+                epoch=epoch,
+                stage=index,
+                n_stages=len(stages),
+                shard=shard_ref(shard),
+                receives=_wire_specs(shard.receives),
+                sends=_wire_specs(shard.sends),
+                next_address=fleet.node(follower).address if follower else "",
+                link=fleet.link_emulation(stage.device, follower) if follower else None,
+                pace_seconds=cost.seconds,
+                queue_limit=QUEUE_LIMIT,
+            ),
+        )
+        for index, (stage, shard, follower, cost) in enumerate(
+            zip(stages, shards, followers, candidate.cost.stages, strict=True)
+        )
+    )
+
+
+def _wire_specs(specs: tuple[TensorSpec, ...]) -> tuple[messages.TensorSpec, ...]:
+    return tuple(messages.TensorSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in specs)
+
+
+def _connect(
+    fleet: Fleet, model: Model, candidate: Candidate, *, deployment: str, epoch: int, window: int | None
+) -> Pipeline:
+    first, last = (fleet.node(candidate.plan.stages[index].device) for index in (0, -1))
+    source = ResultStream(
+        last.address,
+        SubscribeFrame(deployment=deployment, epoch=epoch, link_back=fleet.link_emulation(last.name, CLIENT)),
+        tls=fleet.tls,
+    )
+    sink = FrameSender(first.address, fleet.link_emulation(CLIENT, first.name), tls=fleet.tls)
+    return Pipeline(
+        deployment=deployment,
+        epoch=epoch,
+        sink=sink,
+        source=source,
+        input_names=model.graph.boundaries[0],
+        window=window or candidate.plan.window,
+    )
+
+
+def verify_pipeline(pipeline: Pipeline, model: Model, *, seed: int = 0) -> float:
+    """Largest relative error of one request's outputs against the whole model's.
+
+    Raises:
+        OutputMismatchError: It is above `TOLERANCE`.
+    """
+    inputs = model.sample_inputs(seed)
+    return check_outputs(pipeline.infer(inputs).outputs, model.run_whole(inputs))
+
+
+def check_outputs(outputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> float:
+    """Largest relative error of the outputs.
+
+    Raises:
+        OutputMismatchError: It is above `TOLERANCE`, or an output is missing.
+    """
+    missing = sorted(expected.keys() - outputs.keys())
+    if missing:
+        raise OutputMismatchError(f"The pipeline gave no output {', '.join(missing)}: deploy again.")
+    errors = {name: relative_error(outputs[name], values) for name, values in expected.items()}
+    worst = max(errors, key=errors.__getitem__)
+    if not errors[worst] <= TOLERANCE:
+        raise OutputMismatchError(
+            f"Output '{worst}' of the pipeline differs from the whole model's by {errors[worst]:.2g} relative "
+            f"(at most {TOLERANCE:g}): the plan is not served."
+        )
+    return errors[worst]

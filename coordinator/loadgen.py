@@ -1,0 +1,139 @@
+"""Two ways to load a pipeline, as MLPerf names them: single stream and offline."""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+
+import numpy as np
+
+from coordinator.deployment import check_outputs
+from coordinator.errors import OutputMismatchError
+from coordinator.pipeline import Answer, Pipeline
+from node_agent.errors import StageFailedError
+from node_agent.messages import StageTrace
+from partitioner.onnx_io import Model
+
+N_DISTINCT_INPUTS = 4
+MIN_REQUESTS = 10
+ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Inputs, and what the whole model makes of them."""
+
+    inputs: tuple[Mapping[str, np.ndarray], ...]
+    expected: tuple[Mapping[str, np.ndarray], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Times of one answered request; its outputs were compared and let go."""
+
+    sent_at: float
+    received_at: float
+    """Both by `time.perf_counter()` of the client."""
+    trace: tuple[StageTrace, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadResult:
+    """What came of a run."""
+
+    records: tuple[Record, ...]
+    """In the order of arrival."""
+    n_errors: int
+    max_relative_error: float
+    """Of all answers."""
+
+
+def make_workload(model: Model, *, seed: int, n_inputs: int = N_DISTINCT_INPUTS) -> Workload:
+    """A few distinct inputs with the whole model's outputs, used in turn."""
+    inputs = tuple(model.sample_inputs(seed + index) for index in range(n_inputs))
+    return Workload(inputs=inputs, expected=tuple(model.run_whole(values) for values in inputs))
+
+
+class Recorder:
+    """Takes answers as they come, compares each with the whole model's, and keeps only times.
+
+    Answers come from the pipeline's receiving thread, one at a time.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+        self._records: list[Record] = []
+        self._n_errors = 0
+        self._worst = 0.0
+        self._failure: BaseException | None = None
+
+    def expect(self, future: "Future[Answer]", index: int) -> None:
+        """Records what `future` brings for the workload's input number `index`."""
+        future.add_done_callback(lambda done: self._take(done, index))
+
+    def result(self) -> LoadResult:
+        """What came so far.
+
+        Raises:
+            OutputMismatchError: An output differed from the whole model's.
+            NodeError: The pipeline broke.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return LoadResult(records=tuple(self._records), n_errors=self._n_errors, max_relative_error=self._worst)
+
+    def _take(self, future: "Future[Answer]", index: int) -> None:
+        error = future.exception()
+        if isinstance(error, StageFailedError):
+            self._n_errors += 1
+        elif error is not None:
+            self._failure = self._failure or error
+        else:
+            self._compare(future.result(), index)
+
+    def _compare(self, answer: Answer, index: int) -> None:
+        try:
+            relative = check_outputs(answer.outputs, self._workload.expected[index])
+        except OutputMismatchError as error:
+            self._failure = self._failure or error
+            return
+        self._worst = max(self._worst, relative)
+        self._records.append(Record(sent_at=answer.sent_at, received_at=answer.received_at, trace=answer.trace))
+
+
+def run_load(
+    pipeline: Pipeline,
+    workload: Workload,
+    *,
+    is_single_stream: bool,
+    n_requests: int,
+    budget_seconds: float,
+    on_done: Callable[[int], None],
+) -> LoadResult:
+    """Sends requests until there were enough or the budget is spent, and waits for the last answer.
+
+    Args:
+        pipeline: Where to.
+        workload: What to send, in turn.
+        is_single_stream: One request in flight (latency); otherwise the window is kept full (throughput).
+        n_requests: At most.
+        budget_seconds: For sending; at least `MIN_REQUESTS` are sent all the same.
+        on_done: Called with the number of requests sent.
+
+    Raises:
+        OutputMismatchError: An output differed from the whole model's.
+        NodeError: The pipeline broke.
+    """
+    recorder = Recorder(workload)
+    ends_at = time.perf_counter() + budget_seconds
+    futures: list[Future[Answer]] = []
+    while len(futures) < n_requests and (len(futures) < MIN_REQUESTS or time.perf_counter() < ends_at):
+        index = len(futures) % len(workload.inputs)
+        future = pipeline.submit(workload.inputs[index])
+        recorder.expect(future, index)
+        futures.append(future)
+        if is_single_stream:
+            wait([future], timeout=ANSWER_SECONDS)
+        on_done(len(futures))
+    wait(futures, timeout=ANSWER_SECONDS)
+    return recorder.result()

@@ -1,0 +1,202 @@
+"""Measuring one deployed plan: warm-up, single stream, offline."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from coordinator.deployment import Deployment, deploy_plan
+from coordinator.errors import MeasurementError
+from coordinator.fleet import Fleet
+from coordinator.loadgen import LoadResult, Workload, run_load
+from coordinator.measurement import Bottleneck, PlanMeasurement, Prediction, StageMeasurement
+from coordinator.spans import request_spans
+from coordinator.statistics import latency_summary, rate_estimate
+from node_agent.messages import StageStatus
+from partitioner.cluster import CLIENT
+from partitioner.onnx_io import Model
+from partitioner.plan import Candidate
+
+OnStep = Callable[[str, int, int], None]
+"""Called with what is being done, requests done and requests at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long to measure: whichever of requests and seconds is used up first."""
+
+    seconds: float = 6.0
+    """For each of single stream and offline."""
+    n_requests: int = 1000
+    """At most, for each."""
+    n_warmup: int = 5
+
+    def halved(self) -> "Effort":
+        """Half the seconds and requests."""
+        return Effort(seconds=self.seconds / 2, n_requests=self.n_requests // 2, n_warmup=self.n_warmup)
+
+
+def measure_plan(
+    fleet: Fleet,
+    model: Model,
+    candidate: Candidate,
+    workload: Workload,
+    *,
+    label: str,
+    effort: Effort,
+    on_step: OnStep,
+) -> PlanMeasurement:
+    """Deploys a plan, measures it, takes it off again.
+
+    Raises:
+        OutputMismatchError: An output differed from the whole model's.
+        NodeError: A node failed.
+        MeasurementError: Nothing could be measured.
+    """
+    on_step(f"{label}: deploying", 0, 1)
+    with deploy_plan(fleet, model, candidate) as deployment:
+        return measure_deployment(fleet, deployment, workload, label=label, effort=effort, on_step=on_step)
+
+
+def measure_deployment(
+    fleet: Fleet, deployment: Deployment, workload: Workload, *, label: str, effort: Effort, on_step: OnStep
+) -> PlanMeasurement:
+    """Measures a live plan."""
+
+    def load(what: str, n_requests: int, *, is_single_stream: bool = False) -> LoadResult:
+        return run_load(
+            deployment.pipeline,
+            workload,
+            is_single_stream=is_single_stream,
+            n_requests=n_requests,
+            budget_seconds=effort.seconds,
+            on_done=lambda n_done: on_step(f"{label}: {what}", n_done, n_requests),
+        )
+
+    load("warm-up", effort.n_warmup)
+    single = load("single stream", effort.n_requests, is_single_stream=True)
+    before = Busy.read(fleet, deployment)
+    offline = load("offline", effort.n_requests)
+    after = Busy.read(fleet, deployment)
+    return _summarise(deployment, single, offline, busy=after.since(before), label=label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Running sums of a deployment's resources."""
+
+    input_seconds: float
+    stages: tuple[StageStatus, ...]
+
+    @classmethod
+    def read(cls, fleet: Fleet, deployment: Deployment) -> "Busy":
+        """The sums as they stand now."""
+        devices = {stage.device for stage in deployment.candidate.plan.stages}
+        found = [
+            status
+            for device in devices
+            for status in fleet.node(device).client.list_stages()
+            if status.deployment == deployment.name
+        ]
+        return cls(
+            input_seconds=deployment.pipeline.input_busy_seconds,
+            stages=tuple(sorted(found, key=lambda status: status.stage)),
+        )
+
+    def since(self, earlier: "Busy") -> "BusyMeans":
+        """Means per frame between two readings.
+
+        Raises:
+            MeasurementError: A stage saw no frame in between.
+        """
+        pairs = list(zip(earlier.stages, self.stages, strict=True))
+        counts = [late.n_frames - early.n_frames for early, late in pairs]
+        if not all(counts):
+            raise MeasurementError(f"Stage {counts.index(0)} saw no request while it was measured: measure again.")
+        return BusyMeans(
+            input_seconds=(self.input_seconds - earlier.input_seconds) / counts[0],
+            send_seconds=tuple(
+                (late.send_seconds - early.send_seconds) / n for (early, late), n in zip(pairs, counts, strict=True)
+            ),
+            sent_bytes=tuple(
+                (late.sent_bytes - early.sent_bytes) // n for (early, late), n in zip(pairs, counts, strict=True)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusyMeans:
+    """Busy time and bytes per request."""
+
+    input_seconds: float
+    send_seconds: tuple[float, ...]
+    sent_bytes: tuple[int, ...]
+
+
+def _summarise(
+    deployment: Deployment, single: LoadResult, offline: LoadResult, *, busy: BusyMeans, label: str
+) -> PlanMeasurement:
+    candidate = deployment.candidate
+    plan = candidate.plan
+    if len(offline.records) < 2 or not single.records:
+        raise MeasurementError(
+            f"'{label}' answered {len(single.records)} and {len(offline.records)} requests; at least 2 are needed: "
+            "look at the nodes' logs."
+        )
+    stages = stage_measurements(candidate, offline, busy)
+    steady = [record.received_at for record in offline.records[min(plan.window, len(offline.records) - 2) :]]
+    rate = rate_estimate(steady)
+    return PlanMeasurement(
+        label=label,
+        plan=plan,
+        latency_seconds=latency_summary([record.received_at - record.sent_at for record in single.records]),
+        throughput_per_second=type(rate)(
+            value=rate.value * plan.batch, low=rate.low * plan.batch, high=rate.high * plan.batch
+        ),
+        window=plan.window,
+        n_requests=sum(len(result.records) + result.n_errors for result in (single, offline)),
+        n_errors=single.n_errors + offline.n_errors,
+        max_relative_error=max(single.max_relative_error, offline.max_relative_error),
+        predicted=Prediction(
+            latency_seconds=candidate.cost.latency_seconds,
+            throughput_per_second=candidate.cost.throughput_per_second,
+        ),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, batch=plan.batch),
+        stages=stages,
+        input_send_seconds=busy.input_seconds,
+        spans=request_spans(candidate.cost, single.records),
+    )
+
+
+def stage_measurements(candidate: Candidate, offline: LoadResult, busy: BusyMeans) -> tuple[StageMeasurement, ...]:
+    """Means of each stage over the answers of an offline run."""
+
+    def mean(stage: int, what: str) -> float:
+        values: Sequence[float] = [getattr(record.trace[stage], what) for record in offline.records]
+        return sum(values) / len(values)
+
+    return tuple(
+        StageMeasurement(
+            stage=index,
+            device=stage.device,
+            start=stage.start,
+            stop=stage.stop,
+            queue_seconds=mean(index, "queue_seconds"),
+            decode_seconds=mean(index, "decode_seconds"),
+            compute_seconds=mean(index, "compute_seconds"),
+            encode_seconds=mean(index, "encode_seconds"),
+            send_seconds=busy.send_seconds[index],
+            sent_bytes=busy.sent_bytes[index],
+            predicted_compute_seconds=candidate.cost.stages[index].seconds,
+        )
+        for index, stage in enumerate(candidate.plan.stages)
+    )
+
+
+def find_bottleneck(stages: Sequence[StageMeasurement], input_send_seconds: float, *, batch: int) -> Bottleneck:
+    """The resource that was busy longest for each request: a device computing, or a link sending."""
+    targets = [*(stage.device for stage in stages[1:]), CLIENT]
+    busy = {f"link:{CLIENT}->{stages[0].device}": input_send_seconds}
+    for stage, target in zip(stages, targets, strict=True):
+        busy[f"device:{stage.device}"] = stage.compute_seconds
+        busy[f"link:{stage.device}->{target}"] = stage.send_seconds
+    resource = max(busy, key=busy.__getitem__)
+    return Bottleneck(resource=resource, busy_seconds=busy[resource], bound_per_second=batch / busy[resource])

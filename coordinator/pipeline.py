@@ -1,0 +1,204 @@
+"""The client of a live pipeline: requests in, results out, each exactly once."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from coordinator.errors import MeasurementError
+from node_agent.errors import NodeError, NodeUnreachableError, StageFailedError
+from node_agent.messages import ErrorFrame, Frame, StageTrace, TensorFrame
+
+
+class FrameSink(Protocol):
+    """Takes frames on their way to a node."""
+
+    def send(self, frame: Frame) -> None:
+        """Hands a frame over; may block while the link is busy."""
+        ...
+
+    def close(self) -> None:
+        """Ends the stream after what was sent."""
+        ...
+
+    @property
+    def busy_seconds(self) -> float:
+        """Time for which the link was busy so far."""
+        ...
+
+
+class FrameSource(Protocol):
+    """Gives frames that come from a node."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames as they come; ends when closed."""
+        ...
+
+    def close(self) -> None:
+        """Ends the iteration."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back for one request."""
+
+    request: int
+    outputs: dict[str, np.ndarray]
+    sent_at: float
+    """`time.perf_counter()` of the client."""
+    received_at: float
+    trace: tuple[StageTrace, ...]
+
+    @property
+    def latency_seconds(self) -> float:
+        """Round trip as the client saw it."""
+        return self.received_at - self.sent_at
+
+
+class Pipeline:
+    """Requests to a deployed plan. Thread-safe: requests may be submitted from several threads."""
+
+    def __init__(
+        self,
+        *,
+        deployment: str,
+        epoch: int,
+        sink: FrameSink,
+        source: FrameSource,
+        input_names: tuple[str, ...],
+        window: int,
+    ) -> None:
+        self._deployment = deployment
+        self._epoch = epoch
+        self._sink = sink
+        self._source = source
+        self._input_names = input_names
+        self._credits = threading.Semaphore(window)
+        self._lock = threading.Lock()
+        self._pending: dict[int, tuple[float, Future[Answer]]] = {}
+        self._next_request = 0
+        self._broken: NodeError | None = None
+        self._receiver = threading.Thread(target=self._receive, name=f"results-{deployment}", daemon=True)
+        self._receiver.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def input_busy_seconds(self) -> float:
+        """Time for which the link to the first stage was busy so far."""
+        return self._sink.busy_seconds
+
+    def submit(self, inputs: Mapping[str, np.ndarray], *, timeout_seconds: float = 60.0) -> "Future[Answer]":
+        """Sends a request once the window has room; the future gets the answer or the error.
+
+        Raises:
+            NodeUnreachableError: The pipeline is broken.
+            MeasurementError: The window had no room within the timeout.
+        """
+        if not self._credits.acquire(timeout=timeout_seconds):
+            raise MeasurementError(
+                f"Deployment {self._deployment} answered nothing for {timeout_seconds:.0f} s with its window full: "
+                "look at the nodes' logs, or deploy again."
+            )
+        future: Future[Answer] = Future()
+        with self._lock:
+            if self._broken is not None:
+                self._credits.release()
+                raise self._broken
+            request = self._next_request
+            self._next_request += 1
+            self._pending[request] = (time.perf_counter(), future)
+        frame = TensorFrame(
+            deployment=self._deployment,
+            epoch=self._epoch,
+            request=request,
+            stage=0,
+            tensors=tuple((name, inputs[name]) for name in self._input_names),
+        )
+        try:
+            self._sink.send(frame)
+        except NodeError as error:
+            self._break(error)
+        return future
+
+    def infer(self, inputs: Mapping[str, np.ndarray], *, timeout_seconds: float = 60.0) -> Answer:
+        """Sends one request and waits for its answer.
+
+        Raises:
+            StageFailedError: A stage failed on it.
+            NodeUnreachableError: The pipeline broke before the answer came.
+            MeasurementError: No answer within the timeout.
+        """
+        future = self.submit(inputs, timeout_seconds=timeout_seconds)
+        try:
+            return future.result(timeout=timeout_seconds)
+        except TimeoutError as error:
+            raise MeasurementError(
+                f"Deployment {self._deployment} did not answer within {timeout_seconds:.0f} s: look at the nodes' logs."
+            ) from error
+
+    def close(self) -> None:
+        """Ends both streams; requests without an answer end in an error."""
+        self._break(NodeUnreachableError(f"Deployment {self._deployment} was closed before the answer came."))
+        for close in (self._sink.close, self._source.close):
+            close()
+        self._receiver.join(timeout=5)
+
+    def _receive(self) -> None:
+        try:
+            for frame in self._source:
+                if isinstance(frame, TensorFrame):
+                    self._answer(frame)
+                elif isinstance(frame, ErrorFrame):
+                    self._fail(frame)
+            self._break(NodeUnreachableError(f"The results of deployment {self._deployment} ended."))
+        except NodeError as error:
+            self._break(error)
+
+    def _answer(self, frame: TensorFrame) -> None:
+        received_at = time.perf_counter()
+
+        def settle(sent_at: float, future: "Future[Answer]") -> None:
+            future.set_result(
+                Answer(
+                    request=frame.request,
+                    outputs=dict(frame.tensors),
+                    sent_at=sent_at,
+                    received_at=received_at,
+                    trace=frame.trace,
+                )
+            )
+
+        self._settle(frame, settle)
+
+    def _fail(self, frame: ErrorFrame) -> None:
+        self._settle(frame, lambda _sent_at, future: future.set_exception(StageFailedError(frame.message)))
+
+    def _settle(self, frame: TensorFrame | ErrorFrame, settle: Callable[[float, "Future[Answer]"], None]) -> None:
+        if (frame.deployment, frame.epoch) != (self._deployment, self._epoch):
+            return
+        with self._lock:
+            found = self._pending.pop(frame.request, None)
+        if found is not None:
+            self._credits.release()
+            settle(*found)
+
+    def _break(self, error: NodeError) -> None:
+        with self._lock:
+            self._broken = self._broken or error
+            pending, self._pending = self._pending, {}
+        for _, future in pending.values():
+            self._credits.release()
+            future.set_exception(error)

@@ -1,0 +1,134 @@
+"""From a connected fleet to a front: probe, profile, search, measure the front's own segments, search again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from node_agent.client import probe
+from partitioner.cost import CostModel
+
+from coordinator.fleet import Fleet
+from coordinator.probing import fit_link, probe_adaptively
+from coordinator.profiling import (
+    OnProgress,
+    ignore_progress,
+    merge_profiles,
+    profile_fleet,
+    unmeasured_spans,
+)
+from node_agent.messages import ProbeRequest, ProbeSample
+from partitioner.cluster import CLIENT, Cluster, Device, Link
+from partitioner.graph import Graph
+from partitioner.onnx_io import Model
+from partitioner.profile import Profile
+from partitioner.search import search
+from partitioner.search.result import SearchResult
+
+N_CORRECTIONS = 4
+"""At most so often the front's segments are measured and the search repeated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchWish:
+    """What to search, and how."""
+
+    engine: str = "exact"
+    seed: int = 0
+    budget_seconds: float | None = None
+    pinned_first: str | None = None
+    pinned_last: str | None = None
+    max_stages: int | None = None
+
+
+def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> Cluster:
+    """The cluster with every link probed by the data plane, one after another, so that none disturbs another.
+
+    Raises:
+        NodeError: A node could not be reached.
+    """
+    places = [CLIENT, *(node.name for node in fleet.nodes)]
+    pairs = [
+        (source, target)
+        for source in places
+        for target in places
+        if source != target and not fleet.is_forbidden(source, target)
+    ]
+    links = []
+    for n_done, (source, target) in enumerate(pairs):
+        on_progress(f"{source} → {target}", n_done, len(pairs))
+        links.append(_probe_link(fleet, source, target))
+    on_progress("links", len(pairs), len(pairs))
+    return Cluster(
+        name=fleet.config.name,
+        devices=tuple(
+            Device(name=node.name, memory_bytes=node.memory_bytes, emulation=node.emulation) for node in fleet.nodes
+        ),
+        links=tuple(links),
+    )
+
+
+def _probe_link(fleet: Fleet, source: str, target: str) -> Link:
+    samples = probe_adaptively(partial(_probe, fleet, source, target))
+    fixed_seconds, bytes_per_second = fit_link(samples)
+    return Link(
+        source=source,
+        target=target,
+        fixed_seconds=fixed_seconds,
+        bytes_per_second=bytes_per_second,
+        emulation=fleet.describe_link_emulation(source, target),
+    )
+
+
+def _probe(fleet: Fleet, source: str, target: str, sizes_bytes: Sequence[int], n_rounds: int) -> Sequence[ProbeSample]:
+    """Messages from `source` to `target`; those to the client are asked for by it, since nobody can dial it."""
+    is_download = target == CLIENT
+    asking, answering = (target, source) if is_download else (source, target)
+    request = ProbeRequest(
+        target_address=fleet.node(answering).address,
+        link=fleet.link_emulation(asking, answering),
+        link_back=fleet.link_emulation(answering, asking),
+        sizes_bytes=tuple(sizes_bytes),
+        n_rounds=n_rounds,
+        is_download=is_download,
+    )
+    return probe(request, tls=fleet.tls) if asking == CLIENT else fleet.node(asking).client.probe_link(request)
+
+
+def search_front(
+    graph: Graph, profile: Profile, cluster: Cluster, wish: SearchWish, on_progress: Callable[[float, str], None] | None
+) -> SearchResult:
+    """The front under the cost model of this profile and these links."""
+    return search(
+        CostModel(graph, cluster, profile),
+        wish.engine,
+        seed=wish.seed,
+        budget_seconds=wish.budget_seconds,
+        pinned_first=wish.pinned_first,
+        pinned_last=wish.pinned_last,
+        max_stages=wish.max_stages,
+        on_progress=on_progress,
+    )
+
+
+def correct_front(
+    fleet: Fleet,
+    model: Model,
+    profile: Profile,
+    cluster: Cluster,
+    wish: SearchWish,
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> tuple[Profile, SearchResult]:
+    """Measures the front's own segments where that was not done, and searches again, until the front stands still."""
+    result = search_front(model.graph, profile, cluster, wish, None)
+    for _ in range(N_CORRECTIONS):
+        stages = [
+            (stage.device, stage.start, stage.stop) for candidate in result.front for stage in candidate.plan.stages
+        ]
+        missing = unmeasured_spans(profile, stages)
+        if not missing:
+            break
+        newer = profile_fleet(fleet, model, missing, budget_seconds=20.0, seed=wish.seed, on_progress=on_progress)
+        profile = merge_profiles(profile, newer)
+        result = search_front(model.graph, profile, cluster, wish, None)
+    return profile, result

@@ -1,0 +1,108 @@
+"""A run on disk: what was asked, and the artefact of each step, so that any step can start from there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from partitioner.serialize import load_artefact, save_artefact
+
+from coordinator.errors import RunFolderError
+from coordinator.measurement import Measurement
+from partitioner.cluster import Cluster
+from partitioner.graph import Graph
+from partitioner.plan import Candidate
+from partitioner.profile import Profile
+from partitioner.search.result import SearchResult
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What was asked for: enough to take the run up again."""
+
+    source: str
+    """Model, as the user named it; a file by its absolute path."""
+    model_sha256: str
+    batch: int = 1
+    dims: Mapping[str, int] = field(default_factory=dict)
+    weights: str | None = None
+    seed: int = 0
+    command: str = ""
+    """The command line that made the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """One file of a run folder and the step that writes it."""
+
+    file: str
+    type: type
+    made_by: str
+
+
+ARTEFACTS = {
+    artefact.file.removesuffix(".json"): artefact
+    for artefact in (
+        Artefact(file="run.json", type=RunSettings, made_by="profile"),
+        Artefact(file="graph.json", type=Graph, made_by="profile"),
+        Artefact(file="profile.json", type=Profile, made_by="profile"),
+        Artefact(file="cluster.json", type=Cluster, made_by="profile"),
+        Artefact(file="front.json", type=SearchResult, made_by="search"),
+        Artefact(file="plan.json", type=Candidate, made_by="plan"),
+        Artefact(file="measurement.json", type=Measurement, made_by="bench"),
+    )
+}
+
+
+class RunFolder:
+    """Reads and writes the artefacts of one run. Each file is written whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def cluster_file(self) -> Path:
+        """Copy of the cluster file that the run was made with."""
+        return self.path / "cluster.yaml"
+
+    def make(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            RunFolderError: It cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"Cannot make the run folder {self.path}: {error.strerror}.") from error
+
+    def has(self, name: str) -> bool:
+        """Whether the artefact of this name is there."""
+        return (self.path / ARTEFACTS[name].file).is_file()
+
+    def clear(self) -> None:
+        """Removes the artefacts of an earlier run, so that no step takes up what belongs to another model."""
+        for artefact in ARTEFACTS.values():
+            (self.path / artefact.file).unlink(missing_ok=True)
+
+    def save(self, name: str, value: object, *, seed: int, model_sha256: str) -> Path:
+        """Writes an artefact."""
+        path = self.path / ARTEFACTS[name].file
+        save_artefact(path, value, schema=name, seed=seed, model_sha256=model_sha256)
+        return path
+
+    def load(self, name: str, kind: type[T]) -> T:
+        """Reads an artefact.
+
+        Raises:
+            RunFolderError: The step that makes it has not run here.
+            ArtefactError: The file is damaged or of another schema.
+        """
+        artefact = ARTEFACTS[name]
+        if not self.has(name):
+            raise RunFolderError(
+                f"{self.path} holds no {artefact.file}: run `splitfront {artefact.made_by}` for it first."
+            )
+        return load_artefact(self.path / artefact.file, kind, schema=name)

@@ -1,0 +1,66 @@
+"""Figures with intervals, from raw samples. All intervals are 95 %."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from coordinator.measurement import Estimate, LatencySummary
+
+CONFIDENCE = 0.95
+
+
+def quantile_estimate(samples: Sequence[float], quantile: float) -> Estimate:
+    """Quantile with a distribution-free interval from order statistics.
+
+    With too few samples for the quantile the interval ends at the extremes seen, and is then narrower than it says:
+    show the number of samples beside it.
+
+    Source: Hahn and Meeker, "Statistical Intervals", section 5.2.
+    """
+    ordered = np.sort(np.asarray(samples, dtype=np.float64))
+    n = len(ordered)
+    low = int(stats.binom.ppf((1 - CONFIDENCE) / 2, n, quantile)) - 1
+    high = int(stats.binom.ppf((1 + CONFIDENCE) / 2, n, quantile))
+    return Estimate(
+        value=float(np.quantile(ordered, quantile)),
+        low=float(ordered[max(low, 0)]),
+        high=float(ordered[min(high, n - 1)]),
+    )
+
+
+def mean_estimate(samples: Sequence[float]) -> Estimate:
+    """Mean with Student's interval; without a width for a single sample."""
+    values = np.asarray(samples, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Estimate(value=mean, low=mean, high=mean)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    return Estimate(value=mean, low=mean - half, high=mean + half)
+
+
+def latency_summary(samples: Sequence[float]) -> LatencySummary:
+    """Summary of round trips in seconds."""
+    return LatencySummary(
+        mean=mean_estimate(samples),
+        p50=quantile_estimate(samples, 0.5),
+        p90=quantile_estimate(samples, 0.9),
+        p99=quantile_estimate(samples, 0.99),
+        n_samples=len(samples),
+    )
+
+
+def rate_estimate(completions: Sequence[float], n_windows: int = 8) -> Estimate:
+    """Completions per second of a steady run, with the spread between equal runs of consecutive completions.
+
+    Args:
+        completions: Ascending times of completion, seconds; the first only starts the clock.
+        n_windows: Runs into which the completions are cut for the interval.
+    """
+    times = np.asarray(completions, dtype=np.float64)
+    overall = (len(times) - 1) / (times[-1] - times[0])
+    edges = np.linspace(0, len(times) - 1, min(n_windows, len(times) - 1) + 1).astype(int)
+    seconds_each = np.diff(times[edges]) / np.diff(edges)
+    spread = mean_estimate(seconds_each.tolist())
+    return Estimate(value=float(overall), low=1 / spread.high, high=1 / spread.low if spread.low > 0 else math.inf)

@@ -1,0 +1,184 @@
+"""The steps of a run, each from values and the run folder to values and the run folder.
+
+A command calls one of them, `splitfront run` all.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from partitioner.choice import choose
+from partitioner.cost import CostModel
+
+from coordinator.benching import bench, winning_baseline
+from coordinator.errors import RunFolderError
+from coordinator.fleet import Fleet
+from coordinator.measurement import Measurement
+from coordinator.measuring import Effort
+from coordinator.planning import SearchWish, correct_front, probe_links, search_front
+from coordinator.profiling import profile_fleet, spans_to_profile
+from coordinator.run_folder import RunFolder, RunSettings
+from partitioner.cluster import Cluster
+from partitioner.graph import Graph
+from partitioner.onnx_io import Model, load_model
+from partitioner.plan import Candidate
+from partitioner.profile import Profile
+from partitioner.search.result import SearchResult
+
+OnLane = Callable[[str, int, int, str], None]
+"""Called with a lane's name, done, total and what is being done; from several threads."""
+
+
+class Progress(Protocol):
+    """Where progress is shown."""
+
+    def progress(self, title: str) -> AbstractContextManager[OnLane]:
+        """Lanes of one step, for as long as the context lasts."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRun:
+    """A run with its model loaded and its nodes connected."""
+
+    folder: RunFolder
+    settings: RunSettings
+    model: Model
+    fleet: Fleet
+
+    def save(self, name: str, value: object) -> None:
+        """Writes an artefact of this run."""
+        self.folder.save(name, value, seed=self.settings.seed, model_sha256=self.settings.model_sha256)
+
+
+def open_model(settings: RunSettings, progress: Progress) -> Model:
+    """The run's model, loaded; checked against the run's digest where that is known.
+
+    Raises:
+        ModelError: It cannot be used.
+        RunFolderError: The file changed since the run was made.
+    """
+    with progress.progress(f"Loading {settings.source}"):
+        model = load_model(
+            settings.source,
+            batch=settings.batch,
+            dims=settings.dims,
+            weights=Path(settings.weights) if settings.weights else None,
+            seed=settings.seed,
+        )
+    if settings.model_sha256 and settings.model_sha256 != model.graph.model_sha256:
+        raise RunFolderError(
+            f"{settings.source} is not the model that this run was made with (digest "
+            f"{model.graph.model_sha256[:12]}…, the run has {settings.model_sha256[:12]}…): start a new run."
+        )
+    return model
+
+
+def start_run(folder: RunFolder, settings: RunSettings, model: Model, cluster_yaml: str) -> RunSettings:
+    """Begins a run folder: settings, cluster file and graph; artefacts of an earlier run in it are removed."""
+    folder.make()
+    folder.clear()
+    settings = replace(settings, model_sha256=model.graph.model_sha256)
+    folder.cluster_file.write_text(cluster_yaml, encoding="utf-8")
+    folder.save("run", settings, seed=settings.seed, model_sha256=settings.model_sha256)
+    folder.save("graph", model.graph, seed=settings.seed, model_sha256=settings.model_sha256)
+    return settings
+
+
+def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float) -> Profile:
+    """Probes the links and profiles the model layer by layer on every node."""
+    with progress.progress("Probing links") as on_lane:
+        cluster = probe_links(run.fleet, lambda what, n_done, n_total: on_lane("links", n_done, n_total, what))
+    run.save("cluster", cluster)
+    graph = run.model.graph
+    spans = spans_to_profile(graph.n_units, run.settings.seed)
+    with progress.progress(f"Profiling {graph.name}: {graph.n_units} units, {len(spans)} segments") as on_lane:
+        profile = profile_fleet(
+            run.fleet,
+            run.model,
+            {node.name: spans for node in run.fleet.nodes},
+            budget_seconds=budget_seconds,
+            seed=run.settings.seed,
+            on_progress=on_lane,
+        )
+    run.save("profile", profile)
+    return profile
+
+
+def search_step(folder: RunFolder, wish: SearchWish, progress: Progress) -> SearchResult:
+    """Searches under the profile on disk; no node is needed."""
+    graph, profile, cluster = (
+        folder.load("graph", Graph),
+        folder.load("profile", Profile),
+        folder.load("cluster", Cluster),
+    )
+    with progress.progress(f"Searching ({wish.engine})") as on_lane:
+        result = search_front(
+            graph, profile, cluster, wish, lambda share, what: on_lane(wish.engine, round(100 * share), 100, what)
+        )
+    folder.save("front", result, seed=wish.seed, model_sha256=graph.model_sha256)
+    return result
+
+
+def search_and_correct_step(run: OpenRun, wish: SearchWish, progress: Progress) -> SearchResult:
+    """Searches, measures the front's own segments on the nodes, and searches again until the front stands still."""
+    profile, cluster = run.folder.load("profile", Profile), run.folder.load("cluster", Cluster)
+    with progress.progress(f"Searching ({wish.engine}), measuring the front's segments") as on_lane:
+        profile, result = correct_front(run.fleet, run.model, profile, cluster, wish, on_progress=on_lane)
+    run.save("profile", profile)
+    run.save("front", result)
+    return result
+
+
+def plan_step(folder: RunFolder, result: SearchResult, wish: str) -> Candidate:
+    """Chooses a point of the front."""
+    chosen = choose(result.front, wish)
+    settings = folder.load("run", RunSettings)
+    folder.save("plan", chosen, seed=settings.seed, model_sha256=settings.model_sha256)
+    return chosen
+
+
+def bench_step(run: OpenRun, progress: Progress, *, effort: Effort) -> Measurement:
+    """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan."""
+    profile, cluster = run.folder.load("profile", Profile), run.folder.load("cluster", Cluster)
+    result, chosen = run.folder.load("front", SearchResult), run.folder.load("plan", Candidate)
+    cost_model = CostModel(run.model.graph, cluster, profile)
+    with progress.progress("Deploying, verifying, measuring") as on_lane:
+        measurement = bench(
+            run.fleet,
+            run.model,
+            cost_model,
+            result,
+            chosen,
+            effort=effort,
+            seed=run.settings.seed,
+            on_step=lambda what, n_done, n_total: on_lane("bench", n_done, n_total, what),
+        )
+    run.save("measurement", measurement)
+    winner = winning_baseline(measurement, measurement.baselines)
+    if winner is not None:
+        run.save("plan", cost_model.candidate(winner.plan.stages))
+    return measurement
+
+
+def report_step(folder: RunFolder) -> tuple[Path, ...]:
+    """Draws what the folder holds: the report page and the figures."""
+    from coordinator.report import Run, write_report  # noqa: PLC0415 - plotly and matplotlib are slow to import
+
+    settings = folder.load("run", RunSettings)
+    graph = folder.load("graph", Graph)
+    return write_report(
+        folder.path,
+        Run(
+            title=f"{graph.name} on {folder.load('cluster', Cluster).name}",
+            command=settings.command,
+            graph=graph,
+            cluster=folder.load("cluster", Cluster),
+            profile=folder.load("profile", Profile),
+            search=folder.load("front", SearchResult),
+            chosen=folder.load("plan", Candidate),
+            measurement=folder.load("measurement", Measurement) if folder.has("measurement") else None,
+        ),
+    )

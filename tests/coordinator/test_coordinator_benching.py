@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import pytest
+
+from coordinator.benching import best_single, front_selection, recommend, winning_baseline
+from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction, StageMeasurement
+from coordinator.measuring import find_bottleneck
+from partitioner.plan import Candidate, CostEstimate, Plan, Stage
+
+
+def exactly(value):
+    return Estimate(value=value, low=value, high=value)
+
+
+def make_plan(*devices):
+    stages = tuple(Stage(device=device, start=index, stop=index + 1) for index, device in enumerate(devices))
+    return Plan(model_sha256="0" * 64, batch=1, stages=stages, window=2)
+
+
+def measured(devices, *, latency, rate):
+    return PlanMeasurement(
+        label="/".join(devices),
+        plan=make_plan(*devices),
+        latency_seconds=LatencySummary(
+            mean=exactly(latency), p50=exactly(latency), p90=exactly(latency), p99=exactly(latency), n_samples=9
+        ),
+        throughput_per_second=exactly(rate),
+        window=2,
+        n_requests=9,
+        n_errors=0,
+        max_relative_error=0.0,
+        predicted=Prediction(latency_seconds=latency, throughput_per_second=rate),
+        bottleneck=Bottleneck(resource="device:a", busy_seconds=1 / rate, bound_per_second=rate),
+        stages=(),
+        input_send_seconds=0.0,
+        spans=(),
+    )
+
+
+def candidate(*devices):
+    cost = CostEstimate(
+        latency_seconds=1.0,
+        bottleneck_seconds=1.0,
+        bottleneck_resource="device:a",
+        throughput_per_second=1.0,
+        stages=(),
+        hops=(),
+    )
+    return Candidate(plan=make_plan(*devices), cost=cost)
+
+
+def test_a_split_that_wins_is_recommended_with_its_factor():
+    chosen = measured(["a", "b"], latency=0.1, rate=30)
+    sentence = recommend(chosen, [measured(["a"], latency=0.2, rate=10), measured(["b"], latency=0.1, rate=12)])
+    assert sentence.startswith("Split: a[0:1] → b[1:2] gives 2.50 × ")
+    assert "'b'" in sentence
+
+
+def test_a_baseline_that_is_no_worse_in_both_wins():
+    chosen = measured(["a", "b"], latency=0.1, rate=30)
+    winner = measured(["b"], latency=0.09, rate=31)
+    assert winning_baseline(chosen, [winner, measured(["a"], latency=0.05, rate=29)]) is winner
+    assert recommend(chosen, [winner]).startswith("Do not split: the whole model on 'b'")
+
+
+def test_a_single_stage_choice_says_do_not_split():
+    chosen = measured(["a"], latency=0.1, rate=30)
+    assert recommend(chosen, [chosen]) == ("Do not split: the whole model on 'a' is the best plan for this wish.")
+
+
+def test_without_a_device_that_holds_the_model_the_sentence_says_so():
+    assert "no single device can hold" in recommend(measured(["a", "b"], latency=0.1, rate=30), [])
+    assert best_single([]) is None
+
+
+def test_the_front_is_sampled_with_both_ends_and_without_the_chosen():
+    front = [candidate("a", str(index)) for index in range(30)]
+    selection = front_selection(front, front[0])
+    assert [label for label, _ in selection][-1] == "most throughput"
+    assert front[0] not in [found for _, found in selection]
+    assert 6 <= len(selection) <= 8
+    assert len({found.plan for _, found in selection}) == len(selection)
+
+
+@pytest.mark.parametrize("n_plans", [1, 2, 3, 8])
+def test_a_short_front_is_measured_whole(n_plans):
+    front = [candidate("a", str(index)) for index in range(n_plans)]
+    other = candidate("z")
+    assert [found for _, found in front_selection(front, other)] == front
+
+
+def test_the_bottleneck_is_the_busiest_of_devices_and_links():
+    stage = StageMeasurement(
+        stage=0,
+        device="a",
+        start=0,
+        stop=1,
+        queue_seconds=9.0,
+        decode_seconds=0.0,
+        compute_seconds=0.02,
+        encode_seconds=0.0,
+        send_seconds=0.03,
+        sent_bytes=10,
+        predicted_compute_seconds=0.02,
+    )
+    last = replace(stage, stage=1, device="b", compute_seconds=0.01, send_seconds=0.001)
+    found = find_bottleneck([stage, last], 0.005, batch=4)
+    assert found.resource == "link:a->b"
+    assert found.bound_per_second == pytest.approx(4 / 0.03)
+    assert find_bottleneck([stage, last], 0.05, batch=1).resource == "link:client->a"
