@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.figures import Figure, at_least, parse_arguments, publish
+from benchmarks._figures import Figure, at_least, parse_arguments, publish
 from coordinator.__main__ import run
 from coordinator.benching import best_single
 from coordinator.measurement import Estimate, Measurement, PlanMeasurement

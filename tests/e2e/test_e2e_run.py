@@ -1,0 +1,116 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from e2e_commands import splitfront
+
+STEP_FILES = {"run.json", "graph.json", "cluster.json", "profile.json", "front.json", "plan.json", "measurement.json"}
+
+
+@pytest.fixture(scope="module")
+def finished_run(toy_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "toy"
+    done = splitfront("run", toy_model, "--local", 2, "--out", folder, "--profile-seconds", 2, "--bench-seconds", 0.5)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_a_run_leaves_every_artefact_and_picture_and_says_where(finished_run):
+    folder, done = finished_run
+    assert {path.name for path in folder.glob("*.json")} >= STEP_FILES
+    for name in ("report.html", "figures/front.png", "figures/front.svg"):
+        assert (folder / name).stat().st_size > 1000
+        assert name in done.stdout
+
+
+def test_measurement_holds_what_a_script_needs(finished_run):
+    folder, _ = finished_run
+    found = json.loads((folder / "measurement.json").read_text())
+    assert {"mean", "p50", "p90", "p99"} <= found["latency_seconds"].keys()
+    assert found["n_errors"] == 0
+    assert found["n_requests"] >= 20
+    assert 0 <= found["max_relative_error"] < 1e-4
+    assert {"latency_seconds", "throughput_per_second"} <= found["predicted"].keys()
+    assert {"resource", "busy_seconds"} <= found["bottleneck"].keys()
+    assert found["stages"]
+    assert {"emulation", "versions", "seed", "schema"} <= found.keys()
+    assert len(found["baselines"]) == 2
+
+
+def test_each_step_can_be_taken_up_from_the_folder(finished_run):
+    folder, _ = finished_run
+    for arguments in (
+        ("search", "--run", folder, "--engine", "exhaustive"),
+        ("plan", "--run", folder, "--choose", "throughput"),
+        ("bench", "--run", folder, "--bench-seconds", 0.5, "--json"),
+        ("report", "--run", folder),
+    ):
+        done = splitfront(*arguments)
+        assert done.returncode == 0, done.stderr
+        if "--json" in arguments:
+            assert json.loads(done.stdout)["throughput_per_second"]["value"] > 0
+
+
+def test_deploy_keeps_the_plan_up_and_takes_it_off(finished_run):
+    folder, _ = finished_run
+    done = splitfront("deploy", "--run", folder, "--seconds", 0.5)
+    assert done.returncode == 0, done.stderr
+    assert "Live as toy" in done.stdout
+    assert "answers correctly" in done.stdout
+    assert done.stdout.strip().endswith("Taken off.")
+
+
+def test_where_splitting_does_not_pay_the_tool_says_so_and_runs_one_device(toy_model, equal_slow_cluster, tmp_path):
+    folder = tmp_path / "slow"
+    done = splitfront(
+        "run",
+        toy_model,
+        "--cluster",
+        equal_slow_cluster,
+        "--out",
+        folder,
+        "--profile-seconds",
+        2,
+        "--bench-seconds",
+        0.5,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Do not split" in done.stdout
+    assert len(json.loads((folder / "plan.json").read_text())["plan"]["stages"]) == 1
+    found = json.loads((folder / "measurement.json").read_text())
+    assert len(found["plan"]["stages"]) == 1
+    assert found["recommendation"].startswith("Do not split")
+    assert found["emulation"]
+
+
+@pytest.mark.parametrize("phase", ["Loading", "Probing", "Profiling", "Searching", "Deploying"])
+def test_an_interrupt_in_any_phase_ends_cleanly(toy_model, tmp_path, phase):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "coordinator", "run", toy_model, "--local", "2", "--out", folder],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    seen = ""
+    children = []
+    while phase not in seen:
+        line = process.stderr.readline()
+        assert line, f"ended before {phase}: {seen}"
+        seen += line
+    children = psutil.Process(process.pid).children(recursive=True)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 130, rest
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    for path in folder.rglob("*.json"):
+        json.loads(path.read_text())
+    assert not list(folder.rglob("*.tmp*"))
