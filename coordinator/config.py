@@ -89,19 +89,24 @@ def load_cluster(path: Path) -> ClusterConfig:
     Raises:
         ConfigError: With every fault of the file.
     """
-    return _checked(read_yaml(path), source=str(path), folder=path.parent)
+    return checked_cluster(read_yaml(path), source=str(path), folder=path.parent)
 
 
-def parse_cluster(content: object, *, source: str = "the cluster", folder: Path = Path()) -> ClusterConfig:
+def parse_cluster(content: object, *, source: str = "the cluster") -> ClusterConfig:
     """The cluster that `content` describes in the words of the file (`memory: 512MiB`), as YAML would give it.
 
     Raises:
         ConfigError: With every fault.
     """
-    return _checked(YamlDocument(content=content, lines={}, faults=()), source=source, folder=folder)
+    return checked_cluster(YamlDocument(content=content, lines={}, faults=()), source=source)
 
 
-def _checked(document: YamlDocument, *, source: str, folder: Path) -> ClusterConfig:
+def checked_cluster(document: YamlDocument, *, source: str, folder: Path = Path()) -> ClusterConfig:
+    """The cluster that `document` describes; `source` names it in errors, `folder` is where its paths begin.
+
+    Raises:
+        ConfigError: With every fault.
+    """
     faults = [*document.faults, *relation_faults(document.content)]
     config = None
     try:
@@ -109,7 +114,7 @@ def _checked(document: YamlDocument, *, source: str, folder: Path) -> ClusterCon
     except ValidationError as exc:
         faults.extend(shape_faults(exc, ClusterConfig))
     if faults or config is None:
-        raise ConfigError(source, fault_texts(faults, document.lines)) from None
+        raise ConfigError(source, fault_texts(faults, document.lines))
     return config
 
 

@@ -48,6 +48,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def shape_faults(exc: ValidationError, model: type[BaseModel]) -> Iterator[Fault]:
     """What pydantic found in data for `model`. Values are not repeated: they may be secrets."""
     for error in exc.errors(include_url=False):
+        if error["type"] == "too_short" and error["input"]:
+            continue  # its entries are at fault, and have been named
         yield Fault(path=error["loc"], message=_message(error, model))
 
 

@@ -95,7 +95,7 @@ _LOSS = _Quantity(kind="a loss", units={"%": 0.01}, examples=("0.1%", "2%"), zer
 def _parser(quantity: _Quantity, low: float, high: float) -> Callable[[object], float]:
     def parse(value: object) -> float:
         number = quantity.parse(value)
-        if number in quantity.words.values() or low <= number <= high:
+        if low <= number <= high or (isinstance(value, str) and value.strip() in quantity.words):
             return number
         raise ValueError(f"'{value}' is out of range for {quantity.kind}: write one like {quantity.examples[0]}")
 
