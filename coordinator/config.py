@@ -1,0 +1,124 @@
+"""`cluster.yaml`: which machines there are and how they are linked, as one value."""
+
+import zlib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from coordinator.config_faults import fault_texts, shape_faults
+from coordinator.config_quantities import duration_text, rate_text
+from coordinator.config_relations import relation_faults
+from coordinator.config_sections import (
+    ClientConfig,
+    LinkConfig,
+    LinksConfig,
+    Name,
+    NodeConfig,
+    Section,
+    SecurityConfig,
+)
+from coordinator.config_yaml import YamlDocument, read_yaml
+from coordinator.errors import ConfigError
+from node_agent.messages import LinkEmulation
+from partitioner.cluster import CLIENT
+
+
+class ClusterConfig(Section):
+    """A cluster as described. Made by `load_cluster` or `parse_cluster`, which check what holds between its parts."""
+
+    name: Name
+    nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]
+    links: LinksConfig = LinksConfig()
+    client: ClientConfig = ClientConfig()
+    security: SecurityConfig = SecurityConfig()
+
+    @cached_property
+    def node_of(self) -> dict[str, NodeConfig]:
+        """Node of each name."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def _link_of(self) -> dict[tuple[str, str], LinkConfig]:
+        return {direction: link for link in self.links.between for direction in link.directions}
+
+    def is_forbidden(self, source: str, target: str) -> bool:
+        """Whether no plan may send from `source` to `target`."""
+        link = self._link_of.get((source, target))
+        return link is not None and link.forbidden
+
+    def link_emulation(self, source: str, target: str) -> LinkEmulation | None:
+        """How `source` emulates its link to `target` (node names or `client`).
+
+        Returns:
+            None where nothing is emulated: an end is not local, or the description gives no value.
+        """
+        ends = [self.node_of[name] for name in (source, target) if name != CLIENT]
+        if source == target or not all(node.local for node in ends):
+            return None
+        chosen, default = self._link_of.get((source, target), self.links.default), self.links.default
+
+        def value(key: str) -> float:
+            own = getattr(chosen, key)
+            return float((getattr(default, key) if own is None else own) or 0.0)
+
+        keys = ("delay_seconds", "jitter_seconds", "bytes_per_second", "loss")
+        values = {key: value(key) for key in keys}
+        seed = zlib.crc32(f"{source}->{target}".encode())
+        return LinkEmulation(**values, seed=seed) if any(values.values()) else None
+
+    def describe_link(self, source: str, target: str) -> str | None:
+        """How the link is emulated, in words: `delay 8 ms, 60 Mbit/s, by the sender`; None for a real one."""
+        link = self.link_emulation(source, target)
+        if link is None:
+            return None
+        jitter = f" ± {duration_text(link.jitter_seconds)}" if link.jitter_seconds else ""
+        parts = (
+            f"delay {duration_text(link.delay_seconds)}{jitter}" if link.delay_seconds or jitter else "",
+            rate_text(link.bytes_per_second) if link.bytes_per_second else "",
+            f"loss {link.loss * 100:g} %" if link.loss else "",
+            "by the sender",
+        )
+        return ", ".join(part for part in parts if part)
+
+
+def load_cluster(path: Path) -> ClusterConfig:
+    """The cluster that a YAML file describes; paths in it are taken from its folder.
+
+    Raises:
+        ConfigError: With every fault of the file.
+    """
+    return checked_cluster(read_yaml(path), source=str(path), folder=path.parent)
+
+
+def parse_cluster(content: object, *, source: str = "the cluster") -> ClusterConfig:
+    """The cluster that `content` describes in the words of the file (`memory: 512MiB`), as YAML would give it.
+
+    Raises:
+        ConfigError: With every fault.
+    """
+    return checked_cluster(YamlDocument(content=content, lines={}, faults=()), source=source)
+
+
+def checked_cluster(document: YamlDocument, *, source: str, folder: Path = Path()) -> ClusterConfig:
+    """The cluster that `document` describes; `source` names it in errors, `folder` is where its paths begin.
+
+    Raises:
+        ConfigError: With every fault.
+    """
+    faults = [*document.faults, *relation_faults(document.content)]
+    config = None
+    try:
+        config = ClusterConfig.model_validate(document.content, context={"folder": folder})
+    except ValidationError as exc:
+        faults.extend(shape_faults(exc, ClusterConfig))
+    if faults or config is None:
+        raise ConfigError(source, fault_texts(faults, document.lines))
+    return config
+
+
+def cluster_json_schema() -> dict[str, object]:
+    """JSON Schema of `cluster.yaml`, for editors that complete and check while one types."""
+    schema = ClusterConfig.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "splitfront cluster.yaml"}

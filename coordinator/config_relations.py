@@ -1,0 +1,182 @@
+"""What must hold between the parts of a cluster's description. Pure, and content with data that is wrong elsewhere."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from coordinator.config_address import parse_address
+from coordinator.config_faults import Fault, KeyPath, nearest, path_text
+from partitioner.cluster import CLIENT
+
+_EMULATED = ("delay", "jitter", "rate", "loss")
+
+
+def relation_faults(content: object) -> Iterator[Fault]:
+    """All faults of a parsed `cluster.yaml` that no single value shows."""
+    top = _mapping(content)
+    nodes = tuple(_node(index, raw) for index, raw in _entries(top.get("nodes")))
+    links = tuple(_link(index, raw) for index, raw in _entries(_mapping(top.get("links")).get("between")))
+    for node in nodes:
+        yield from _node_faults(node)
+    yield from _repeated(nodes)
+    yield from _stranded(nodes)
+    places = {node.name: node.is_local for node in nodes if node.name} | {CLIENT: True}
+    for link in links:
+        yield from _link_faults(link, places)
+    yield from _repeated_directions(links)
+    yield from _default_faults(_mapping(_mapping(top.get("links")).get("default")), nodes)
+    yield from _security_faults(_mapping(top.get("security")), nodes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Node:
+    path: KeyPath
+    name: str
+    """Empty where the description has none."""
+    is_local: bool
+    address: str
+    is_remote: bool
+    """Whether the address is one, and is not on loopback."""
+    raw: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Link:
+    path: KeyPath
+    source: str
+    target: str
+    raw: Mapping[str, object]
+
+    @property
+    def directions(self) -> tuple[tuple[str, str], ...]:
+        there = (self.source, self.target)
+        return (there,) if self.raw.get("both") is False else (there, there[::-1])
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _entries(value: object) -> Iterator[tuple[int, Mapping[str, object]]]:
+    """(index, entry) of each mapping in a list."""
+    for index, entry in enumerate(value if isinstance(value, list) else []):
+        if isinstance(entry, dict):
+            yield index, entry
+
+
+def _node(index: int, raw: Mapping[str, object]) -> _Node:
+    address = _text(raw.get("address"))
+    try:
+        is_remote = bool(address) and not parse_address(address).is_loopback
+    except ValueError:
+        is_remote = False
+    return _Node(
+        path=("nodes", index),
+        name=_text(raw.get("name")),
+        is_local=raw.get("local") is True,
+        address=address,
+        is_remote=is_remote,
+        raw=raw,
+    )
+
+
+def _link(index: int, raw: Mapping[str, object]) -> _Link:
+    source, target = _text(raw.get("from")), _text(raw.get("to"))
+    return _Link(path=("links", "between", index), source=source, target=target, raw=raw)
+
+
+def _node_faults(node: _Node) -> Iterator[Fault]:
+    if node.is_local and "address" in node.raw:
+        yield Fault(path=node.path, message="has both an address and local: true: keep one")
+    if not node.is_local and "address" not in node.raw:
+        wanted = "the address (host:port) of a running agent, or local: true to start one on this machine"
+        yield Fault(path=node.path, message=f"says nowhere where it is: wanted {wanted}")
+    if not node.is_local and "emulate" in node.raw:
+        message = "is for nodes with local: true; an agent of your own is started with --slowdown"
+        yield Fault(path=(*node.path, "emulate"), message=message)
+    if node.name == CLIENT:
+        message = f"'{CLIENT}' means the end that sends inputs: choose another name"
+        yield Fault(path=(*node.path, "name"), message=message)
+    idle, active = node.raw.get("idle_watts"), node.raw.get("active_watts")
+    if isinstance(idle, int | float) and isinstance(active, int | float) and idle > active:
+        yield Fault(path=(*node.path, "idle_watts"), message=f"{idle} is more than active_watts, {active}: swap them?")
+
+
+def _repeated(nodes: tuple[_Node, ...]) -> Iterator[Fault]:
+    for key in ("name", "address"):
+        first: dict[str, KeyPath] = {}
+        for node in nodes:
+            value = node.name if key == "name" else node.address
+            if value and value in first:
+                message = f"'{value}' is already that of {path_text(first[value])}: choose another"
+                yield Fault(path=(*node.path, key), message=message)
+            first.setdefault(value, node.path)
+
+
+def _stranded(nodes: tuple[_Node, ...]) -> Iterator[Fault]:
+    if any(node.is_local for node in nodes):
+        for node in nodes:
+            if node.is_remote and not node.is_local:
+                message = (
+                    "cannot reach the nodes with local: true, which listen on loopback: start an agent on this machine "
+                    "yourself and give its address"
+                )
+                yield Fault(path=(*node.path, "address"), message=message)
+
+
+def _link_faults(link: _Link, places: Mapping[str, bool]) -> Iterator[Fault]:
+    ends = {"from": link.source, "to": link.target}
+    for key, name in ends.items():
+        if name and name not in places:
+            yield Fault(path=(*link.path, key), message=f"there is no node '{name}': {nearest(name, places)}")
+    if link.source and link.source == link.target:
+        yield Fault(path=link.path, message=f"leads from '{link.source}' to itself: a node needs no link to itself")
+    shaped = [key for key in _EMULATED if key in link.raw]
+    if link.raw.get("forbidden") is True and shaped:
+        message = f"is forbidden, so that {', '.join(shaped)} would mean nothing: keep one of the two"
+        yield Fault(path=link.path, message=message)
+    elif shaped and (real := [name for name in ends.values() if places.get(name) is False]):
+        message = f"'{real[0]}' is not local, so that the link is probed, not emulated: only forbidden may stand here"
+        yield Fault(path=(*link.path, shaped[0]), message=message)
+    elif not shaped and "forbidden" not in link.raw:
+        yield Fault(path=link.path, message=f"says nothing: wanted {', '.join(_EMULATED)} or forbidden")
+
+
+def _repeated_directions(links: tuple[_Link, ...]) -> Iterator[Fault]:
+    first: dict[tuple[str, str], KeyPath] = {}
+    for link in links:
+        if link.source == link.target:
+            continue
+        known = [first[direction] for direction in link.directions if direction in first]
+        if known:
+            message = (
+                f"'{link.source}' and '{link.target}' are already linked by {path_text(known[0])}: keep one, or write "
+                "both: false for each direction"
+            )
+            yield Fault(path=link.path, message=message)
+        for direction in link.directions:
+            first.setdefault(direction, link.path)
+
+
+def _default_faults(default: Mapping[str, object], nodes: tuple[_Node, ...]) -> Iterator[Fault]:
+    if default and nodes and not any(node.is_local for node in nodes):
+        message = "no node is local, so that every link is probed and none emulated: take it out"
+        yield Fault(path=("links", "default"), message=message)
+
+
+def _security_faults(security: Mapping[str, object], nodes: tuple[_Node, ...]) -> Iterator[Fault]:
+    plaintext, has_tls = security.get("plaintext"), bool(security.get("tls"))
+    if plaintext is True and has_tls:
+        yield Fault(path=("security",), message="has both tls and plaintext: true: keep one")
+    if plaintext is False and not has_tls:
+        yield Fault(path=("security",), message="forbids plaintext but names no tls: wanted cert, key and ca")
+    remote = [node for node in nodes if node.is_remote]
+    if remote and plaintext is None and not has_tls:
+        message = (
+            f"is missing: '{remote[0].name}' at {remote[0].address} is not on loopback: wanted tls with cert, key and "
+            "ca, or plaintext: true if everybody on that network may read and change the tensors"
+        )
+        yield Fault(path=("security",), message=message)

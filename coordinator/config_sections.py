@@ -1,0 +1,129 @@
+"""The parts of `cluster.yaml`, each by itself; what holds between them is in `config_relations`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationInfo
+
+from coordinator.config_address import check_address
+from coordinator.config_quantities import Bytes, BytesPerSecond, Loss, Seconds
+from partitioner.cluster import CLIENT
+
+
+def _check_file(path: Path, info: ValidationInfo) -> Path:
+    """`path`, taken from the folder of the file that names it. A wrong one is not repeated: it may be a pasted key."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    found = folder / path.expanduser()
+    if not (os.path.isfile(found) and os.access(found, os.R_OK)):  # noqa: PTH113 - takes impossible names too
+        raise ValueError("there is no readable file at this path")
+    return found
+
+
+def _check_name(text: str) -> str:
+    if not (text[:1].isalnum() and len(text) < 64 and all(c.isalnum() or c in "._-" for c in text) and text.isascii()):
+        raise ValueError(f"'{text[:64]}' is not a name: wanted letters, digits, '.', '_' and '-', 63 at most")
+    return text
+
+
+Name = Annotated[StrictStr, AfterValidator(_check_name)]
+ReadableFile = Annotated[Path, AfterValidator(_check_file)]
+Watts = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False, strict=True)]
+
+
+class Section(BaseModel):
+    """A part of the file. Keys are those of the file, attributes have their units in their names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class DeviceEmulation(Section):
+    """How a local node plays a slower machine."""
+
+    slowdown: float = Field(ge=1, le=10_000, allow_inf_nan=False, strict=True)
+    """A stage ends no earlier than its time on this machine times this."""
+
+
+class NodeConfig(Section):
+    """One machine that can hold a stage."""
+
+    name: Name
+    address: Annotated[StrictStr, AfterValidator(check_address)] | None = None
+    """`host:port` of a running agent."""
+    local: StrictBool = False
+    """Instead of an address: the coordinator starts an agent on this machine."""
+    memory_bytes: Bytes | None = Field(default=None, alias="memory")
+    """For weights, activations and the runtime together; None: all that the node has."""
+    threads: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
+    """Of the runtime, for a local node; None: the agent's choice."""
+    providers: tuple[StrictStr, ...] = ()
+    """Execution providers of the runtime, best first, for a local node; none: the agent's choice."""
+    emulate: DeviceEmulation | None = None
+    """Only for a local node."""
+    idle_watts: Watts | None = None
+    active_watts: Watts | None = None
+
+    def describe_emulation(self) -> str | None:
+        """How the device is emulated, in words; None for a real one."""
+        if self.emulate is None:
+            return None
+        return f"{self.emulate.slowdown:g} times slower than this machine, by waiting"
+
+
+class LinkShape(Section):
+    """How a link behaves where it is emulated. What is None comes from the default."""
+
+    delay_seconds: Seconds | None = Field(default=None, alias="delay")
+    """One way."""
+    jitter_seconds: Seconds | None = Field(default=None, alias="jitter")
+    """Standard deviation of the delay."""
+    bytes_per_second: BytesPerSecond | None = Field(default=None, alias="rate")
+    """0: unlimited."""
+    loss: Loss | None = None
+    """Probability that a packet is lost and sent again."""
+
+
+class LinkConfig(LinkShape):
+    """A link between two places, `client` included."""
+
+    source: Name = Field(alias="from")
+    target: Name = Field(alias="to")
+    both: StrictBool = True
+    """Whether it also holds for the way back."""
+    forbidden: StrictBool = False
+    """Whether no plan may send this way."""
+
+    @property
+    def directions(self) -> tuple[tuple[str, str], ...]:
+        """(source, target) of each direction that it describes."""
+        there = (self.source, self.target)
+        return (there, there[::-1]) if self.both else (there,)
+
+
+class LinksConfig(Section):
+    """All links: between local nodes they are emulated, between others probed."""
+
+    default: LinkShape = LinkShape()
+    between: tuple[LinkConfig, ...] = ()
+
+
+class ClientConfig(Section):
+    """The end that sends inputs and takes results."""
+
+    name: Name = CLIENT
+    """For messages and pictures; links call it `client`."""
+
+
+class TlsFiles(Section):
+    """PEM files of this end of mutual TLS."""
+
+    cert: ReadableFile
+    key: ReadableFile
+    ca: ReadableFile
+
+
+class SecurityConfig(Section):
+    """How nodes are spoken to. Without either, in clear, and only on loopback."""
+
+    plaintext: StrictBool | None = None
+    tls: TlsFiles | None = None

@@ -1,0 +1,59 @@
+"""The errors of `coordinator`.
+
+CoordinatorError
+├── ConfigError (ValueError)             cluster.yaml cannot be used; holds all its faults
+├── NodeDownError (ConnectionError)      nodes cannot be started or reached; holds their names
+├── DeploymentError                      a plan could not be put on its nodes
+├── OutputMismatchError (ArithmeticError)  a pipeline's outputs are not the whole model's
+├── MeasurementError                     a run gave no figure that can be trusted
+└── RunFolderError (OSError)             a run's folder cannot be written or read
+"""
+
+from collections.abc import Iterable
+
+
+class CoordinatorError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(CoordinatorError, ValueError):
+    """A cluster's description cannot be used.
+
+    Attributes:
+        faults: One sentence for each fault, beginning with its path in the file.
+    """
+
+    def __init__(self, source: str, faults: Iterable[str]) -> None:
+        """Names `source`, the file or the call that the faults are in."""
+        self.faults = tuple(faults)
+        count = "a fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        super().__init__("\n  ".join((f"{source} has {count}:", *self.faults)))
+
+
+class NodeDownError(CoordinatorError, ConnectionError):
+    """Nodes cannot be started or reached.
+
+    Attributes:
+        nodes: Names of these nodes.
+    """
+
+    def __init__(self, message: str, *, nodes: Iterable[str] = ()) -> None:
+        """`message` says of each node why and what to do."""
+        self.nodes = tuple(nodes)
+        super().__init__(message)
+
+
+class DeploymentError(CoordinatorError):
+    """A plan could not be put on its nodes."""
+
+
+class OutputMismatchError(CoordinatorError, ArithmeticError):
+    """A pipeline's outputs are not those of the whole model."""
+
+
+class MeasurementError(CoordinatorError):
+    """A run gave no figure that can be trusted."""
+
+
+class RunFolderError(CoordinatorError, OSError):
+    """A run's folder cannot be written or read."""

@@ -1,0 +1,145 @@
+"""The nodes of a cluster, up and connected."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from coordinator.config import ClusterConfig
+from coordinator.config_sections import NodeConfig, TlsFiles
+from coordinator.errors import NodeDownError
+from coordinator.local_nodes import AGENT, LocalNodes
+from coordinator.ports import Connect, NodeConnection
+from node_agent.api import Node
+from node_agent.errors import NodeError, ProtocolMismatchError
+from node_agent.messages import NodeDescription
+from partitioner.cluster import Device
+
+_MAX_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetNode:
+    """One node that answers."""
+
+    name: str
+    """Of the cluster's description; the agent may call itself otherwise."""
+    address: str
+    client: Node
+    description: NodeDescription
+    config: NodeConfig
+
+    @property
+    def device(self) -> Device:
+        """What the cost model may count on: the memory of the cluster's description, else all that the node has."""
+        memory_bytes = self.config.memory_bytes or self.description.memory_bytes
+        return Device(name=self.name, memory_bytes=memory_bytes, emulation=self.config.describe_emulation())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """All nodes of a cluster. May be shared between threads, as its clients may."""
+
+    config: ClusterConfig
+    nodes: tuple[FleetNode, ...]
+    """In the order of the description."""
+
+    @cached_property
+    def node_of(self) -> dict[str, FleetNode]:
+        """Node of each name."""
+        return {node.name: node for node in self.nodes}
+
+
+def connect_node(address: str, *, tls: TlsFiles | None) -> NodeConnection:
+    """A connection to an agent through gRPC.
+
+    Raises:
+        NodeError: Nobody answers there, or nobody we can talk to.
+    """
+    from node_agent.client import NodeClient  # noqa: PLC0415 - gRPC is loaded with the first connection
+    from node_agent.config import TlsFiles as NodeTlsFiles  # noqa: PLC0415
+
+    files = NodeTlsFiles(certificate=tls.cert, key=tls.key, authority=tls.ca) if tls else None
+    return NodeClient.connect(address, tls=files)
+
+
+@contextmanager
+def connect_fleet(
+    config: ClusterConfig,
+    *,
+    run_dir: Path,
+    connect: Connect = connect_node,
+    local_command: Sequence[str] = AGENT,
+) -> Iterator[Fleet]:
+    """Starts the local nodes, connects to all nodes, and undoes both at the end.
+
+    Args:
+        config: The cluster.
+        run_dir: The stores and logs of local nodes go to its folder `nodes`.
+        connect: Opens a connection to a node.
+        local_command: What a local node's options are added to.
+
+    Raises:
+        NodeDownError: Naming every node that cannot be started or reached, why, and what to do.
+    """
+    local_configs = [node for node in config.nodes if node.local]
+    with ExitStack() as stack:
+        local = stack.enter_context(LocalNodes(local_configs, folder=run_dir / "nodes", command=local_command))
+        addresses = {node.name: node.address for node in local.nodes}
+        addresses |= {node.name: node.address for node in config.nodes if node.address is not None}
+        connections: list[NodeConnection] = []
+        stack.callback(_close_all, connections)
+
+        def reach(node: NodeConfig) -> FleetNode | _Unreached:
+            # Local agents speak in clear: nobody but this machine can reach them.
+            tls = None if node.local else config.security.tls
+            try:
+                client = connect(addresses[node.name], tls=tls)
+                connections.append(client)
+                return _described(node, addresses[node.name], client)
+            except NodeError as exc:
+                return _Unreached(node=node, address=addresses[node.name], error=exc)
+
+        with ThreadPoolExecutor(min(_MAX_THREADS, len(config.nodes)), thread_name_prefix="connect") as pool:
+            reached = list(pool.map(reach, config.nodes))
+        yield Fleet(config=config, nodes=_all_reached(reached))
+
+
+def _described(node: NodeConfig, address: str, client: Node) -> FleetNode:
+    return FleetNode(name=node.name, address=address, client=client, description=client.describe(), config=node)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unreached:
+    node: NodeConfig
+    address: str
+    error: NodeError
+
+    @property
+    def remedy(self) -> str:
+        if isinstance(self.error, ProtocolMismatchError):
+            return "install the same version of splitfront on both machines"
+        if self.node.local:
+            return "see agent.log in its folder below the run's"
+        return (
+            f"check that `python -m node_agent --listen {self.address}` runs there and that no firewall is between, "
+            "or take the node out of the cluster"
+        )
+
+
+def _all_reached(reached: Sequence[FleetNode | _Unreached]) -> tuple[FleetNode, ...]:
+    unreached = [one for one in reached if isinstance(one, _Unreached)]
+    if unreached:
+        lines = [f"  '{one.node.name}' at {one.address}: {one.error} Try: {one.remedy}." for one in unreached]
+        message = "\n".join((f"{len(unreached)} of {len(reached)} nodes cannot be used:", *lines))
+        raise NodeDownError(message, nodes=[one.node.name for one in unreached])
+    return tuple(one for one in reached if isinstance(one, FleetNode))
+
+
+def _close_all(connections: Sequence[NodeConnection]) -> None:
+    """Closes all; an error in one keeps no other open."""
+    with ExitStack() as stack:
+        for connection in connections:
+            stack.callback(connection.close)

@@ -1,0 +1,114 @@
+import ast
+import json
+import re
+import subprocess
+import sys
+from fnmatch import fnmatch
+
+import pytest
+from source_tree import PACKAGES, ROOT, imported_names, is_below, shipped_files
+
+DOORS = {
+    "matplotlib": ["coordinator/report/*"],
+    "moocore": ["partitioner/search/*"],
+    "node_agent.wire": [
+        "node_agent/wire_codec.py",
+        "node_agent/client*.py",
+        "node_agent/serv*.py",
+        "node_agent/dataplane/frame.py",
+    ],
+    "onnx": ["partitioner/onnx_io/*"],
+    "onnxruntime": ["partitioner/onnx_io/*", "node_agent/host/*"],
+    "onnxscript": ["partitioner/onnx_io/torch_door.py"],
+    "paramiko": ["deploy/ssh.py"],
+    "plotly": ["coordinator/report/*"],
+    "pydantic": ["partitioner/serialize.py", "coordinator/config*.py"],
+    "pydantic_core": ["partitioner/serialize.py", "coordinator/config*.py"],
+    "pymoo": ["partitioner/search/evolutionary.py"],
+    "torch": ["partitioner/onnx_io/torch_door.py"],
+    "torchvision": ["partitioner/onnx_io/torch_door.py"],
+    "yaml": ["coordinator/config_yaml.py"],
+}
+
+HEAVY = [
+    "torch",
+    "torchvision",
+    "onnx",
+    "pymoo",
+    "scipy",
+    "matplotlib",
+    "plotly",
+    "pydantic",
+    "paramiko",
+    "rich",
+    "yaml",
+]
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_each_library_is_imported_by_its_door_only(library: str) -> None:
+    elsewhere = [
+        name
+        for name, tree in shipped_files()
+        if any(is_below(imported, library) for imported in imported_names(tree))
+        and not any(fnmatch(name, door) for door in DOORS[library])
+    ]
+    assert elsewhere == []
+
+
+def test_no_source_of_ours_names_an_unsafe_serialisation() -> None:
+    unsafe = re.compile(r"pickle|\bdill\b|\bshelve\b|\bmarshal\b|joblib|yaml\.(?:unsafe_|full_)?load\b")
+    found = []
+    for folder in (*PACKAGES, "benchmarks", "tests"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            text = path.read_text(encoding="utf-8").replace("allow_pickle=False", "")
+            if path.parent.name != "architecture" and unsafe.search(text):
+                found.append(path.relative_to(ROOT).as_posix())
+    assert found == []
+
+
+def test_nothing_shipped_is_unfinished() -> None:
+    unfinished = []
+    for name, tree in shipped_files():
+        raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+        if any("NotImplementedError" in ast.dump(exc) for exc in raised if exc is not None):
+            unfinished.append(name)
+        if re.search(r"\b(TODO|FIXME|XXX)\b", (ROOT / name).read_text(encoding="utf-8")):
+            unfinished.append(name)
+    assert unfinished == []
+
+
+def modules_loaded_by(*names: str) -> set[str]:
+    program = "import importlib, json, sys; [importlib.import_module(n) for n in sys.argv[1:]]; "
+    program += "print(json.dumps([*sys.modules]))"
+    run = subprocess.run(
+        [sys.executable, "-W", "error::ImportWarning", "-c", program, *names],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return {name.partition(".")[0] for name in json.loads(run.stdout)}
+
+
+def test_no_module_of_the_node_loads_a_heavy_library() -> None:
+    names = [
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for name, _ in shipped_files()
+        if name.startswith("node_agent/") and not name.endswith("__main__.py")
+    ]
+    loaded = modules_loaded_by(*names)
+    assert loaded & {*HEAVY, "click", "partitioner", "coordinator", "deploy"} == set()
+
+
+def test_values_load_without_any_library_but_numpy() -> None:
+    values = ["graph", "cluster", "profile", "plan", "tensors", "shard", "errors", "search.result"]
+    loaded = modules_loaded_by(*(f"partitioner.{name}" for name in values), "coordinator.measurement")
+    assert loaded & {*HEAVY, "onnxruntime", "grpc", "google"} == set()
+    assert "numpy" in loaded
+
+
+def test_messages_and_ports_of_a_node_load_without_transport() -> None:
+    loaded = modules_loaded_by("node_agent.api", "node_agent.messages", "node_agent.errors")
+    assert loaded & {"grpc", "google", "onnxruntime", "psutil"} == set()

@@ -1,0 +1,62 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from coordinator.config import load_cluster, parse_cluster
+from coordinator.config_example import demo_cluster, example_text, local_cluster
+from coordinator.config_yaml import parse_yaml
+from coordinator.errors import ConfigError
+from partitioner.cluster import CLIENT
+
+
+def test_the_example_works_as_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(example_text())
+    config = load_cluster(path)
+    assert all(node.local for node in config.nodes)
+
+
+def test_what_the_example_has_in_comments_is_right_too() -> None:
+    text = re.sub(r"^( *)# (-|  \w+:|security:|  tls:)", r"\1\2", example_text(), flags=re.MULTILINE)
+    text = "".join(line for line in text.splitlines(keepends=True) if "tls: {" not in line)
+    text = text.replace("security:", "security: {plaintext: true}")
+    text = re.sub(r"^  - name: (pi-1|pi-2|server)\n(    .*\n)+", "", text, flags=re.MULTILINE)
+    content = parse_yaml(text.replace("pi-1", "pi-3")).content
+    assert isinstance(content, dict)
+    assert [node["name"] for node in content["nodes"]] == ["pi-3"]
+    content["nodes"].append({"name": "server", "address": "192.168.1.20:50051"})
+    content["links"] = {"between": [link for link in content["links"]["between"] if "forbidden" in link]}
+    config = parse_cluster(content)
+    assert config.node_of["pi-3"].active_watts == 6.4
+    assert config.is_forbidden("pi-3", "server")
+    assert not config.is_forbidden("server", "pi-3")
+
+
+def test_the_demo_is_emulated_throughout_and_says_so() -> None:
+    config = demo_cluster()
+    places = [CLIENT, *config.node_of]
+    assert [node.name for node in config.nodes] == ["pi-1", "pi-2", "server"]
+    assert all(node.describe_emulation() for node in config.nodes)
+    assert all(config.describe_link(a, b) for a in places for b in places if a != b)
+
+
+def test_the_demos_server_is_fast_and_far() -> None:
+    config = demo_cluster()
+    slowdowns = {node.name: node.emulate.slowdown for node in config.nodes if node.emulate}
+    assert slowdowns["server"] < min(slowdowns["pi-1"], slowdowns["pi-2"]) / 2
+    near, far = config.link_emulation(CLIENT, "pi-1"), config.link_emulation(CLIENT, "server")
+    assert near is not None
+    assert far is not None
+    assert far.delay_seconds > near.delay_seconds
+    assert far.bytes_per_second < near.bytes_per_second
+
+
+def test_local_nodes_share_the_cores_and_are_not_emulated() -> None:
+    config = local_cluster(3)
+    assert [node.name for node in config.nodes] == ["local-1", "local-2", "local-3"]
+    assert all(node.local and node.emulate is None and node.threads for node in config.nodes)
+    assert config.link_emulation(CLIENT, "local-1") is None
+    for count in (0, 65):
+        with pytest.raises(ConfigError, match="wanted 1 to 64 nodes"):
+            local_cluster(count)

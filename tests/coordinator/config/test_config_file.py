@@ -1,0 +1,317 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from coordinator.config import ClusterConfig, cluster_json_schema, load_cluster, parse_cluster
+from coordinator.errors import ConfigError, CoordinatorError
+from node_agent.messages import LinkEmulation
+
+LOCAL = {"name": "pi-1", "local": True}
+
+
+def faults_of(text: str, tmp_path: Path) -> tuple[str, ...]:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_cluster(path)
+    assert str(path) in str(caught.value)
+    assert all(fault in str(caught.value) for fault in caught.value.faults)
+    return caught.value.faults
+
+
+def fault_of(content: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_cluster(content)
+    assert len(caught.value.faults) == 1, caught.value.faults
+    return caught.value.faults[0]
+
+
+def cluster_of(*nodes: dict[str, object], **more: object) -> dict[str, object]:
+    return {"name": "kitchen", "nodes": list(nodes), **more}
+
+
+def test_a_whole_file_is_read_into_si_units(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("""
+name: kitchen
+nodes:
+  - {name: pi-1, local: true, memory: 512MiB, threads: 1, emulate: {slowdown: 8}, providers: [CPUExecutionProvider]}
+  - {name: pi-2, local: true, memory: 4 GB, idle_watts: 2.7, active_watts: 6}
+  - {name: box, address: "127.0.0.1:50051"}
+links:
+  default: {delay: 5ms, rate: 50mbit}
+  between:
+    - {from: pi-1, to: pi-2, delay: 500us, jitter: 0.1ms, rate: 6.25MB/s, loss: 0.1%}
+client: {name: camera}
+""")
+    config = load_cluster(path)
+    first, second, box = config.nodes
+    assert (first.memory_bytes, first.threads, first.emulate.slowdown) == (512 * 2**20, 1, 8.0)
+    assert first.providers == ("CPUExecutionProvider",)
+    assert (second.memory_bytes, second.idle_watts, second.active_watts) == (4 * 10**9, 2.7, 6.0)
+    assert (box.address, box.local, box.memory_bytes) == ("127.0.0.1:50051", False, None)
+    link = config.links.between[0]
+    assert (link.delay_seconds, link.jitter_seconds, link.bytes_per_second, link.loss) == pytest.approx(
+        (0.0005, 0.0001, 6.25e6, 0.001)
+    )
+    assert config.links.default.bytes_per_second == 6.25e6
+    assert config.client.name == "camera"
+    assert hash(config.nodes[0]) == hash(first)
+    with pytest.raises(ValueError, match="frozen"):
+        config.name = "other"
+
+
+def test_five_faults_are_reported_at_once_with_path_and_line(tmp_path: Path) -> None:
+    faults = faults_of(
+        """
+name: kitchen
+nodes:
+  - name: pi-1
+    local: true
+    memory: 512 Mob
+    thread: 4
+  - name: pi-1
+    local: true
+links:
+  default: {rate: 50 mbot}
+  between:
+    - {from: pi-1, to: sever, delay: 5ms}
+""",
+        tmp_path,
+    )
+    assert faults == (
+        "nodes[0].memory (line 6): '512 Mob' is not a size: write 512MiB or 4GB",
+        "nodes[0].thread (line 7): is not known here: did you mean 'threads'?",
+        "nodes[1].name (line 8): 'pi-1' is already that of nodes[0]: choose another",
+        "links.default.rate (line 11): '50 mbot' is not a rate: write 50mbit or 6MB/s",
+        "links.between[0].to (line 13): there is no node 'sever': known are client, pi-1",
+    )
+
+
+def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
+    faults = faults_of("name: a\nnodes: [{name: b, local: true}]\nname: c\n", tmp_path)
+    assert faults == ("name (line 1): is written again in line 3: keep one",)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (None, "the file: wanted a mapping (key: value), got nothing"),
+        ([1], "the file: wanted a mapping (key: value), got a list"),
+        ({"nodes": [LOCAL]}, "name: is missing"),
+        ({"name": "a", "nodes": []}, "nodes: is an empty list: wanted at least one entry"),
+        ({"name": "a", "nodes": "pi-1"}, "nodes: wanted a list, got text"),
+        ({"name": "a", "nodes": ["pi-1"]}, "nodes[0]: wanted a mapping (key: value), got text"),
+        (cluster_of(LOCAL | {"threads": "four"}), "nodes[0].threads: wanted a whole number, got text"),
+        (cluster_of(LOCAL | {"threads": True}), "nodes[0].threads: wanted a whole number, got true or false"),
+        (cluster_of({"name": "no such name", "local": True}), "nodes[0].name: 'no such name' is not a name: wanted"),
+        (cluster_of({"name": "client", "local": True}), "nodes[0].name: 'client' means the end that sends inputs"),
+        (cluster_of({"name": "a"}), "nodes[0]: says nowhere where it is: wanted the address (host:port)"),
+        (cluster_of(LOCAL | {"address": "127.0.0.1:1"}), "nodes[0]: has both an address and local: true: keep one"),
+        (cluster_of({"name": "a", "address": "pi-1"}), "nodes[0].address: wanted host:port, like 192.168.1.11:50051"),
+        (cluster_of({"name": "a", "address": "pi-1:70000"}), "nodes[0].address: wanted host:port"),
+        (cluster_of({"name": "a", "address": "0.0.0.0:50051"}), "nodes[0].address: 0.0.0.0 is where a node listens"),
+        (
+            cluster_of({"name": "a", "address": "127.0.0.1:1"}, {"name": "b", "address": "127.0.0.1:1"}),
+            "nodes[1].address: '127.0.0.1:1' is already that of nodes[0]",
+        ),
+        (
+            cluster_of({"name": "a", "address": "127.0.0.1:1", "emulate": {"slowdown": 2}}),
+            "nodes[0].emulate: is for nodes with local: true",
+        ),
+        (cluster_of(LOCAL | {"emulate": {"slowdown": 0.5}}), "nodes[0].emulate.slowdown: input should be greater"),
+        (cluster_of(LOCAL | {"idle_watts": 5, "active_watts": 2}), "nodes[0].idle_watts: 5 is more than active_watts"),
+        (
+            cluster_of(LOCAL, links={"default": {"dealy": "5ms"}}),
+            "links.default.dealy: is not known here: did you mean",
+        ),
+        (cluster_of(LOCAL, links={"default": {"delay": 5}}), "links.default.delay: 5 is not a duration with its unit"),
+        (
+            cluster_of(LOCAL, links={"between": [{"from": "pi-1", "to": "pi-1", "delay": "1ms"}]}),
+            "links.between[0]: leads from 'pi-1' to itself",
+        ),
+        (
+            cluster_of(LOCAL, links={"between": [{"from": "pi-1", "to": "client"}]}),
+            "links.between[0]: says nothing: wanted delay, jitter, rate, loss or forbidden",
+        ),
+        (
+            cluster_of(LOCAL, links={"between": [{"from": "pi-1", "to": "client", "delay": "1ms", "forbidden": True}]}),
+            "links.between[0]: is forbidden, so that delay would mean nothing",
+        ),
+        (
+            cluster_of(
+                {"name": "a", "address": "127.0.0.1:1"},
+                links={"between": [{"from": "a", "to": "client", "delay": "1ms"}]},
+            ),
+            "links.between[0].delay: 'a' is not local, so that the link is probed, not emulated",
+        ),
+        (
+            cluster_of({"name": "a", "address": "127.0.0.1:1"}, links={"default": {"delay": "1ms"}}),
+            "links.default: no node is local",
+        ),
+        (
+            cluster_of(
+                LOCAL,
+                links={
+                    "between": [
+                        {"from": "pi-1", "to": "client", "delay": "1ms"},
+                        {"from": "client", "to": "pi-1", "delay": "2ms", "both": False},
+                    ]
+                },
+            ),
+            "links.between[1]: 'client' and 'pi-1' are already linked by links.between[0]",
+        ),
+        (
+            cluster_of({"name": "a", "address": "192.168.1.3:50051"}),
+            "security: is missing: 'a' at 192.168.1.3:50051 is not on loopback: wanted tls",
+        ),
+        (
+            cluster_of(LOCAL, {"name": "a", "address": "pi.local:50051"}, security={"plaintext": True}),
+            "nodes[1].address: cannot reach the nodes with local: true",
+        ),
+        (cluster_of(LOCAL, security={"plaintext": False}), "security: forbids plaintext but names no tls"),
+    ],
+)
+def test_each_fault_says_where_and_what_was_wanted(content: object, wanted: str) -> None:
+    assert fault_of(content).startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("nodes: [", "it is not YAML: "),
+        ("a: b: c", "it is not YAML: mapping values are not allowed here, line 1, column 5"),
+        ("name: !!python/object/apply:os.system [true]", "it is not YAML: could not determine a constructor"),
+        ("", "the file: wanted a mapping (key: value), got nothing"),
+        ("--- {}\n--- {}", "it is not YAML: but found another document"),
+        ("[" * 5000, "it is not YAML: it is nested too deeply"),
+    ],
+)
+def test_files_that_hold_no_cluster_are_named(text: str, wanted: str, tmp_path: Path) -> None:
+    assert faults_of(text, tmp_path)[0].startswith(wanted)
+
+
+def test_a_file_that_refers_to_itself_ends(tmp_path: Path) -> None:
+    assert faults_of("name: a\nnodes: &n [*n, {name: b, local: true}]\n", tmp_path)
+
+
+def test_missing_and_unreadable_files_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such file: `splitfront init` writes an example"):
+        load_cluster(tmp_path / "cluster.yaml")
+    with pytest.raises(CoordinatorError, match="cannot be read: Is a directory"):
+        load_cluster(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9")
+    with pytest.raises(ConfigError, match="wanted YAML in UTF-8"):
+        load_cluster(tmp_path / "latin.yaml")
+
+
+def test_nothing_that_may_be_a_secret_is_repeated(tmp_path: Path) -> None:
+    faults = faults_of(
+        """
+name: a
+nodes:
+  - {name: b, address: "root:hunter2@192.168.1.3:22", password: hunter2}
+security:
+  plaintext: hunter2
+  tls: {cert: [hunter2], key: "-----BEGIN hunter2", ca: {x: hunter2}}
+""",
+        tmp_path,
+    )
+    assert len(faults) == 6
+    assert "hunter2" not in " ".join(faults)
+
+
+def test_tls_files_lie_beside_the_file(tmp_path: Path) -> None:
+    for name in ("cert", "key", "ca"):
+        (tmp_path / f"{name}.pem").touch()
+    path = tmp_path / "cluster.yaml"
+    path.write_text("""
+name: a
+nodes: [{name: b, address: "192.168.1.3:50051"}]
+security: {tls: {cert: cert.pem, key: key.pem, ca: ca.pem}}
+""")
+    tls = load_cluster(path).security.tls
+    assert tls is not None
+    assert (tls.cert, tls.key, tls.ca) == tuple(tmp_path / f"{name}.pem" for name in ("cert", "key", "ca"))
+    (tmp_path / "key.pem").unlink()
+    with pytest.raises(ConfigError, match=r"security.tls.key \(line 4\): there is no readable file"):
+        load_cluster(path)
+
+
+@pytest.fixture
+def three() -> ClusterConfig:
+    between = [
+        {"from": "client", "to": "pi-1", "delay": "2ms"},
+        {"from": "pi-1", "to": "pi-2", "both": False, "rate": "unlimited", "loss": "1%", "jitter": "1ms"},
+        {"from": "pi-2", "to": "pi-1", "both": False, "forbidden": True},
+        {"from": "box", "to": "pi-1", "forbidden": True},
+    ]
+    return parse_cluster(
+        cluster_of(
+            LOCAL,
+            {"name": "pi-2", "local": True},
+            {"name": "box", "address": "127.0.0.1:50051"},
+            links={"default": {"delay": "5ms", "rate": "80mbit"}, "between": between},
+        )
+    )
+
+
+def shape(link: LinkEmulation | None) -> tuple[float, ...]:
+    assert link is not None
+    return (link.delay_seconds, link.jitter_seconds, link.bytes_per_second, link.loss)
+
+
+def test_links_take_what_they_do_not_say_from_the_default(three: ClusterConfig) -> None:
+    assert shape(three.link_emulation("client", "pi-2")) == (0.005, 0, 1e7, 0)
+    assert shape(three.link_emulation("client", "pi-1")) == (0.002, 0, 1e7, 0)
+    assert shape(three.link_emulation("pi-1", "client")) == (0.002, 0, 1e7, 0)
+    assert shape(three.link_emulation("pi-1", "pi-2")) == (0.005, 0.001, 0, 0.01)
+
+
+def test_only_links_between_local_ends_are_emulated(three: ClusterConfig) -> None:
+    assert three.link_emulation("pi-1", "box") is None
+    assert three.link_emulation("box", "client") is None
+    assert three.link_emulation("pi-1", "pi-1") is None
+    assert parse_cluster(cluster_of(LOCAL)).link_emulation("client", "pi-1") is None
+    with pytest.raises(KeyError):
+        three.link_emulation("pi-9", "client")
+
+
+def test_each_direction_of_a_link_has_a_seed_of_its_own_that_stays(three: ClusterConfig) -> None:
+    there, back = three.link_emulation("client", "pi-1"), three.link_emulation("pi-1", "client")
+    assert there is not None
+    assert back is not None
+    assert there.seed != back.seed
+    assert there == three.link_emulation("client", "pi-1")
+    assert there.seed == 1618594657
+
+
+def test_links_may_be_forbidden_in_one_direction_or_both(three: ClusterConfig) -> None:
+    assert not three.is_forbidden("pi-1", "pi-2")
+    assert three.is_forbidden("pi-2", "pi-1")
+    assert three.is_forbidden("pi-1", "box")
+    assert three.is_forbidden("box", "pi-1")
+
+
+def test_emulation_is_told_in_words(three: ClusterConfig) -> None:
+    assert three.describe_link("pi-1", "pi-2") == "delay 5 ms ± 1 ms, loss 1 %, by the sender"
+    assert three.describe_link("client", "pi-2") == "delay 5 ms, 80 Mbit/s, by the sender"
+    assert three.describe_link("client", "box") is None
+    slow = parse_cluster(cluster_of(LOCAL | {"emulate": {"slowdown": 8.5}})).nodes[0]
+    assert slow.describe_emulation() == "8.5 times slower than this machine, by waiting"
+    assert three.nodes[0].describe_emulation() is None
+
+
+def test_the_schema_knows_every_key_and_its_form() -> None:
+    schema = cluster_json_schema()
+    assert schema["additionalProperties"] is False
+    assert set(schema["required"]) == {"name", "nodes"}
+    node = schema["$defs"]["NodeConfig"]["properties"]
+    assert {"name", "address", "local", "memory", "threads", "providers", "emulate"} <= set(node)
+    assert "emulate" in node["memory"]["description"] or "weights" in node["memory"]["description"]
+    memory = next(form for form in node["memory"]["anyOf"] if form.get("type") == "string")
+    assert re.fullmatch(memory["pattern"], "512MiB")
+    assert not re.fullmatch(memory["pattern"], "512 Mob")
+    link = schema["$defs"]["LinkConfig"]["properties"]
+    assert {"from", "to", "both", "forbidden", "delay", "jitter", "rate", "loss"} == set(link)
