@@ -1,6 +1,6 @@
 """Plans as rows of integers, and what they cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,23 +65,53 @@ def evaluate(problem: SearchProblem, plans: EncodedPlans) -> FloatArray:
     Returns:
         (n_plans, 2) float64 (latency_seconds, bottleneck_seconds); infinity in both where a plan is not allowed.
     """
-    client = problem.n_devices
-    source, start = np.full(len(plans), client), np.zeros(len(plans), dtype=np.int64)
     latency, bottleneck = np.zeros(len(plans)), np.zeros(len(plans))
-    for device, stop in zip(plans.devices.T, plans.stops.T, strict=True):
-        works = device >= 0
-        target = np.where(works, device, client)
-        stage = np.where(works, problem.allowed_seconds[np.minimum(target, client - 1), start, stop], 0.0)
-        hop = np.where(works, problem.hop_seconds[source, target, start], 0.0)
-        busy = np.where(works, problem.busy_seconds[source, target, start], 0.0)
+    for leg in legs(problem, plans):
+        hop = np.where(leg.hops, problem.hop_seconds[leg.source, leg.target, leg.start], 0.0)
+        busy = np.where(leg.hops, problem.busy_seconds[leg.source, leg.target, leg.start], 0.0)
+        stage = np.where(leg.works, problem.allowed_seconds[leg.device, leg.start, leg.stop], 0.0)
         latency = latency + hop + stage
         bottleneck = np.maximum(bottleneck, np.maximum(stage, busy))
-        source, start = np.where(works, target, source), np.where(works, stop, start)
-    latency = latency + problem.hop_seconds[source, client, start]
-    bottleneck = np.maximum(bottleneck, problem.busy_seconds[source, client, start])
-    objectives = np.column_stack([latency, bottleneck])
-    objectives[~(np.isfinite(latency) & np.isfinite(bottleneck) & _obeys(problem, plans, start))] = np.inf
-    return objectives
+    is_allowed = np.isfinite(latency) & np.isfinite(bottleneck) & _obeys(problem, plans)
+    return np.where(is_allowed[:, None], np.column_stack([latency, bottleneck]), np.inf)
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Legs:
+    """The k-th hop and stage of many plans; the last hop, to the client, has no stage. All fields are (n_plans,)."""
+
+    source: IntArray
+    target: IntArray
+    device: IntArray
+    """Of the stage; any where none works."""
+    start: IntArray
+    stop: IntArray
+    works: BoolArray
+    """Whether the plan has this stage."""
+    hops: BoolArray
+    """Whether the plan has this hop."""
+
+
+def legs(problem: SearchProblem, plans: EncodedPlans) -> Iterator[Legs]:
+    """Hops and stages of plans in the order of the flow, n_devices + 1 of them."""
+    client = problem.n_devices
+    source, start = np.full(len(plans), client), np.zeros(len(plans), dtype=np.int64)
+    is_home = np.zeros(len(plans), dtype=np.bool_)
+    ends = np.full((1, len(plans)), -1), np.full((1, len(plans)), problem.n_units)
+    columns = np.concatenate([plans.devices.T, ends[0]]), np.concatenate([plans.stops.T, ends[1]])
+    for device, stop in zip(*columns, strict=True):
+        works = device >= 0
+        target = np.where(works, device, client)
+        yield Legs(
+            source=source,
+            target=target,
+            device=np.maximum(device, 0),
+            start=start,
+            stop=stop,
+            works=works,
+            hops=~is_home,
+        )
+        source, start, is_home = target, np.where(works, stop, start), is_home | ~works
 
 
 def decode(problem: SearchProblem, plans: EncodedPlans) -> tuple[Candidate, ...]:
@@ -105,9 +135,11 @@ def decode_stages(problem: SearchProblem, plans: EncodedPlans, row: int) -> tupl
     return tuple(stages)
 
 
-def _obeys(problem: SearchProblem, plans: EncodedPlans, end: IntArray) -> BoolArray:
+def _obeys(problem: SearchProblem, plans: EncodedPlans) -> BoolArray:
     """(n_plans,) whether plans cover all units, use a device once, and obey the pins and the most stages."""
     n_stages = np.sum(plans.devices >= 0, axis=1)
+    last = np.maximum(n_stages - 1, 0)
+    end = plans.stops[np.arange(len(plans)), last]
     n_uses = np.stack([np.sum(plans.devices == device, axis=1) for device in range(problem.n_devices)], axis=1)
     obeys: BoolArray = (
         (end == problem.n_units) & np.all(n_uses <= 1, axis=1) & (n_stages >= 1) & (n_stages <= problem.max_stages)
@@ -115,6 +147,5 @@ def _obeys(problem: SearchProblem, plans: EncodedPlans, end: IntArray) -> BoolAr
     if problem.pinned_first is not None:
         obeys &= plans.devices[:, 0] == problem.pinned_first
     if problem.pinned_last is not None:
-        last = np.maximum(n_stages - 1, 0)
         obeys &= plans.devices[np.arange(len(plans)), last] == problem.pinned_last
     return obeys

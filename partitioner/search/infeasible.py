@@ -99,8 +99,8 @@ def _explain_links(problem: SearchProblem, without_memory: SearchProblem) -> str
     ways_in = ", ".join(repr(names[index]) for index in np.flatnonzero(can_talk[client, :client]))
     ways_out = ", ".join(repr(names[index]) for index in np.flatnonzero(can_talk[:client, client]))
     return (
-        f"No plan exists: {CLIENT!r} sends to {ways_in} and hears from {ways_out}, and no chain of links leads from the "
-        f"former to the latter with the allowed split points. Add a link between them."
+        f"No plan exists: {CLIENT!r} sends to {ways_in} and hears from {ways_out}, and no chain of links leads from "
+        f"the former to the latter with the allowed split points. Add a link between them."
     )
 
 
