@@ -5,6 +5,7 @@ A file holds the fields of the value at its top level, beside an envelope: `sche
 the strings `Infinity`, `-Infinity` and `NaN`.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -170,7 +171,8 @@ def _write(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, UnicodeEncodeError) as exc:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise ArtefactError(f"{path}: cannot be written: {exc}.") from exc
 
 
