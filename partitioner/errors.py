@@ -5,6 +5,7 @@ PartitionerError
 │   ├── ModelFileError                 missing, truncated or not ONNX
 │   └── UnsupportedModelError          valid, but holds something that cannot be run or cut
 ├── UnknownModelError (LookupError)    no such name in the zoo
+├── CostModelError (ValueError)        graph, cluster and profile do not belong together
 ├── PlanError (ValueError)             a plan does not fit its graph or cluster
 │   └── InfeasibleError                no plan satisfies the constraints
 ├── ChoiceError (ValueError)           no point of the front answers the wish
@@ -31,6 +32,10 @@ class UnsupportedModelError(ModelError):
 
 class UnknownModelError(PartitionerError, LookupError):
     """No such name in the zoo."""
+
+
+class CostModelError(PartitionerError, ValueError):
+    """Graph, cluster and profile do not belong together, or hold impossible figures."""
 
 
 class PlanError(PartitionerError, ValueError):

@@ -1,0 +1,177 @@
+"""What a plan is predicted to cost."""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from partitioner.cluster import CLIENT, Cluster, Link
+from partitioner.cost_faults import input_faults, plan_faults
+from partitioner.errors import CostModelError, PlanError
+from partitioner.front import FloatArray
+from partitioner.graph import Graph
+from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, Stage, StageCost
+from partitioner.profile import Profile
+from partitioner.stage_memory import Int64Array, format_mebibytes, stage_memory_bytes
+from partitioner.stage_time import stage_seconds
+
+QUEUE_LIMIT = 4
+"""Boundary tensors that may wait before and after a stage; the agents' default."""
+
+
+@dataclass(frozen=True, eq=False)
+class CostModel:
+    """Predicts plans of one graph on one cluster, from what was measured there.
+
+    - Latency: input hop + Σ (stage + hop), in the order of the flow; a hop takes `fixed + bytes / rate`.
+    - Resources: each device is busy for its stages, each link direction for `bytes / rate`. The bottleneck is the
+      busiest of them.
+    - Throughput: `batch · min(window / latency, 1 / bottleneck)`.
+
+    Stage times are described in `stage_time`, memory in `stage_memory`. Immutable: shared freely between threads.
+
+    Raises:
+        CostModelError: The three do not belong together, or hold impossible figures; all faults are named.
+    """
+
+    graph: Graph
+    cluster: Cluster
+    profile: Profile
+    queue_limit: int = QUEUE_LIMIT
+
+    def __post_init__(self) -> None:
+        faults = input_faults(self.graph, self.cluster, self.profile)
+        if faults:
+            pair = f"{self.graph.name!r} cannot be predicted on {self.cluster.name!r}"
+            raise CostModelError(f"{pair}: {'; '.join(faults)}.")
+
+    def stage_seconds_matrix(self, device: str) -> FloatArray:
+        """(n_units + 1, n_units + 1) float64 seconds at [start, stop]; infinity where start >= stop. Read-only."""
+        return self._seconds_of[device]
+
+    def stage_memory_matrix(self, device: str) -> Int64Array:
+        """(n_units + 1, n_units + 1) int64 bytes at [start, stop]; 0 where start >= stop. Read-only."""
+        return self._memory_of[device]
+
+    def predict(self, plan: Plan) -> CostEstimate:
+        """Cost of a plan. Memory is told, not judged: see `memory_faults`.
+
+        Raises:
+            PlanError: The plan does not fit the graph or the cluster; all faults are named.
+        """
+        faults = plan_faults(plan, self.graph, self.cluster)
+        if faults:
+            raise PlanError(f"Plan {plan.describe()!r} does not fit: {'; '.join(faults)}.")
+        stages = tuple(self._stage_cost(stage) for stage in plan.stages)
+        hops = self._hop_costs(plan)
+        latency = hops[0].seconds
+        for stage, hop in zip(stages, hops[1:], strict=True):
+            latency = latency + stage.seconds + hop.seconds
+        resource, bottleneck = _busiest(stages, hops)
+        return CostEstimate(
+            latency_seconds=latency,
+            bottleneck_seconds=bottleneck,
+            bottleneck_resource=resource,
+            throughput_per_second=plan.batch * min(plan.window / latency, 1.0 / bottleneck),
+            stages=stages,
+            hops=hops,
+        )
+
+    def candidate(self, stages: tuple[Stage, ...]) -> Candidate:
+        """The plan with these stages and the window suggested for it, and its cost.
+
+        Raises:
+            PlanError: The stages do not fit the graph or the cluster.
+        """
+        probe = Plan(model_sha256=self.graph.model_sha256, batch=self.graph.batch, stages=stages, window=1)
+        cost = self.predict(probe)
+        window = suggested_window(cost.latency_seconds, cost.bottleneck_seconds)
+        plan = Plan(model_sha256=probe.model_sha256, batch=probe.batch, stages=stages, window=window)
+        return Candidate(plan=plan, cost=self.predict(plan))
+
+    def memory_faults(self, plan: Plan) -> tuple[str, ...]:
+        """Devices that cannot bear what a plan places on them; empty where all can.
+
+        Raises:
+            PlanError: The plan does not fit the graph or the cluster.
+        """
+        base = {profile.device: profile.base_memory_bytes for profile in self.profile.devices}
+        needed = dict(base)
+        for stage in self.predict(plan).stages:
+            needed[stage.device] += stage.memory_bytes - base[stage.device]
+        return tuple(
+            f"Plan places {format_mebibytes(n_bytes)} on {name!r} "
+            f"(memory {format_mebibytes(self.cluster.device_of[name].memory_bytes)}): "
+            f"move a split point or choose another device."
+            for name, n_bytes in needed.items()
+            if name in {stage.device for stage in plan.stages}
+            if n_bytes > self.cluster.device_of[name].memory_bytes
+        )
+
+    def _stage_cost(self, stage: Stage) -> StageCost:
+        return StageCost(
+            device=stage.device,
+            seconds=float(self.stage_seconds_matrix(stage.device)[stage.start, stage.stop]),
+            memory_bytes=int(self.stage_memory_matrix(stage.device)[stage.start, stage.stop]),
+        )
+
+    def _hop_costs(self, plan: Plan) -> tuple[HopCost, ...]:
+        places = (CLIENT, *(stage.device for stage in plan.stages), CLIENT)
+        positions = (0, *(stage.stop for stage in plan.stages))
+        return tuple(
+            _hop_cost(self.cluster.link_of[pair], self.boundary_bytes[position])
+            for pair, position in zip(pairwise(places), positions, strict=True)
+        )
+
+    @cached_property
+    def boundary_bytes(self) -> tuple[int, ...]:
+        """Bytes that cross each position 0 … n_units."""
+        return tuple(self.graph.boundary_bytes(position) for position in range(self.graph.n_units + 1))
+
+    @cached_property
+    def _seconds_of(self) -> dict[str, FloatArray]:
+        profiles = {profile.device: profile for profile in self.profile.devices}
+        matrices = {name: stage_seconds(self.graph, profiles[name]) for name in self.cluster.device_of}
+        for matrix in matrices.values():
+            matrix.flags.writeable = False
+        return matrices
+
+    @cached_property
+    def _memory_of(self) -> dict[str, Int64Array]:
+        profiles = {profile.device: profile for profile in self.profile.devices}
+        limit = self.queue_limit
+        matrices = {name: stage_memory_bytes(self.graph, profiles[name], limit) for name in self.cluster.device_of}
+        for matrix in matrices.values():
+            matrix.flags.writeable = False
+        return matrices
+
+
+def suggested_window(latency_seconds: float, bottleneck_seconds: float) -> int:
+    """Requests in flight that keep the bottleneck busy: ⌈latency / bottleneck⌉, and one because times vary.
+
+    Raises:
+        ValueError: One of them is not positive and finite.
+    """
+    if not (0 < bottleneck_seconds < math.inf and 0 <= latency_seconds < math.inf):
+        raise ValueError(f"No window for a latency of {latency_seconds} s and a bottleneck of {bottleneck_seconds} s.")
+    return math.ceil(latency_seconds / bottleneck_seconds) + 1
+
+
+def _hop_cost(link: Link, n_bytes: int) -> HopCost:
+    return HopCost(
+        source=link.source,
+        target=link.target,
+        n_bytes=n_bytes,
+        seconds=link.seconds(n_bytes),
+        busy_seconds=link.busy_seconds(n_bytes),
+    )
+
+
+def _busiest(stages: tuple[StageCost, ...], hops: tuple[HopCost, ...]) -> tuple[str, float]:
+    busy: dict[str, float] = defaultdict(float)
+    for stage in stages:
+        busy[f"device:{stage.device}"] += stage.seconds
+    for hop in hops:
+        busy[f"link:{hop.source}->{hop.target}"] += hop.busy_seconds
+    return max(busy.items(), key=lambda item: item[1])

@@ -1,0 +1,121 @@
+"""Why a cost model cannot be made, or a plan not be predicted: all faults at once, in words."""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from partitioner.cluster import CLIENT, Cluster, Link
+from partitioner.graph import Graph
+from partitioner.plan import Plan, Stage
+from partitioner.profile import DeviceProfile, Profile
+
+
+def input_faults(graph: Graph, cluster: Cluster, profile: Profile) -> tuple[str, ...]:
+    """Why the three cannot make a cost model; empty where they can."""
+    return (*_profile_faults(graph, profile), *_cluster_faults(cluster), *_coverage_faults(graph, cluster, profile))
+
+
+def plan_faults(plan: Plan, graph: Graph, cluster: Cluster) -> tuple[str, ...]:
+    """Why a plan does not fit the graph and the cluster; empty where it fits."""
+    return (
+        *_identity_faults(plan, graph),
+        *_span_faults(plan.stages, graph.n_units),
+        *_place_faults(plan.stages, cluster),
+    )
+
+
+def _profile_faults(graph: Graph, profile: Profile) -> Iterator[str]:
+    if profile.model_sha256 != graph.model_sha256:
+        yield f"the profile is of model {profile.model_sha256[:12]!r}, the graph is {graph.model_sha256[:12]!r}"
+    if profile.batch != graph.batch:
+        yield f"the profile holds for batch {profile.batch}, the graph for batch {graph.batch}"
+    if profile.n_units != graph.n_units:
+        yield f"the profile has {profile.n_units} units, the graph {graph.n_units}"
+    for device in profile.devices:
+        yield from _segment_faults(device, graph.n_units)
+
+
+def _segment_faults(profile: DeviceProfile, n_units: int) -> Iterator[str]:
+    for segment in profile.segments:
+        span = f"segment [{segment.start}:{segment.stop}] of {profile.device!r}"
+        if not 0 <= segment.start < segment.stop <= n_units:
+            yield f"{span} is no span of {n_units} units"
+        if not 0 < segment.seconds < math.inf:
+            yield f"{span} has {segment.seconds} seconds, wanted more than 0"
+
+
+def _cluster_faults(cluster: Cluster) -> Iterator[str]:
+    names = [device.name for device in cluster.devices]
+    if not names:
+        yield "the cluster has no devices"
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"two devices are named {name!r}"
+    if CLIENT in names:
+        yield f"a device is named {CLIENT!r}, which is the name of the client"
+    for link in cluster.links:
+        yield from _link_faults(link, {*names, CLIENT})
+
+
+def _link_faults(link: Link, places: set[str]) -> Iterator[str]:
+    label = f"link {link.source!r} → {link.target!r}"
+    for end in (link.source, link.target):
+        if end not in places:
+            yield f"{label} names the unknown device {end!r}"
+    if not 0 <= link.fixed_seconds < math.inf:
+        yield f"{label} has fixed_seconds {link.fixed_seconds}, wanted 0 or more"
+    if not link.bytes_per_second > 0:
+        yield f"{label} has bytes_per_second {link.bytes_per_second}, wanted more than 0"
+
+
+def _coverage_faults(graph: Graph, cluster: Cluster, profile: Profile) -> Iterator[str]:
+    profiles = {device.device: device for device in profile.devices}
+    for name in cluster.device_of:
+        covered = {unit for segment in _segments(profiles.get(name)) for unit in range(*segment)}
+        missing = sorted(set(range(graph.n_units)) - covered)
+        if name not in profiles:
+            yield f"device {name!r} has no profile"
+        elif missing:
+            yield f"the profile of {name!r} leaves {len(missing)} units untimed, the first is unit {missing[0]}"
+
+
+def _segments(profile: DeviceProfile | None) -> Iterator[tuple[int, int]]:
+    for segment in profile.segments if profile else ():
+        yield segment.start, segment.stop
+
+
+def _identity_faults(plan: Plan, graph: Graph) -> Iterator[str]:
+    if plan.model_sha256 != graph.model_sha256:
+        yield f"it is for model {plan.model_sha256[:12]!r}, the graph is {graph.model_sha256[:12]!r}"
+    if plan.batch != graph.batch:
+        yield f"it is for batch {plan.batch}, the graph for batch {graph.batch}"
+    if plan.window < 1:
+        yield f"its window is {plan.window}, wanted 1 or more"
+
+
+def _span_faults(stages: tuple[Stage, ...], n_units: int) -> Iterator[str]:
+    if not stages:
+        yield "it has no stages"
+        return
+    for index, stage in enumerate(stages):
+        if not 0 <= stage.start < stage.stop <= n_units:
+            yield f"stage {index} [{stage.start}:{stage.stop}] is no span of {n_units} units"
+    stops = [0, *(stage.stop for stage in stages)]
+    starts = [*(stage.start for stage in stages), n_units]
+    for stop, start in zip(stops, starts, strict=True):
+        if stop < start:
+            yield f"a gap leaves the units [{stop}:{start}] out"
+        elif stop > start:
+            yield f"an overlap runs the units [{start}:{stop}] twice"
+
+
+def _place_faults(stages: tuple[Stage, ...], cluster: Cluster) -> Iterator[str]:
+    known = {*cluster.device_of, CLIENT}
+    for name in dict.fromkeys(stage.device for stage in stages):
+        if name not in cluster.device_of:
+            yield f"device {name!r} is unknown (the cluster has {', '.join(sorted(cluster.device_of))})"
+    places = (CLIENT, *(stage.device for stage in stages), CLIENT)
+    for source, target in dict.fromkeys(pairwise(places)):
+        if source == target:
+            yield f"two stages in a row are on {source!r}: make them one"
+        elif {source, target} <= known and (source, target) not in cluster.link_of:
+            yield f"there is no link {source!r} → {target!r}"

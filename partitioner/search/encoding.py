@@ -1,0 +1,151 @@
+"""Plans as rows of integers, and what they cost."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from partitioner.errors import PlanError
+from partitioner.front import BoolArray, FloatArray, IntArray
+from partitioner.plan import Candidate, Stage
+from partitioner.search.problem import SearchProblem
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class EncodedPlans:
+    """Many plans as two integer arrays; a plan has exactly one code."""
+
+    devices: IntArray
+    """(n_plans, n_devices) in the order of the flow, then -1."""
+    stops: IntArray
+    """(n_plans, n_devices) position at which each stage stops, then n_units."""
+
+    def __len__(self) -> int:
+        return len(self.devices)
+
+    def take(self, indices: IntArray | BoolArray) -> "EncodedPlans":
+        """Those at the indices, or where the mask is true."""
+        return EncodedPlans(devices=self.devices[indices], stops=self.stops[indices])
+
+    def rows(self) -> IntArray:
+        """(n_plans, 2 · n_devices): one row of integers per plan."""
+        return np.hstack([self.devices, self.stops])
+
+    def unique(self) -> "EncodedPlans":
+        """Each plan once, sorted by its code."""
+        return decode_rows(np.unique(self.rows(), axis=0))
+
+
+def decode_rows(rows: IntArray) -> EncodedPlans:
+    """Plans of the rows that `EncodedPlans.rows` made."""
+    n_devices = rows.shape[1] // 2
+    return EncodedPlans(devices=rows[:, :n_devices], stops=rows[:, n_devices:])
+
+
+def encode_plans(problem: SearchProblem, plans: Sequence[Sequence[tuple[int, int]]]) -> EncodedPlans:
+    """Code of plans given as (device, stop) pairs in the order of the flow."""
+    devices = np.full((len(plans), problem.n_devices), -1, dtype=np.int64)
+    stops = np.full((len(plans), problem.n_devices), problem.n_units, dtype=np.int64)
+    for row, plan in enumerate(plans):
+        for column, (device, stop) in enumerate(plan):
+            devices[row, column], stops[row, column] = device, stop
+    return EncodedPlans(devices=devices, stops=stops)
+
+
+def join_plans(*parts: EncodedPlans) -> EncodedPlans:
+    """All plans of the parts, in order."""
+    return EncodedPlans(
+        devices=np.concatenate([part.devices for part in parts]), stops=np.concatenate([part.stops for part in parts])
+    )
+
+
+def evaluate(problem: SearchProblem, plans: EncodedPlans) -> FloatArray:
+    """Latency and bottleneck of encoded plans, summed in the order of the flow, as `CostModel.predict` does.
+
+    Returns:
+        (n_plans, 2) float64 (latency_seconds, bottleneck_seconds); infinity in both where a plan is not allowed.
+    """
+    latency, bottleneck = np.zeros(len(plans)), np.zeros(len(plans))
+    for leg in legs(problem, plans):
+        hop = np.where(leg.hops, problem.hop_seconds[leg.source, leg.target, leg.start], 0.0)
+        busy = np.where(leg.hops, problem.busy_seconds[leg.source, leg.target, leg.start], 0.0)
+        stage = np.where(leg.works, problem.allowed_seconds[leg.device, leg.start, leg.stop], 0.0)
+        latency = latency + hop + stage
+        bottleneck = np.maximum(bottleneck, np.maximum(stage, busy))
+    is_allowed = np.isfinite(latency) & np.isfinite(bottleneck) & _obeys(problem, plans)
+    return np.where(is_allowed[:, None], np.column_stack([latency, bottleneck]), np.inf)
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Legs:
+    """The k-th hop and stage of many plans; the last hop, to the client, has no stage. All fields are (n_plans,)."""
+
+    source: IntArray
+    target: IntArray
+    device: IntArray
+    """Of the stage; any where none works."""
+    start: IntArray
+    stop: IntArray
+    works: BoolArray
+    """Whether the plan has this stage."""
+    hops: BoolArray
+    """Whether the plan has this hop."""
+
+
+def legs(problem: SearchProblem, plans: EncodedPlans) -> Iterator[Legs]:
+    """Hops and stages of plans in the order of the flow, n_devices + 1 of them."""
+    client = problem.n_devices
+    source, start = np.full(len(plans), client), np.zeros(len(plans), dtype=np.int64)
+    is_home = np.zeros(len(plans), dtype=np.bool_)
+    ends = np.full((1, len(plans)), -1), np.full((1, len(plans)), problem.n_units)
+    columns = np.concatenate([plans.devices.T, ends[0]]), np.concatenate([plans.stops.T, ends[1]])
+    for device, stop in zip(*columns, strict=True):
+        works = device >= 0
+        target = np.where(works, device, client)
+        yield Legs(
+            source=source,
+            target=target,
+            device=np.maximum(device, 0),
+            start=start,
+            stop=stop,
+            works=works,
+            hops=~is_home,
+        )
+        source, start, is_home = target, np.where(works, stop, start), is_home | ~works
+
+
+def decode(problem: SearchProblem, plans: EncodedPlans) -> tuple[Candidate, ...]:
+    """Candidates of encoded plans, in order, with the window suggested for each.
+
+    Raises:
+        PlanError: The problem was not built from a cost model, or a plan does not fit it.
+    """
+    if problem.cost_model is None:
+        raise PlanError("A problem of bare arrays has no candidates: make it with build_problem.")
+    return tuple(problem.cost_model.candidate(decode_stages(problem, plans, row)) for row in range(len(plans)))
+
+
+def decode_stages(problem: SearchProblem, plans: EncodedPlans, row: int) -> tuple[Stage, ...]:
+    """Stages of one encoded plan."""
+    stages: list[Stage] = []
+    for device, stop in zip(plans.devices[row].tolist(), plans.stops[row].tolist(), strict=True):
+        if device >= 0:
+            start = stages[-1].stop if stages else 0
+            stages.append(Stage(device=problem.device_names[device], start=start, stop=stop))
+    return tuple(stages)
+
+
+def _obeys(problem: SearchProblem, plans: EncodedPlans) -> BoolArray:
+    """(n_plans,) whether plans cover all units, use a device once, and obey the pins and the most stages."""
+    n_stages = np.sum(plans.devices >= 0, axis=1)
+    last = np.maximum(n_stages - 1, 0)
+    end = plans.stops[np.arange(len(plans)), last]
+    n_uses = np.stack([np.sum(plans.devices == device, axis=1) for device in range(problem.n_devices)], axis=1)
+    obeys: BoolArray = (
+        (end == problem.n_units) & np.all(n_uses <= 1, axis=1) & (n_stages >= 1) & (n_stages <= problem.max_stages)
+    )
+    if problem.pinned_first is not None:
+        obeys &= plans.devices[:, 0] == problem.pinned_first
+    if problem.pinned_last is not None:
+        obeys &= plans.devices[np.arange(len(plans)), last] == problem.pinned_last
+    return obeys

@@ -1,0 +1,124 @@
+"""The engines by name, and the one call that runs them."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from partitioner.cost import CostModel
+from partitioner.errors import InfeasibleError, PlanError
+from partitioner.front import FloatArray, hypervolume_2d
+from partitioner.plan import Candidate
+from partitioner.search.encoding import decode, evaluate
+from partitioner.search.exact import exact_front
+from partitioner.search.exhaustive import exhaustive_front
+from partitioner.search.infeasible import check_feasible
+from partitioner.search.outcome import Clock, Effort, EngineOutcome, Progress, no_progress
+from partitioner.search.problem import SearchProblem, build_problem
+from partitioner.search.result import Certificate, SearchResult
+from partitioner.search.sampling import random_valid_plans
+
+Engine = Callable[[SearchProblem, Effort], EngineOutcome]
+
+CHEAP_CELLS = 5_000_000
+"""Cells of one pass of the exact engine up to which a heuristic front is compared with the exact one."""
+REFERENCE_MARGIN = 1.1
+"""The reference of hypervolumes is this times the worst of each objective on the front."""
+
+
+def _nsga2(problem: SearchProblem, effort: Effort) -> EngineOutcome:
+    from partitioner.search.evolutionary import nsga2_front  # noqa: PLC0415  pymoo loads slowly, and only here
+
+    return nsga2_front(problem, effort)
+
+
+ENGINES: dict[str, Engine] = {"exact": exact_front, "nsga2": _nsga2, "exhaustive": exhaustive_front}
+
+
+def search(
+    problem: SearchProblem | CostModel,
+    engine: str = "exact",
+    *,
+    budget_seconds: float | None = None,
+    seed: int = 0,
+    n_dominated: int = 200,
+    on_progress: Progress | None = None,
+    clock: Clock = time.monotonic,
+) -> SearchResult:
+    """The front of (latency, bottleneck) with its certificate.
+
+    Args:
+        problem: Made by `build_problem`; a cost model alone is searched without wishes.
+        engine: One of `ENGINES`.
+        budget_seconds: The engine stops then with what it has; it ends by itself where this is None.
+        seed: Of all randomness; equal seeds give equal results, unless a budget of seconds ends the engine.
+        n_dominated: Most other plans to return for the picture.
+        on_progress: Called with the fraction done and a line for people.
+        clock: Seconds, never going back.
+
+    Raises:
+        PlanError: The engine is unknown or cannot take a problem of this size.
+        InfeasibleError: No plan satisfies the constraints, or the engine found none.
+    """
+    if engine not in ENGINES:
+        raise PlanError(f"Engine {engine!r} is unknown: choose one of {', '.join(sorted(ENGINES))}.")
+    began = clock()
+    built = build_problem(problem) if isinstance(problem, CostModel) else problem
+    check_feasible(built)
+    effort = Effort(seed=seed, budget_seconds=budget_seconds, on_progress=on_progress or no_progress, clock=clock)
+    outcome = ENGINES[engine](built, effort)
+    if not len(outcome.plans):
+        raise InfeasibleError(f"Plans exist, but engine {engine!r} found none within its budget: use engine 'exact'.")
+    effort.on_progress(1.0, f"{len(outcome.plans)} plans on the front")
+    return SearchResult(
+        engine=engine,
+        front=decode(built, outcome.plans),
+        dominated=_dominated_sample(built, outcome, n_dominated, seed),
+        certificate=certify(built, outcome),
+        seed=seed,
+        seconds=clock() - began,
+        n_evaluated=outcome.n_evaluated,
+    )
+
+
+def certify(problem: SearchProblem, outcome: EngineOutcome) -> Certificate:
+    """How far an outcome may be from the true front; compared with the exact one where that is cheap."""
+    found = evaluate(problem, outcome.plans)
+    exact = found if outcome.is_exact else _cheap_exact_front(problem)
+    worst = (found if exact is None else np.concatenate([found, exact])).max(axis=0)
+    reference = float(worst[0] * REFERENCE_MARGIN), float(worst[1] * REFERENCE_MARGIN)
+    hypervolume = hypervolume_2d(found, reference)
+    exact_hypervolume = None if exact is None else hypervolume_2d(exact, reference)
+    return Certificate(
+        is_exact=outcome.is_exact,
+        statement=_statement(outcome, hypervolume, exact_hypervolume),
+        hypervolume=hypervolume,
+        exact_hypervolume=exact_hypervolume,
+        reference=reference,
+    )
+
+
+def _statement(outcome: EngineOutcome, hypervolume: float, exact_hypervolume: float | None) -> str:
+    if outcome.is_exact:
+        return outcome.statement
+    if exact_hypervolume is None:
+        return f"{outcome.statement} The exact front is too dear here, so that the distance to it is unknown."
+    share = hypervolume / exact_hypervolume
+    return f"{outcome.statement} Its hypervolume is {share:.4f} of the exact front's."
+
+
+def _cheap_exact_front(problem: SearchProblem) -> FloatArray | None:
+    """(n_plans, 2) objectives of the exact front, or None where it would take long."""
+    cells = 2**problem.n_devices * problem.n_devices * len(problem.positions) ** 2
+    if cells > CHEAP_CELLS:
+        return None
+    return evaluate(problem, exact_front(problem, Effort()).plans)
+
+
+def _dominated_sample(problem: SearchProblem, outcome: EngineOutcome, n_plans: int, seed: int) -> tuple[Candidate, ...]:
+    """Random valid plans that some plan of the front dominates."""
+    front = evaluate(problem, outcome.plans)
+    drawn = random_valid_plans(problem, n_plans, np.random.default_rng(seed))
+    objectives = evaluate(problem, drawn)[:, None, :]
+    beaten = np.all(front <= objectives, axis=2) & np.any(front < objectives, axis=2)
+    return decode(problem, drawn.take(beaten.any(axis=1)))

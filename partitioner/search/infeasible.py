@@ -1,0 +1,112 @@
+"""Why no plan satisfies the constraints, and what would make one possible."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from partitioner.cluster import CLIENT
+from partitioner.errors import InfeasibleError
+from partitioner.search.encoding import decode_stages, encode_plans
+from partitioner.search.exact import EncodedPlan, least_latency_plan
+from partitioner.search.problem import SearchProblem
+from partitioner.stage_memory import format_mebibytes
+
+
+def check_feasible(problem: SearchProblem) -> None:
+    """Does nothing where some plan satisfies the constraints.
+
+    Raises:
+        InfeasibleError: None does; names the constraint that binds and by how much.
+    """
+    if least_latency_plan(problem) is None:
+        raise InfeasibleError(explain_infeasible(problem))
+
+
+def explain_infeasible(problem: SearchProblem) -> str:
+    """The constraint that forbids every plan of an infeasible problem, with what it would take to lift it."""
+    without_memory = problem.with_device_memory(np.full(problem.n_devices, np.inf))
+    if least_latency_plan(without_memory) is not None:
+        return _explain_memory(problem)
+    linked = replace(without_memory, link_fixed_seconds=np.zeros_like(problem.link_fixed_seconds))
+    if least_latency_plan(linked) is not None:
+        return _explain_links(problem, without_memory)
+    if problem.pinned_first is not None and problem.pinned_last is not None and problem.max_stages < 2:
+        return (
+            f"No plan has {problem.device_names[problem.pinned_first]!r} first and "
+            f"{problem.device_names[problem.pinned_last]!r} last in one stage: allow two stages or drop a pin."
+        )
+    if problem.pinned_first is not None and problem.pinned_last is not None and len(problem.positions) < 3:
+        return "No plan has two different devices first and last without a split point: allow one or drop a pin."
+    return "No plan exists: the stage times forbid every span of units. Profile the devices again."
+
+
+def least_memory_scale(problem: SearchProblem) -> tuple[float, EncodedPlan] | None:
+    """The least factor on every device's memory with which a plan fits, and such a plan; None where none does.
+
+    The factor is one of the ratios of a stage's memory to its device's, so that bisection over them is exact.
+    """
+    limits = np.maximum(problem.device_memory_bytes, 1.0)[:, None, None]
+    candidates = np.unique((problem.stage_memory_bytes / limits)[np.isfinite(problem.stage_seconds)])
+    low, high = 0, len(candidates)
+    best: EncodedPlan | None = None
+    while low < high:
+        middle = (low + high) // 2
+        plan = least_latency_plan(_scaled(problem, candidates[middle]))
+        best, low, high = (best, middle + 1, high) if plan is None else (plan, low, middle)
+    return None if best is None else (float(candidates[high]), best)
+
+
+def _scaled(problem: SearchProblem, scale: float) -> SearchProblem:
+    """Ratios are compared, not bytes, so that rounding cannot refuse the very span that gave the scale."""
+    limits = np.maximum(problem.device_memory_bytes, 1.0)
+    fits = problem.stage_memory_bytes / limits[:, None, None] <= scale
+    unlimited = np.full(problem.n_devices, np.inf)
+    return replace(problem, stage_seconds=np.where(fits, problem.stage_seconds, np.inf), device_memory_bytes=unlimited)
+
+
+def _explain_memory(problem: SearchProblem) -> str:
+    found = least_memory_scale(problem)
+    if found is None:
+        return "No plan fits the memory limits, whatever they are scaled by."
+    scale, plan = found
+    code = encode_plans(problem, [plan])
+    stages = decode_stages(problem, code, 0)
+    lacks = []
+    for (device, _), stage in zip(plan, stages, strict=True):
+        needed, limit = problem.stage_memory_bytes[device, stage.start, stage.stop], problem.device_memory_bytes[device]
+        if needed > limit:
+            lacks.append(
+                f"{stage.device!r} lacks {format_mebibytes(needed - limit)} for [{stage.start}:{stage.stop}] "
+                f"(needs {format_mebibytes(needed)}, has {format_mebibytes(limit)})"
+            )
+    flow = " → ".join(f"{stage.device}[{stage.start}:{stage.stop}]" for stage in stages)
+    return (
+        f"No plan fits the memory limits: even the one that comes nearest, {flow}, wants {scale:.3g} times the memory; "
+        f"{'; '.join(lacks)}. Add memory or devices, allow more split points, or take a smaller batch."
+    )
+
+
+def _explain_links(problem: SearchProblem, without_memory: SearchProblem) -> str:
+    names, client = problem.device_names, problem.n_devices
+    can_talk = np.isfinite(problem.link_fixed_seconds)
+    if not can_talk[client, :client].any():
+        return f"No plan exists: there is no link from {CLIENT!r} to any device. Probe or declare one."
+    if not can_talk[:client, client].any():
+        return f"No plan exists: there is no link from any device back to {CLIENT!r}. Probe or declare one."
+    free = replace(without_memory, pinned_first=None, pinned_last=None, max_stages=client)
+    if least_latency_plan(free) is not None:
+        return f"No plan exists: the links do not allow {_wishes(problem)}. Add links, or drop that wish."
+    ways_in = ", ".join(repr(names[index]) for index in np.flatnonzero(can_talk[client, :client]))
+    ways_out = ", ".join(repr(names[index]) for index in np.flatnonzero(can_talk[:client, client]))
+    return (
+        f"No plan exists: {CLIENT!r} sends to {ways_in} and hears from {ways_out}, and no chain of links leads from "
+        f"the former to the latter with the allowed split points. Add a link between them."
+    )
+
+
+def _wishes(problem: SearchProblem) -> str:
+    wishes = [f"at most {problem.max_stages} stages"]
+    for label, device in (("first", problem.pinned_first), ("last", problem.pinned_last)):
+        if device is not None:
+            wishes.append(f"{problem.device_names[device]!r} {label}")
+    return " with ".join([wishes[0], " and ".join(wishes[1:])]) if wishes[1:] else wishes[0]

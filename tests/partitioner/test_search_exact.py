@@ -1,0 +1,184 @@
+import time
+from dataclasses import replace
+from itertools import combinations, count, permutations
+
+import numpy as np
+import pytest
+from search_builders import random_cost_model, random_problem
+
+from partitioner.errors import PlanError
+from partitioner.front import front_indices
+from partitioner.plan import Stage
+from partitioner.search.encoding import encode_plans, evaluate, legs
+from partitioner.search.exact import exact_front, least_latency_plan
+from partitioner.search.exhaustive import count_plans, exhaustive_front
+from partitioner.search.outcome import Effort
+from partitioner.search.problem import build_problem
+
+
+def points(problem, engine=exact_front):
+    return evaluate(problem, engine(problem, Effort()).plans)
+
+
+def is_at_least_as_good(better, worse):
+    return all(np.all(better <= point, axis=1).any() for point in worse)
+
+
+@pytest.mark.parametrize("is_coarse", [False, True])
+@pytest.mark.parametrize("block", range(10))
+def test_exact_is_exhaustive(block, is_coarse):
+    """400 problems with forbidden links, memory limits, pins, few positions; the coarse ones are full of ties."""
+    for seed in range(20):
+        random = np.random.default_rng([block, seed])
+        problem = random_problem(random, int(random.integers(2, 5)), int(random.integers(1, 10)), is_coarse=is_coarse)
+        exact, truth = points(problem), points(problem, exhaustive_front)
+        np.testing.assert_array_equal(exact, truth)
+
+
+def test_the_random_problems_are_not_trivial():
+    sizes, n_infeasible, widest = [], 0, 0
+    for block, seed in ((block, seed) for block in range(10) for seed in range(20)):
+        random = np.random.default_rng([block, seed])
+        problem = random_problem(random, int(random.integers(2, 5)), int(random.integers(1, 10)))
+        outcome = exact_front(problem, Effort())
+        sizes.append(len(outcome.plans))
+        n_infeasible += not len(outcome.plans)
+        widest = max(widest, int(np.sum(outcome.plans.devices >= 0, axis=1).max(initial=0)))
+    assert 10 < n_infeasible < 120
+    assert sum(size > 2 for size in sizes) > 60, sizes
+    assert widest == 4
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_exact_is_the_front_of_all_predictions(seed):
+    """Plain enumeration through the cost model, sharing no code with the engines."""
+    random = np.random.default_rng(seed)
+    model = random_cost_model(random, 3, int(random.integers(2, 6)))
+    n_units, names = model.graph.n_units, [device.name for device in model.cluster.devices]
+    truth = []
+    for size in range(1, 4):
+        for devices in permutations(names, size):
+            for cuts in combinations(range(1, n_units), size - 1):
+                edges = [0, *cuts, n_units]
+                stages = [Stage(device=d, start=a, stop=b) for d, a, b in zip(devices, edges, edges[1:], strict=False)]
+                try:
+                    candidate = model.candidate(tuple(stages))
+                except PlanError:
+                    continue
+                if not model.memory_faults(candidate.plan):
+                    truth.append((candidate.cost.latency_seconds, candidate.cost.bottleneck_seconds))
+    expected = np.array(truth).reshape(-1, 2)
+    np.testing.assert_array_equal(points(build_problem(model)), expected[front_indices(expected)])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_plan_keeps_to_its_bound(seed):
+    random = np.random.default_rng(seed)
+    problem = random_problem(random, 4, 8, has_limits=False)
+    bound = float(random.uniform(1, 6))
+    plan = least_latency_plan(problem, bound)
+    everything = exhaustive_front(problem, Effort()).plans
+    feasible = evaluate(problem, everything)
+    feasible = feasible[feasible[:, 1] <= bound]
+    if plan is None:
+        assert not len(feasible)
+        return
+    latency, bottleneck = evaluate(problem, encode_plans(problem, [plan]))[0]
+    assert bottleneck <= bound
+    assert latency == feasible[:, 0].min()
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_more_bandwidth_or_memory_is_never_worse(seed):
+    random = np.random.default_rng(seed)
+    problem = random_problem(random, 3, 8)
+    before = points(problem)
+    wider = replace(problem, link_bytes_per_second=problem.link_bytes_per_second * random.uniform(1, 3))
+    larger = problem.with_device_memory(problem.device_memory_bytes * random.uniform(1, 3))
+    assert is_at_least_as_good(points(wider), before)
+    assert is_at_least_as_good(points(larger), before)
+    assert is_at_least_as_good(before, points(replace(problem, max_stages=1)))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_renaming_devices_changes_nothing(seed):
+    random = np.random.default_rng(seed)
+    problem = random_problem(random, 4, 8)
+    order = random.permutation(4)
+    with_client = np.append(order, 4)
+    old_of = {int(old): new for new, old in enumerate(order)}
+    permuted = replace(
+        problem,
+        stage_seconds=problem.stage_seconds[order],
+        stage_memory_bytes=problem.stage_memory_bytes[order],
+        device_memory_bytes=problem.device_memory_bytes[order],
+        link_fixed_seconds=problem.link_fixed_seconds[np.ix_(with_client, with_client)],
+        link_bytes_per_second=problem.link_bytes_per_second[np.ix_(with_client, with_client)],
+        pinned_first=old_of.get(problem.pinned_first),
+        pinned_last=old_of.get(problem.pinned_last),
+    )
+    np.testing.assert_array_equal(points(permuted), points(problem))
+
+
+def test_not_splitting_wins_where_the_network_is_slow():
+    problem = random_problem(np.random.default_rng(3), 3, 8, has_limits=False)
+    slow = problem.link_bytes_per_second.copy()
+    slow[:3, :3] = 1e-3
+    outcome = exact_front(replace(problem, link_bytes_per_second=slow), Effort())
+    assert (np.sum(outcome.plans.devices >= 0, axis=1) == 1).all()
+
+
+def test_a_front_has_splits_where_the_network_is_fast():
+    problem = random_problem(np.random.default_rng(3), 3, 8, has_limits=False)
+    fast = replace(
+        problem,
+        link_bytes_per_second=np.full_like(problem.link_bytes_per_second, 1e9),
+        link_fixed_seconds=np.zeros_like(problem.link_fixed_seconds),
+    )
+    outcome = exact_front(fast, Effort())
+    assert np.sum(outcome.plans.devices >= 0, axis=1).max() == 3
+    stages = [leg.works.sum() for leg in legs(fast, outcome.plans)]
+    assert stages[0] == len(outcome.plans)
+
+
+def test_a_budget_leaves_the_part_of_least_latencies():
+    problem = random_problem(np.random.default_rng(5), 4, 30, has_limits=False)
+    whole = exact_front(problem, Effort())
+    ticks = count()
+    part = exact_front(problem, Effort(budget_seconds=4.5, clock=lambda: float(next(ticks))))
+    assert not part.is_exact
+    assert "Incomplete: the budget ended after 4 plans" in part.statement
+    assert 0 < len(part.plans) <= 4 < len(whole.plans)
+    np.testing.assert_array_equal(evaluate(problem, part.plans), evaluate(problem, whole.plans)[: len(part.plans)])
+    assert whole.is_exact
+    assert "Exact" in whole.statement
+
+
+def test_exhaustive_refuses_large_problems():
+    problem = random_problem(np.random.default_rng(0), 8, 40, has_limits=False)
+    with pytest.raises(PlanError, match=r"'exhaustive' would look at [\d,]+ plans, .*use engine 'exact'"):
+        exhaustive_front(problem, Effort())
+
+
+@pytest.mark.parametrize(("n_devices", "n_units", "expected"), [(1, 5, 1), (2, 4, 2 + 2 * 3), (3, 3, 3 + 6 * 2 + 6)])
+def test_plans_are_counted(n_devices, n_units, expected):
+    problem = random_problem(np.random.default_rng(0), n_devices, n_units, has_limits=False)
+    assert count_plans(problem) == expected
+    assert exhaustive_front(problem, Effort()).n_evaluated == expected
+
+
+def test_three_devices_and_sixty_units_take_under_a_second():
+    problem = random_problem(np.random.default_rng(0), 3, 60, has_limits=False)
+    began = time.perf_counter()
+    outcome = exact_front(problem, Effort())
+    assert time.perf_counter() - began < 1.0
+    assert outcome.is_exact
+
+
+@pytest.mark.slow
+def test_eight_devices_and_sixty_units_take_under_a_minute():
+    problem = random_problem(np.random.default_rng(0), 8, 60, has_limits=False)
+    began = time.perf_counter()
+    outcome = exact_front(problem, Effort())
+    assert time.perf_counter() - began < 60.0
+    assert outcome.is_exact
