@@ -8,7 +8,7 @@ from coordinator.report.names import plot_text
 from coordinator.report.resources import Resource, resources
 from coordinator.report.run import Run
 
-ROOM_FOR_TEXT = 1.38
+ROOM_FOR_TEXT = 1.22
 """Length of the axis over the longest bar, so that the text beside it is not cut off."""
 
 
@@ -20,6 +20,7 @@ def busy_figure(run: Run) -> Figure:
     traces = [_trace("predicted", found, predicted, [resource.is_predicted_bottleneck for resource in found])]
     if measured:
         traces.append(_trace("measured", found, measured, [resource.is_measured_bottleneck for resource in found]))
+        traces += [_legend_entry("predicted"), _legend_entry("measured")]
     longest = max((*predicted, *measured), default=0.0) * 1e3
     return Figure(
         name="busy",
@@ -32,23 +33,21 @@ def busy_figure(run: Run) -> Figure:
 
 
 def _trace(name: str, found: Sequence[Resource], seconds: Sequence[float], is_bottleneck: Sequence[bool]) -> Json:
-    is_measured = name == "measured"
     colours = [palette.RED if marked else palette.BLUE for marked in is_bottleneck]
     return {
         "type": "bar",
         "orientation": "h",
         "name": name,
+        "legendgroup": name,
+        "showlegend": False,
         "x": [value * 1e3 for value in seconds],
-        "y": [plot_text(resource.label, 28) for resource in found],
+        "y": [_lane_label(resource) for resource in found],
         "marker": {
             "color": colours,
-            "opacity": 1.0 if is_measured else 0.45,
+            "opacity": _opacity(name),
             "line": {"color": colours, "width": 1.2},
         },
-        "text": [
-            f"{quantities.seconds(value)}{' · bottleneck' if marked else ''}"
-            for value, marked in zip(seconds, is_bottleneck, strict=True)
-        ],
+        "text": [quantities.seconds(value) for value in seconds],
         "textposition": "outside",
         "textangle": 0,
         "cliponaxis": False,
@@ -58,6 +57,34 @@ def _trace(name: str, found: Sequence[Resource], seconds: Sequence[float], is_bo
         ],
         "hoverinfo": "text",
     }
+
+
+def _opacity(name: str) -> float:
+    return 1.0 if name == "measured" else 0.45
+
+
+def _legend_entry(name: str) -> Json:
+    """Stands for the bars of `name`, which cannot, since their colours differ."""
+    marker = {"color": palette.BLUE, "opacity": _opacity(name), "line": {"color": palette.BLUE, "width": 1.2}}
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": name,
+        "legendgroup": name,
+        "x": [None],
+        "y": [None],
+        "marker": marker,
+    }
+
+
+def _lane_label(resource: Resource) -> str:
+    """Name of the resource, and under it whether it bounds the throughput, and who says so."""
+    label = plot_text(resource.label, 28)
+    if resource.is_measured_bottleneck or (resource.is_predicted_bottleneck and resource.measured_seconds is None):
+        return f"<b>{label}</b><br>bottleneck"
+    if resource.is_predicted_bottleneck:
+        return f"{label}<br>predicted bottleneck"
+    return label
 
 
 def _layout(found: Sequence[Resource], longest_milliseconds: float) -> Json:
@@ -70,9 +97,10 @@ def _layout(found: Sequence[Resource], longest_milliseconds: float) -> Json:
             "",
             type="category",
             categoryorder="array",
-            categoryarray=[plot_text(resource.label, 28) for resource in found],
+            categoryarray=[_lane_label(resource) for resource in found],
             autorange="reversed",
-            ticks="",
+            tickcolor="rgba(0,0,0,0)",
+            ticklen=6,
         ),
         "legend": {**legend_below(0), "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
         "hovermode": "closest",

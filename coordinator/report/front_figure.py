@@ -12,6 +12,10 @@ from coordinator.report.names import plot_text
 from coordinator.report.run import Run
 from coordinator.report.text import bottleneck_text, error_text, stage_lines
 
+LEGEND_ORDER = ("front", "chosen", "knee", "measured", "one device", "prediction", "dominated")
+"""First words of the traces' names in the order of the legend, which is not the one in which they are drawn."""
+JOIN_NAME = "prediction to measurement"
+
 
 def front_figure(run: Run) -> Figure:
     """Front, dominated plans, marks, baselines, and measurements joined to their predictions."""
@@ -19,15 +23,12 @@ def front_figure(run: Run) -> Figure:
     traces = [
         _dominated(run, points),
         _joins(points),
-        *_singles(run, points),
+        _singles(run, points),
         _front(run, points),
+        _measured(run, "measured, 95 % interval", "circle", palette.RED, points.measured),
+        _measured(run, "one device, measured", "square", palette.PURPLE, points.measured_singles),
         *_marks(run, points),
     ]
-    if points.measured:
-        traces.insert(-1, _measured(run, "measured, 95 % interval", "circle", palette.RED, points.measured))
-    if points.measured_singles:
-        label = "one device, measured"
-        traces.insert(-1, _measured(run, label, "square", palette.PURPLE, points.measured_singles))
     return Figure(
         name="front",
         caption=_caption(points),
@@ -54,20 +55,18 @@ def _dominated(run: Run, points: FrontPoints) -> Json:
     return _trace(run, name, points.dominated, mode="markers", marker=marker)
 
 
-def _singles(run: Run, points: FrontPoints) -> tuple[Json, ...]:
+def _singles(run: Run, points: FrontPoints) -> Json:
     marker = {"symbol": "square-open", "size": 11, "color": palette.PURPLE, "line": {"width": 2}}
     labels = [plot_text(point.plan.stages[0].device, 20) for point in points.singles]
-    return (
-        _trace(
-            run,
-            "one device, predicted",
-            points.singles,
-            mode="markers+text",
-            marker=marker,
-            text=[f"{label} alone" for label in labels],
-            textposition="bottom center",
-            textfont={"size": 11},
-        ),
+    return _trace(
+        run,
+        "one device, predicted",
+        points.singles,
+        mode="markers+text",
+        marker=marker,
+        text=[f"{label} alone" for label in labels],
+        textposition="bottom center",
+        textfont={"size": 11},
     )
 
 
@@ -91,7 +90,8 @@ def _joins(points: FrontPoints) -> Json:
         throughputs += [point.predicted_throughput_per_second, point.throughput_per_second.value, None]
     return {
         "type": "scatter",
-        "name": "prediction to measurement",
+        "name": JOIN_NAME,
+        "legendrank": _rank(JOIN_NAME),
         "mode": "lines",
         "x": latencies,
         "y": throughputs,
@@ -104,6 +104,7 @@ def _measured(run: Run, name: str, symbol: str, colour: str, measured: Sequence[
     return {
         "type": "scatter",
         "name": name,
+        "legendrank": _rank(name),
         "mode": "markers",
         "x": [point.latency_seconds.value * 1e3 for point in measured],
         "y": [point.throughput_per_second.value for point in measured],
@@ -119,12 +120,17 @@ def _trace(run: Run, name: str, points: Sequence[PredictedPoint], **style: objec
     return {
         "type": "scatter",
         "name": name,
+        "legendrank": _rank(name),
         "x": [point.latency_seconds * 1e3 for point in points],
         "y": [point.throughput_per_second for point in points],
         "hovertext": [_predicted_hover(run, point) for point in points],
         "hoverinfo": "text",
         **style,
     }
+
+
+def _rank(name: str) -> int:
+    return next((place for place, start in enumerate(LEGEND_ORDER) if name.startswith(start)), len(LEGEND_ORDER))
 
 
 def _error_bars(estimates: Sequence[Estimate], factor: float, colour: str) -> Json:

@@ -16,8 +16,8 @@ class Column:
 
     head: str
     is_number: bool = False
-    has_interval: bool = False
-    """Copied as three columns: the figure and both ends of its interval."""
+    copied: tuple[str, ...] = ()
+    """Heads of the columns that it is copied as; empty for one under its own head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Cell:
 
     text: str
     raw: tuple[str, ...]
-    """What is copied: one field, or three in a column with intervals."""
+    """What is copied: one field for each head of the column."""
     note: str = ""
     """Stands small under the text."""
 
@@ -42,9 +42,19 @@ class Table:
     """Rows that stand out."""
 
 
-def words(text: str, note: str = "") -> Cell:
+def estimate_column(head: str) -> Column:
+    """A column of numbers with intervals, copied as three: the figure and both ends."""
+    return Column(head=head, is_number=True, copied=(head, f"{head} low", f"{head} high"))
+
+
+def words(text: str) -> Cell:
     """A cell of words. They may come from a model file."""
-    return Cell(text=printable(text), raw=(printable(text),), note=printable(note))
+    return Cell(text=printable(text), raw=(printable(text),))
+
+
+def noted(text: str, note: str) -> Cell:
+    """A cell of words with others small under them; both are copied."""
+    return Cell(text=printable(text), raw=(printable(text), printable(note)), note=printable(note))
 
 
 def figure(value: float | None, show: Callable[[float], str] = quantities.number, factor: float = 1.0) -> Cell:
@@ -82,7 +92,7 @@ def to_html(table: Table) -> str:
 
 def to_text(table: Table) -> str:
     """Tab-separated lines, heads first; numbers in full precision."""
-    heads = [head for column in table.columns for head in _raw_heads(column)]
+    heads = [head for column in table.columns for head in column.copied or (column.head,)]
     lines = [heads, *([field for cell in row for field in cell.raw] for row in table.rows)]
     return "\n".join("\t".join(_field(field) for field in line) for line in lines)
 
@@ -99,10 +109,6 @@ def _row(table: Table, index: int) -> str:
 
 def _number_class(column: Column) -> str:
     return ' class="number"' if column.is_number else ""
-
-
-def _raw_heads(column: Column) -> tuple[str, ...]:
-    return (column.head, f"{column.head} low", f"{column.head} high") if column.has_interval else (column.head,)
 
 
 def _field(text: str) -> str:

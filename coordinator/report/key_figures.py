@@ -61,9 +61,9 @@ def _speed_up(throughput: Comparison | None, latency: Comparison | None, *, is_s
         return KeyFigure(name="speed-up", value=quantities.UNKNOWN, note="no single device to compare with")
     source = f"{quantities.interval(throughput.times)}; " if throughput.is_measured else "predicted; "
     return KeyFigure(
-        name="throughput against the best single device",
+        name="speed-up in throughput",
         value=quantities.ratio(throughput.times.value),
-        note=f"{source}{printable(throughput.device)} alone is 1; latency {quantities.ratio(latency.times.value)}",
+        note=f"{source}over {printable(throughput.device)} alone; latency {quantities.ratio(latency.times.value)}",
     )
 
 

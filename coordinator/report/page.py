@@ -76,7 +76,7 @@ def _sections(run: Run, figures: dict[str, Figure]) -> dict[str, str]:
         "stage_table": html_table.to_html(page_tables.stage_table(run)),
         "front_table": html_table.to_html(page_tables.front_table(run)),
         "link_table": html_table.to_html(page_tables.link_table(run)),
-        "emulation": _definitions(run.emulation, "Nothing was emulated."),
+        "emulation": _definitions(_by_words(run.emulation), "Nothing was emulated."),
         "environment": _definitions(run.measurement.environment if run.measurement else {}, "Nothing was measured."),
         "command": html.escape(printable(shlex.join(run.command))),
         "digest": html.escape(printable(run.graph.model_sha256)),
@@ -125,6 +125,14 @@ def _definitions(pairs: dict[str, str], otherwise: str) -> str:
         for name, value in pairs.items()
     )
     return f'<dl class="pairs">{"".join(items)}</dl>'
+
+
+def _by_words(emulation: dict[str, str]) -> dict[str, str]:
+    """The same with one entry for all that were emulated alike."""
+    names: dict[str, list[str]] = {}
+    for name, words in emulation.items():
+        names.setdefault(words, []).append(name)
+    return {", ".join(alike): words for words, alike in names.items()}
 
 
 def _plot(figure: Figure) -> dict[str, object]:

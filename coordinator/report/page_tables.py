@@ -3,7 +3,7 @@
 from coordinator.measurement import PlanMeasurement, StageMeasurement
 from coordinator.report import quantities
 from coordinator.report.comparison import prediction_error
-from coordinator.report.html_table import Cell, Column, Table, estimate, figure, words
+from coordinator.report.html_table import Cell, Column, Table, estimate, estimate_column, figure, noted, words
 from coordinator.report.names import shorten, span_names, split_bytes, split_names
 from coordinator.report.run import Run, is_same_plan, resource_label
 from coordinator.report.text import describe_plan
@@ -14,17 +14,16 @@ from partitioner.plan import Candidate
 def measured_table(run: Run) -> Table:
     """Every measured plan, the chosen one first and marked."""
     columns = (
-        Column(head="plan"),
-        Column(head="stages"),
-        Column(head="latency p50 (ms)", is_number=True, has_interval=True),
+        Column(head="plan", copied=("plan", "stages")),
+        estimate_column("latency p50 (ms)"),
         Column(head="predicted (ms)", is_number=True),
-        Column(head="error", is_number=True),
-        Column(head="p90 (ms)", is_number=True, has_interval=True),
-        Column(head="p99 (ms)", is_number=True, has_interval=True),
+        Column(head="error", is_number=True, copied=("latency error",)),
+        estimate_column("p90 (ms)"),
+        estimate_column("p99 (ms)"),
         Column(head="samples", is_number=True),
-        Column(head="throughput (/s)", is_number=True, has_interval=True),
+        estimate_column("throughput (/s)"),
         Column(head="predicted (/s)", is_number=True),
-        Column(head="error", is_number=True),
+        Column(head="error", is_number=True, copied=("throughput error",)),
         Column(head="window", is_number=True),
         Column(head="busiest"),
         Column(head="busy (ms)", is_number=True),
@@ -60,7 +59,7 @@ def stage_table(run: Run) -> Table:
     columns = (
         Column(head="stage", is_number=True),
         Column(head="device"),
-        Column(head="units"),
+        Column(head="units", copied=("units", "first and last")),
         Column(head="weights (MiB)", is_number=True),
         Column(head="memory (MiB)", is_number=True),
         Column(head="compute, predicted (ms)", is_number=True),
@@ -96,8 +95,7 @@ def link_table(run: Run) -> Table:
 def _measured_row(plan: PlanMeasurement) -> tuple[Cell, ...]:
     latency, throughput, predicted = plan.latency_seconds, plan.throughput_per_second, plan.predicted
     return (
-        words(plan.label),
-        words(describe_plan(plan.plan)),
+        noted(plan.label, describe_plan(plan.plan)),
         estimate(latency.p50, 1e3),
         figure(predicted.latency_seconds, quantities.milliseconds, 1e3),
         _error(predicted.latency_seconds, latency.p50.value),
@@ -151,7 +149,7 @@ def _stage_row(run: Run, index: int, measured: StageMeasurement | None) -> tuple
     return (
         figure(index, _count),
         words(shorten(stage.device)),
-        words(f"{stage.start}–{stage.stop - 1}", note=span_names(run.graph, stage)),
+        noted(f"{stage.start}–{stage.stop - 1}", span_names(run.graph, stage)),
         figure(run.graph.weight_bytes(stage.start, stage.stop), _mebibytes, 2.0**-20),
         figure(cost.memory_bytes, _mebibytes, 2.0**-20),
         figure(predicted, quantities.milliseconds, 1e3),

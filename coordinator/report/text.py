@@ -97,7 +97,7 @@ def search_sentence(run: Run) -> str:
     search = run.search
     points = "1 plan" if len(search.front) == 1 else f"{len(search.front)} plans"
     return (
-        f"Front of {points} by `{printable(search.engine)}`, {search.n_evaluated:,} candidates in "
+        f"Front of {points} by the engine {printable(search.engine)}, {search.n_evaluated:,} candidates in "
         f"{quantities.seconds(search.seconds)}, seed {search.seed}. {printable(search.certificate.statement)}"
     )
 

@@ -14,7 +14,14 @@ def templates() -> dict[str, Json]:
 
 
 def _template(*, ink: str, soft: str, grid: str, box: str) -> Json:
-    axis = {"gridcolor": grid, "linecolor": soft, "tickcolor": soft, "tickfont": {"color": soft}, "zerolinecolor": grid}
+    axis = {
+        "gridcolor": grid,
+        "linecolor": soft,
+        "tickcolor": soft,
+        "zerolinecolor": grid,
+        "tickfont": {"color": soft, "size": 12},
+        "title": {"font": {"size": 13}},
+    }
     return {
         "layout": {
             "paper_bgcolor": "rgba(0,0,0,0)",

@@ -4,15 +4,21 @@
   const figures = read("figures-data");
   const templates = read("templates-data");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  // A finger scrolls the page; it must not zoom a picture instead.
+  const isSmall = window.matchMedia("(pointer: coarse), (max-width: 44rem)").matches;
 
   function draw(isDark) {
     for (const place of document.querySelectorAll("[data-figure]")) {
       const name = place.dataset.figure;
       const layout = { ...figures[name].layout, template: templates[isDark ? "dark" : "light"] };
+      if (isSmall) layout.dragmode = false;
       Plotly.react(place, figures[name].data, layout, {
         responsive: true,
         displaylogo: false,
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        displayModeBar: isSmall ? false : "hover",
+        showSendToCloud: false,
+        plotlyServerURL: "",
+        modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d"],
         toImageButtonOptions: { format: "svg", filename: `splitfront-${name}` },
       });
     }
