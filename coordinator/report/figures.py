@@ -1,0 +1,224 @@
+"""Pictures for paper and slides, PNG and SVG. The only door to matplotlib; not for several threads at once."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from coordinator.measurement import Estimate
+from coordinator.report import palette, quantities
+from coordinator.report.axes import AxisScale, nice_ticks, scale_for
+from coordinator.report.front_points import FrontPoints, MeasuredPoint, PredictedPoint, front_points
+from coordinator.report.names import shorten
+from coordinator.report.run import Run
+from coordinator.report.unit_times import UnitTimes, own_units, unit_times
+from partitioner.graph import Graph
+
+SCREEN_WIDTH = 6.4
+COLUMN_WIDTH = 3.5
+"""Inches: a slide or page, and one column of a two-column paper."""
+PNG_DOTS_PER_INCH = 200
+
+_STYLE: Any = {  # matplotlib types each key, and not alike from version to version
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#555555",
+    "axes.grid": True,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 8,
+    "font.family": "DejaVu Sans",
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "splitfront",
+    "text.parse_math": False,  # a `$` in a name is no formula
+}
+
+
+def draw_front(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Path:
+    """Draws the front, predicted and measured; the suffix of `path` is the format. Returns `path`."""
+    points = front_points(run)
+    with _style():
+        figure = Figure(figsize=(width_inches, 1.9 + 0.36 * width_inches), layout="constrained")
+        axes = figure.add_subplot()
+        _draw_predicted(axes, points)
+        _draw_measured(axes, points.measured, "o", palette.RED)
+        _draw_measured(axes, points.measured_singles, "s", palette.PURPLE)
+        _scale(axes, points)
+        columns = 3 if width_inches > 5 else 2
+        figure.legend(handles=_legend(points), loc="outside lower center", ncols=columns, handlelength=1.8)
+        _footnote(axes, run)
+        return _save(figure, path)
+
+
+def draw_profile(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Path:
+    """Draws unit times of each profiled device over the bytes at each split point. Returns `path`."""
+    times = unit_times(run.profile)
+    with _style():
+        figure = Figure(figsize=(width_inches, 1.3 * (len(times) + 1) + 0.3), layout="constrained")
+        panels = figure.subplots(len(times) + 1, 1, sharex=True, squeeze=False)[:, 0]
+        for panel, device in zip(panels, times, strict=False):
+            _draw_units(panel, run, device)
+        _draw_boundaries(panels[-1], run.graph)
+        for panel in panels:
+            panel.grid(visible=False, axis="x")
+            for stage in run.chosen.plan.stages[:-1]:
+                panel.axvline(stage.stop - 0.5, color=palette.RED, linewidth=1.1, linestyle="--")
+        panels[-1].set_xlabel("unit (dashed: split points of the chosen plan)")
+        panels[-1].set_xlim(-1, run.graph.n_units)
+        return _save(figure, path)
+
+
+def _draw_predicted(axes: Axes, points: FrontPoints) -> None:
+    _scatter(axes, points.dominated, marker=".", s=14, color=palette.GREY, alpha=0.45, linewidths=0, zorder=1)
+    axes.step(
+        [point.latency_seconds * 1e3 for point in points.front],
+        [point.throughput_per_second for point in points.front],
+        where="post",
+        color=palette.BLUE,
+        linewidth=1.3,
+        marker="o",
+        markersize=4.5,
+        zorder=3,
+    )
+    _scatter(axes, points.singles, marker="s", s=34, facecolors="none", edgecolors=palette.PURPLE, zorder=4)
+    for point in points.singles:
+        axes.annotate(
+            f"{shorten(point.plan.stages[0].device, 16)} alone",
+            (point.latency_seconds * 1e3, point.throughput_per_second),
+            xytext=(0, -7),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=7,
+        )
+    if points.knee:
+        _scatter(axes, (points.knee,), marker="D", s=95, facecolors="none", edgecolors=palette.GREEN, zorder=5)
+    _scatter(axes, (points.chosen,), marker="*", s=105, color=palette.YELLOW, edgecolors="#222222", zorder=6)
+
+
+def _scatter(axes: Axes, points: Sequence[PredictedPoint], **style: object) -> None:
+    latencies = [point.latency_seconds * 1e3 for point in points]
+    axes.scatter(latencies, [point.throughput_per_second for point in points], **style)  # type: ignore[arg-type]
+
+
+def _draw_measured(axes: Axes, measured: Sequence[MeasuredPoint], marker: str, colour: str) -> None:
+    for point in measured:
+        latency, throughput = point.latency_seconds, point.throughput_per_second
+        axes.plot(
+            [point.predicted_latency_seconds * 1e3, latency.value * 1e3],
+            [point.predicted_throughput_per_second, throughput.value],
+            color=palette.GREY,
+            linewidth=0.8,
+            zorder=2,
+        )
+        axes.errorbar(
+            latency.value * 1e3,
+            throughput.value,
+            xerr=_bar(latency, 1e3),
+            yerr=_bar(throughput, 1.0),
+            color=colour,
+            marker=marker,
+            markersize=4.2,
+            elinewidth=0.9,
+            capsize=1.8,
+            zorder=7,
+        )
+
+
+def _bar(estimate: Estimate, factor: float) -> list[list[float]]:
+    """Lengths of an error bar below and above, as matplotlib wants them: shape (2, 1)."""
+    below, above = estimate.value - estimate.low, estimate.high - estimate.value
+    return [[max(below, 0.0) * factor], [max(above, 0.0) * factor]]
+
+
+def _scale(axes: Axes, points: FrontPoints) -> None:
+    latency_scale = scale_for([value * 1e3 for value in points.main_latencies])
+    throughput_scale = scale_for(points.main_throughputs)
+    axes.set_xlim(latency_scale.low, latency_scale.high)
+    axes.set_ylim(throughput_scale.low, throughput_scale.high)
+    if latency_scale.is_logarithmic:
+        axes.set_xscale("log")
+    if throughput_scale.is_logarithmic:
+        axes.set_yscale("log")
+    for axis, scale in ((axes.xaxis, latency_scale), (axes.yaxis, throughput_scale)):
+        if scale.is_logarithmic:
+            axis.set_major_locator(FixedLocator(_ticks(scale)))
+            axis.set_minor_locator(NullLocator())
+            axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.set_xlabel("latency, unloaded (ms)")
+    axes.set_ylabel("throughput (samples/s)")
+
+
+def _ticks(scale: AxisScale) -> list[float]:
+    return list(nice_ticks(scale))
+
+
+def _legend(points: FrontPoints) -> list[Line2D]:
+    hollow = {"linestyle": "none", "markerfacecolor": "none"}
+    entries = [
+        (True, Line2D([], [], color=palette.BLUE, marker="o", markersize=4.5, label="front, predicted")),
+        (bool(points.dominated), Line2D([], [], color=palette.GREY, marker=".", linestyle="none", label="dominated")),
+        (True, _mark("*", "chosen", 9, markerfacecolor=palette.YELLOW, markeredgecolor="#222222", linestyle="none")),
+        (points.knee is not None, _mark("D", "knee", 7, markeredgecolor=palette.GREEN, **hollow)),
+        (bool(points.singles), _mark("s", "one device, predicted", 5.5, markeredgecolor=palette.PURPLE, **hollow)),
+        (bool(points.measured), _mark("o", "measured, 95 %", 4.2, color=palette.RED)),
+        (bool(points.measured_singles), _mark("s", "one device, measured", 4.2, color=palette.PURPLE)),
+    ]
+    return [handle for is_drawn, handle in entries if is_drawn]
+
+
+def _mark(marker: str, label: str, size: float, **style: str) -> Line2D:
+    return Line2D([], [], marker=marker, label=label, markersize=size, **style)  # type: ignore[arg-type]
+
+
+def _draw_units(panel: Axes, run: Run, times: UnitTimes) -> None:
+    own = own_units(run, times.device)
+    measured = [(unit, timing.seconds * 1e3) for unit, timing in enumerate(times.units) if timing is not None]
+    bars = panel.bar([unit for unit, _ in measured], [value for _, value in measured], width=0.86, color=palette.BLUE)
+    for bar, (unit, _) in zip(bars, measured, strict=True):
+        bar.set_alpha(1.0 if unit in own else 0.35)
+    title = shorten(times.device, 30) + (" (emulated)" if times.emulation else "")
+    panel.set_title(title, loc="left", fontsize=8, fontweight="bold", pad=3)
+    panel.set_ylabel("ms")
+
+
+def _draw_boundaries(panel: Axes, graph: Graph) -> None:
+    positions = range(graph.n_units + 1)
+    colours = [palette.GREEN if len(graph.boundaries[position]) == 1 else palette.YELLOW for position in positions]
+    sizes = [graph.boundary_bytes(position) / 2**20 for position in positions]
+    panel.bar([position - 0.5 for position in positions], sizes, width=0.62, color=colours)
+    panel.set_title("bytes that cross at each split point", loc="left", fontsize=8, fontweight="bold", pad=3)
+    panel.set_ylabel("MiB")
+
+
+def _footnote(axes: Axes, run: Run) -> None:
+    """A picture that travels alone must still say that its machines are emulated."""
+    if not run.emulation:
+        return
+    style = {"ha": "right", "va": "top", "fontsize": 6.5, "color": "#777777", "transform": axes.transAxes}
+    axes.text(1.0, 1.05, "emulated devices or links", **style)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    FigureCanvasAgg(figure)
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": quantities.UNKNOWN}
+    figure.savefig(path, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
+    return path

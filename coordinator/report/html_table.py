@@ -1,0 +1,118 @@
+"""A table for the page: semantic HTML to read, tab-separated text to copy."""
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coordinator.measurement import Estimate
+from coordinator.report import quantities
+from coordinator.report.names import printable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """Head of a column."""
+
+    head: str
+    is_number: bool = False
+    copied: tuple[str, ...] = ()
+    """Heads of the columns that it is copied as; empty for one under its own head."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One field."""
+
+    text: str
+    raw: tuple[str, ...]
+    """What is copied: one field for each head of the column."""
+    note: str = ""
+    """Stands small under the text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table with its caption."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    marked: frozenset[int] = frozenset()
+    """Rows that stand out."""
+
+
+def estimate_column(head: str) -> Column:
+    """A column of numbers with intervals, copied as three: the figure and both ends."""
+    return Column(head=head, is_number=True, copied=(head, f"{head} low", f"{head} high"))
+
+
+def words(text: str) -> Cell:
+    """A cell of words. They may come from a model file."""
+    return Cell(text=printable(text), raw=(printable(text),))
+
+
+def noted(text: str, note: str) -> Cell:
+    """A cell of words with others small under them; both are copied."""
+    return Cell(text=printable(text), raw=(printable(text), printable(note)), note=printable(note))
+
+
+def figure(value: float | None, show: Callable[[float], str] = quantities.number, factor: float = 1.0) -> Cell:
+    """A number; copied in full precision, in the unit of the column (`value * factor`)."""
+    if value is None:
+        return Cell(text=quantities.UNKNOWN, raw=("",))
+    return Cell(text=show(value), raw=(repr(float(value) * factor),))
+
+
+def estimate(measured: Estimate, factor: float = 1.0) -> Cell:
+    """A number with its interval, in the unit of the column."""
+    scaled = Estimate(value=measured.value * factor, low=measured.low * factor, high=measured.high * factor)
+    return Cell(
+        text=quantities.number(scaled.value),
+        raw=(repr(scaled.value), repr(scaled.low), repr(scaled.high)),
+        note=quantities.interval(scaled),
+    )
+
+
+def to_html(table: Table) -> str:
+    """Figure element with the table, its caption and a button that copies it."""
+    head = "".join(
+        f'<th scope="col"{_number_class(column)}>{html.escape(column.head)}</th>' for column in table.columns
+    )
+    body = "\n".join(_row(table, index) for index in range(len(table.rows)))
+    return (
+        f'<figure class="table"><figcaption>{html.escape(table.caption)} '
+        '<button type="button" class="copy">copy</button></figcaption>\n'
+        f'<div class="scroll" tabindex="0"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>'
+        "</table></div>\n"
+        f'<textarea class="copied" readonly hidden aria-label="table as text">{html.escape(to_text(table))}</textarea>'
+        "</figure>"
+    )
+
+
+def to_text(table: Table) -> str:
+    """Tab-separated lines, heads first; numbers in full precision."""
+    heads = [head for column in table.columns for head in column.copied or (column.head,)]
+    lines = [heads, *([field for cell in row for field in cell.raw] for row in table.rows)]
+    return "\n".join("\t".join(_field(field) for field in line) for line in lines)
+
+
+def _row(table: Table, index: int) -> str:
+    cells = []
+    for place, (column, cell) in enumerate(zip(table.columns, table.rows[index], strict=True)):
+        note = f"<small>{html.escape(cell.note)}</small>" if cell.note else ""
+        tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
+        cells.append(f"<{tag}{scope}{_number_class(column)}>{html.escape(cell.text)}{note}</{tag}>")
+    marked = ' class="marked"' if index in table.marked else ""
+    return f"<tr{marked}>{''.join(cells)}</tr>"
+
+
+def _number_class(column: Column) -> str:
+    return ' class="number"' if column.is_number else ""
+
+
+def _field(text: str) -> str:
+    """One field of a line; a spreadsheet must not take a name for a formula."""
+    clean = re.sub(r"[\t\r\n]+", " ", text)
+    is_formula = clean[:1] in {"=", "+", "-", "@"} and not re.fullmatch(r"[+-]?(\d[\d.e+-]*|inf|nan)", clean)
+    return f"'{clean}" if is_formula else clean

@@ -1,0 +1,15 @@
+"""Colours that people with any colour vision tell apart, readable on white and on black.
+
+Source: Paul Tol, "Colour Schemes", SRON/EPS/TN/09-002, the "bright" scheme.
+"""
+
+BLUE = "#4477AA"
+CYAN = "#66CCEE"
+GREEN = "#228833"
+YELLOW = "#CCBB44"
+RED = "#EE6677"
+PURPLE = "#AA3377"
+GREY = "#9A9A9A"
+
+PHASE_COLOURS = {"queue": GREY, "decode": CYAN, "compute": BLUE, "encode": YELLOW, "network": GREEN}
+"""What a request is doing, in the order in which it does so at a stage."""

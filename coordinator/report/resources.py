@@ -1,0 +1,77 @@
+"""What each device and link direction of the chosen plan is busy with, for one request."""
+
+from dataclasses import dataclass
+
+from coordinator.report.run import Run, resource_label
+from partitioner.cluster import CLIENT
+from partitioner.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One device or one direction of a link."""
+
+    name: str
+    """`device:NAME` or `link:SOURCE->TARGET`."""
+    predicted_seconds: float
+    measured_seconds: float | None
+    is_predicted_bottleneck: bool
+    is_measured_bottleneck: bool
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return resource_label(self.name)
+
+
+def lanes(plan: Plan) -> tuple[str, ...]:
+    """Names of the resources that a request passes, in the order in which it does, each once."""
+    found = [_link(CLIENT, plan.stages[0].device)]
+    for stage, following in zip(plan.stages, (*(stage.device for stage in plan.stages[1:]), CLIENT), strict=True):
+        found += [f"device:{stage.device}", _link(stage.device, following)]
+    return tuple(dict.fromkeys(found))
+
+
+def resources(run: Run) -> tuple[Resource, ...]:
+    """Resources of the chosen plan in flow order; a device is busy while it computes."""
+    predicted, measured = _predicted_seconds(run), _measured_seconds(run)
+    found_bottleneck = run.measurement.bottleneck.resource if run.measurement else None
+    return tuple(
+        Resource(
+            name=name,
+            predicted_seconds=predicted.get(name, 0.0),
+            measured_seconds=measured.get(name, 0.0) if run.measurement else None,
+            is_predicted_bottleneck=name == run.chosen.cost.bottleneck_resource,
+            is_measured_bottleneck=name == found_bottleneck,
+        )
+        for name in lanes(run.chosen.plan)
+    )
+
+
+def _predicted_seconds(run: Run) -> dict[str, float]:
+    busy: dict[str, float] = {}
+    for stage in run.chosen.cost.stages:
+        _add(busy, f"device:{stage.device}", stage.seconds)
+    for hop in run.chosen.cost.hops:
+        _add(busy, _link(hop.source, hop.target), hop.busy_seconds)
+    return busy
+
+
+def _measured_seconds(run: Run) -> dict[str, float]:
+    measurement = run.measurement
+    if measurement is None or not measurement.stages:
+        return {}
+    busy = {_link(CLIENT, measurement.stages[0].device): measurement.input_send_seconds}
+    following = (*(stage.device for stage in measurement.stages[1:]), CLIENT)
+    for stage, target in zip(measurement.stages, following, strict=True):
+        _add(busy, f"device:{stage.device}", stage.compute_seconds)
+        _add(busy, _link(stage.device, target), stage.send_seconds)
+    return busy
+
+
+def _link(source: str, target: str) -> str:
+    return f"link:{source}->{target}"
+
+
+def _add(busy: dict[str, float], name: str, seconds: float) -> None:
+    busy[name] = busy.get(name, 0.0) + seconds
