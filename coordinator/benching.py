@@ -5,12 +5,12 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from partitioner.cost import CostModel
-
 from coordinator.fleet import Fleet
 from coordinator.loadgen import make_workload
 from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.measuring import Effort, OnStep, measure_plan
+from partitioner.cluster import CLIENT
+from partitioner.cost import CostModel
 from partitioner.errors import PlanError
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate, Stage
@@ -54,7 +54,7 @@ def bench(
         front=front,
         baselines=baselines,
         recommendation=recommend(main, baselines),
-        emulation=fleet.emulation,
+        emulation=describe_emulation(fleet),
         environment=describe_environment(fleet),
     )
 
@@ -122,6 +122,16 @@ def recommend(chosen: PlanMeasurement, baselines: Sequence[PlanMeasurement]) -> 
         f"Split: {chosen.plan.describe()} gives {faster:.2f} × the throughput of the best single device "
         f"('{single.plan.stages[0].device}'), at {latency:.2f} × the least single-device latency."
     )
+
+
+def describe_emulation(fleet: Fleet) -> dict[str, str]:
+    """Device or link → how it is emulated; empty on real hardware."""
+    places = [CLIENT, *(node.name for node in fleet.nodes)]
+    devices = {f"device:{node.name}": node.device.emulation for node in fleet.nodes}
+    links = {
+        f"link:{source}->{target}": fleet.config.describe_link(source, target) for source in places for target in places
+    }
+    return {name: words for name, words in (devices | links).items() if words}
 
 
 def describe_environment(fleet: Fleet) -> dict[str, str]:

@@ -54,20 +54,20 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
     shards = tuple(model.cut(stage.start, stage.stop) for stage in stages)
 
     def send(stage: Stage, shard: Shard) -> int:
-        return send_shards(fleet.node(stage.device).client, model, [shard])
+        return send_shards(fleet.node_of[stage.device].client, model, [shard])
 
     with ThreadPoolExecutor(max_workers=len(stages)) as pool:
         sent = sum(pool.map(send, stages, shards))
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
         for device, load in reversed(loads):
-            fleet.node(device).client.load_stage(load)
+            fleet.node_of[device].client.load_stage(load)
         with _connect(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
             verify_pipeline(pipeline, model)
             yield Deployment(name=name, epoch=epoch, candidate=candidate, sent_bytes=sent, pipeline=pipeline)
     finally:
         for stage in stages:
-            fleet.node(stage.device).client.unload_stage(name)
+            fleet.node_of[stage.device].client.unload_stage(name)
 
 
 def stage_loads(
@@ -87,8 +87,8 @@ def stage_loads(
                 shard=shard_ref(shard),
                 receives=_wire_specs(shard.receives),
                 sends=_wire_specs(shard.sends),
-                next_address=fleet.node(follower).address if follower else "",
-                link=fleet.link_emulation(stage.device, follower) if follower else None,
+                next_address=fleet.node_of[follower].address if follower else "",
+                link=fleet.config.link_emulation(stage.device, follower) if follower else None,
                 pace_seconds=cost.seconds,
                 queue_limit=QUEUE_LIMIT,
             ),
@@ -106,13 +106,13 @@ def _wire_specs(specs: tuple[TensorSpec, ...]) -> tuple[messages.TensorSpec, ...
 def _connect(
     fleet: Fleet, model: Model, candidate: Candidate, *, deployment: str, epoch: int, window: int | None
 ) -> Pipeline:
-    first, last = (fleet.node(candidate.plan.stages[index].device) for index in (0, -1))
+    first, last = (fleet.node_of[candidate.plan.stages[index].device] for index in (0, -1))
     source = ResultStream(
         last.address,
-        SubscribeFrame(deployment=deployment, epoch=epoch, link_back=fleet.link_emulation(last.name, CLIENT)),
+        SubscribeFrame(deployment=deployment, epoch=epoch, link_back=fleet.config.link_emulation(last.name, CLIENT)),
         tls=fleet.tls,
     )
-    sink = FrameSender(first.address, fleet.link_emulation(CLIENT, first.name), tls=fleet.tls)
+    sink = FrameSender(first.address, fleet.config.link_emulation(CLIENT, first.name), tls=fleet.tls)
     return Pipeline(
         deployment=deployment,
         epoch=epoch,

@@ -93,7 +93,7 @@ class Busy:
         found = [
             status
             for device in devices
-            for status in fleet.node(device).client.list_stages()
+            for status in fleet.node_of[device].client.list_stages()
             if status.deployment == deployment.name
         ]
         return cls(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from node_agent.client import probe
-from partitioner.cost import CostModel
 
 from coordinator.fleet import Fleet
 from coordinator.probing import fit_link, probe_adaptively
@@ -17,11 +16,13 @@ from coordinator.profiling import (
     unmeasured_spans,
 )
 from node_agent.messages import ProbeRequest, ProbeSample
-from partitioner.cluster import CLIENT, Cluster, Device, Link
+from partitioner.cluster import CLIENT, Cluster, Link
+from partitioner.cost import CostModel
 from partitioner.graph import Graph
 from partitioner.onnx_io import Model
 from partitioner.profile import Profile
 from partitioner.search import search
+from partitioner.search.problem import build_problem
 from partitioner.search.result import SearchResult
 
 N_CORRECTIONS = 4
@@ -51,7 +52,7 @@ def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> C
         (source, target)
         for source in places
         for target in places
-        if source != target and not fleet.is_forbidden(source, target)
+        if source != target and not fleet.config.is_forbidden(source, target)
     ]
     links = []
     for n_done, (source, target) in enumerate(pairs):
@@ -60,9 +61,7 @@ def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> C
     on_progress("links", len(pairs), len(pairs))
     return Cluster(
         name=fleet.config.name,
-        devices=tuple(
-            Device(name=node.name, memory_bytes=node.memory_bytes, emulation=node.emulation) for node in fleet.nodes
-        ),
+        devices=tuple(node.device for node in fleet.nodes),
         links=tuple(links),
     )
 
@@ -75,7 +74,7 @@ def _probe_link(fleet: Fleet, source: str, target: str) -> Link:
         target=target,
         fixed_seconds=fixed_seconds,
         bytes_per_second=bytes_per_second,
-        emulation=fleet.describe_link_emulation(source, target),
+        emulation=fleet.config.describe_link(source, target),
     )
 
 
@@ -84,30 +83,29 @@ def _probe(fleet: Fleet, source: str, target: str, sizes_bytes: Sequence[int], n
     is_download = target == CLIENT
     asking, answering = (target, source) if is_download else (source, target)
     request = ProbeRequest(
-        target_address=fleet.node(answering).address,
-        link=fleet.link_emulation(asking, answering),
-        link_back=fleet.link_emulation(answering, asking),
+        target_address=fleet.node_of[answering].address,
+        link=fleet.config.link_emulation(asking, answering),
+        link_back=fleet.config.link_emulation(answering, asking),
         sizes_bytes=tuple(sizes_bytes),
         n_rounds=n_rounds,
         is_download=is_download,
     )
-    return probe(request, tls=fleet.tls) if asking == CLIENT else fleet.node(asking).client.probe_link(request)
+    if asking == CLIENT:
+        return probe(request, tls=fleet.node_of[answering].tls)
+    return fleet.node_of[asking].client.probe_link(request)
 
 
 def search_front(
     graph: Graph, profile: Profile, cluster: Cluster, wish: SearchWish, on_progress: Callable[[float, str], None] | None
 ) -> SearchResult:
     """The front under the cost model of this profile and these links."""
-    return search(
+    problem = build_problem(
         CostModel(graph, cluster, profile),
-        wish.engine,
-        seed=wish.seed,
-        budget_seconds=wish.budget_seconds,
         pinned_first=wish.pinned_first,
         pinned_last=wish.pinned_last,
         max_stages=wish.max_stages,
-        on_progress=on_progress,
     )
+    return search(problem, wish.engine, seed=wish.seed, budget_seconds=wish.budget_seconds, on_progress=on_progress)
 
 
 def correct_front(

@@ -101,7 +101,7 @@ def profile_node(
     on_progress: OnProgress,
 ) -> DeviceProfile:
     """Times spans on one node. Spans whose weights alone exceed its memory are left out."""
-    fitting = [span for span in spans if model.graph.weight_bytes(*span) < node.memory_bytes]
+    fitting = [span for span in spans if model.graph.weight_bytes(*span) < node.device.memory_bytes]
     shards = {f"{start}:{stop}": model.cut(start, stop) for start, stop in fitting}
     on_progress(node.name, 0, len(shards), "sending weights")
     send_shards(node.client, model, shards.values())
@@ -126,7 +126,7 @@ def profile_node(
         device=node.name,
         segments=tuple(sorted(timings, key=lambda timing: (timing.start, timing.stop))),
         runtime=f"{description.runtime} {description.providers[0]} threads={description.n_threads}",
-        emulation=node.emulation,
+        emulation=node.device.emulation,
         base_memory_bytes=description.resident_bytes,
     )
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from partitioner.serialize import load_artefact, save_artefact
-
 from coordinator.errors import RunFolderError
 from coordinator.measurement import Measurement
 from partitioner.cluster import Cluster
@@ -14,6 +12,7 @@ from partitioner.graph import Graph
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
+from partitioner.serialize import load_artefact, save_artefact
 
 T = TypeVar("T")
 
@@ -25,12 +24,14 @@ class RunSettings:
     source: str
     """Model, as the user named it; a file by its absolute path."""
     model_sha256: str
+    cluster: str
+    """Absolute path of a cluster file, `demo`, or `local:N`."""
     batch: int = 1
     dims: Mapping[str, int] = field(default_factory=dict)
     weights: str | None = None
     seed: int = 0
-    command: str = ""
-    """The command line that made the run."""
+    command: tuple[str, ...] = ()
+    """The arguments that made the run, the program first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +62,6 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def cluster_file(self) -> Path:
-        """Copy of the cluster file that the run was made with."""
-        return self.path / "cluster.yaml"
 
     def make(self) -> None:
         """Makes the folder.

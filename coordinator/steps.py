@@ -9,23 +9,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from partitioner.choice import choose
-from partitioner.cost import CostModel
-
 from coordinator.benching import bench, winning_baseline
+from coordinator.config import ClusterConfig, load_cluster
+from coordinator.config_example import demo_cluster, local_cluster
 from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
 from coordinator.measurement import Measurement
 from coordinator.measuring import Effort
 from coordinator.planning import SearchWish, correct_front, probe_links, search_front
 from coordinator.profiling import profile_fleet, spans_to_profile
+from coordinator.report.run import Run
+from coordinator.report.write import write_report
 from coordinator.run_folder import RunFolder, RunSettings
+from partitioner.choice import choose, knee
 from partitioner.cluster import Cluster
+from partitioner.cost import CostModel
 from partitioner.graph import Graph
 from partitioner.onnx_io import Model, load_model
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
+
+DEMO = "demo"
+LOCAL = "local:"
+"""Clusters that need no file, as `RunSettings.cluster` names them."""
 
 OnLane = Callable[[str, int, int, str], None]
 """Called with a lane's name, done, total and what is being done; from several threads."""
@@ -76,12 +83,24 @@ def open_model(settings: RunSettings, progress: Progress) -> Model:
     return model
 
 
-def start_run(folder: RunFolder, settings: RunSettings, model: Model, cluster_yaml: str) -> RunSettings:
-    """Begins a run folder: settings, cluster file and graph; artefacts of an earlier run in it are removed."""
+def open_cluster(origin: str) -> ClusterConfig:
+    """The cluster that a run's settings name.
+
+    Raises:
+        ConfigError: With every fault of the file.
+    """
+    if origin == DEMO:
+        return demo_cluster()
+    if origin.startswith(LOCAL):
+        return local_cluster(int(origin.removeprefix(LOCAL)))
+    return load_cluster(Path(origin))
+
+
+def start_run(folder: RunFolder, settings: RunSettings, model: Model) -> RunSettings:
+    """Begins a run folder: settings and graph; artefacts of an earlier run in it are removed."""
     folder.make()
     folder.clear()
     settings = replace(settings, model_sha256=model.graph.model_sha256)
-    folder.cluster_file.write_text(cluster_yaml, encoding="utf-8")
     folder.save("run", settings, seed=settings.seed, model_sha256=settings.model_sha256)
     folder.save("graph", model.graph, seed=settings.seed, model_sha256=settings.model_sha256)
     return settings
@@ -165,19 +184,19 @@ def bench_step(run: OpenRun, progress: Progress, *, effort: Effort) -> Measureme
 
 def report_step(folder: RunFolder) -> tuple[Path, ...]:
     """Draws what the folder holds: the report page and the figures."""
-    from coordinator.report import Run, write_report  # noqa: PLC0415 - plotly and matplotlib are slow to import
-
     settings = folder.load("run", RunSettings)
-    graph = folder.load("graph", Graph)
+    graph, cluster = folder.load("graph", Graph), folder.load("cluster", Cluster)
+    result = folder.load("front", SearchResult)
     return write_report(
         folder.path,
         Run(
-            title=f"{graph.name} on {folder.load('cluster', Cluster).name}",
+            title=f"{graph.name} on {cluster.name}",
             command=settings.command,
             graph=graph,
-            cluster=folder.load("cluster", Cluster),
+            cluster=cluster,
             profile=folder.load("profile", Profile),
-            search=folder.load("front", SearchResult),
+            search=result,
+            knee=knee(result.front),
             chosen=folder.load("plan", Candidate),
             measurement=folder.load("measurement", Measurement) if folder.has("measurement") else None,
         ),

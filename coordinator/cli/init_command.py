@@ -18,13 +18,14 @@ def command(path: Path, *, force: bool, schema: bool) -> None:
       splitfront init
       splitfront init --schema > cluster.schema.json
     """
-    from coordinator.config import cluster_json_schema, example_text
+    from coordinator.config import cluster_json_schema
+    from coordinator.config_example import example_text
     from coordinator.errors import ConfigError
 
     if schema:
         click.echo(json.dumps(cluster_json_schema(), indent=2))
         return
     if path.exists() and not force:
-        raise ConfigError(f"{path} exists: choose another path, or overwrite it with --force.")
-    path.write_text(example_text("cluster"), encoding="utf-8")
+        raise ConfigError(str(path), ["exists: choose another path, or overwrite it with --force"])
+    path.write_text(example_text(), encoding="utf-8")
     click.echo(f"Wrote {path}. Fill in your machines, then: splitfront run MODEL --cluster {path}")

@@ -25,18 +25,15 @@ def command(
       splitfront inspect mobilenet_v2
       splitfront inspect model.onnx --dim height=640 --dim width=640 --json
     """
+    from coordinator.cli.terminal import Terminal
+    from coordinator.cli.whole_run import Request
+    from coordinator.report.tables import inspect_table
+    from coordinator.steps import open_model
     from partitioner.serialize import to_json
 
-    from coordinator.cli.terminal import Terminal
-    from coordinator.report.tables import inspect_table
-    from coordinator.run_folder import RunSettings
-    from coordinator.steps import open_model
-
     terminal = Terminal(as_json=as_json)
-    settings = RunSettings(
-        source=model, model_sha256="", batch=batch, dims=dict(dims), weights=weights and str(weights), seed=seed
-    )
-    graph = open_model(settings, terminal).graph
+    request = Request(model=model, batch=batch, dims=dict(dims), weights=weights, seed=seed)
+    graph = open_model(request.settings(cluster=""), terminal).graph
     if as_json:
         click.echo(to_json(graph))
     else:

@@ -24,6 +24,7 @@ def command(*, folder: Path, wish: str, as_json: bool) -> None:
     from coordinator.report.tables import front_table
     from coordinator.run_folder import RunFolder
     from coordinator.steps import plan_step
+    from partitioner.choice import knee
     from partitioner.graph import Graph
     from partitioner.search.result import SearchResult
 
@@ -31,7 +32,7 @@ def command(*, folder: Path, wish: str, as_json: bool) -> None:
     run = RunFolder(folder)
     result = run.load("front", SearchResult)
     chosen = plan_step(run, result, wish)
-    terminal.show(front_table(result, run.load("graph", Graph), chosen))
+    terminal.show(front_table(result, run.load("graph", Graph), chosen, knee(result.front)))
     if not chosen.plan.is_split:
         terminal.say(f"Do not split: '{chosen.plan.stages[0].device}' alone answers this wish best.")
     terminal.print_json(folder / "plan.json")

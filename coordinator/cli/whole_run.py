@@ -1,6 +1,5 @@
 """What the commands that need nodes share: from options to an opened run, and all steps in one."""
 
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 import click
 
 from coordinator.cli.terminal import Terminal
-from coordinator.config import ClusterConfig, dump_cluster, example_text, load_cluster, local_cluster, parse_cluster
+from coordinator.config import ClusterConfig
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.measuring import Effort
 from coordinator.planning import SearchWish
@@ -18,8 +17,11 @@ from coordinator.profiling import spans_to_profile
 from coordinator.report.tables import front_table, measurement_table
 from coordinator.run_folder import RunFolder, RunSettings
 from coordinator.steps import (
+    DEMO,
+    LOCAL,
     OpenRun,
     bench_step,
+    open_cluster,
     open_model,
     plan_step,
     profile_step,
@@ -27,6 +29,7 @@ from coordinator.steps import (
     search_and_correct_step,
     start_run,
 )
+from partitioner.choice import knee
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,31 +46,31 @@ class Request:
     seed: int = 0
     folder: Path | None = None
 
-    def cluster_yaml(self) -> str:
-        """Text of the cluster file.
+    @property
+    def cluster(self) -> str:
+        """The cluster, as `RunSettings` names it.
 
         Raises:
-            ConfigError: The file is missing.
+            click.UsageError: None was named, or two.
         """
         if self.is_demo:
-            return example_text("demo")
+            return DEMO
         if (self.cluster_file is None) == (self.n_local is None):
             raise click.UsageError("Say which machines: --cluster FILE, or --local N for nodes on this machine.")
-        if self.cluster_file is not None:
-            return load_cluster(self.cluster_file)
-        return dump_cluster(local_cluster(self.n_local or 1))
+        return f"{LOCAL}{self.n_local}" if self.cluster_file is None else str(self.cluster_file.resolve())
 
-    def settings(self) -> RunSettings:
+    def settings(self, *, cluster: str) -> RunSettings:
         """What goes into the run folder."""
         is_file = Path(self.model).is_file()
         return RunSettings(
             source=str(Path(self.model).resolve()) if is_file else self.model,
             model_sha256="",
+            cluster=cluster,
             batch=self.batch,
             dims=self.dims,
             weights=str(self.weights.resolve()) if self.weights else None,
             seed=self.seed,
-            command=shlex.join(["splitfront", *sys.argv[1:]]),
+            command=("splitfront", *sys.argv[1:]),
         )
 
     def run_folder(self) -> RunFolder:
@@ -78,13 +81,12 @@ class Request:
 @contextmanager
 def opened_run(request: Request, terminal: Terminal) -> Iterator[OpenRun]:
     """A new run, for as long as the context lasts. The folder is begun only when model and nodes are there."""
-    text = request.cluster_yaml()
-    config = parse_cluster(text)
-    settings = request.settings()
+    settings = request.settings(cluster=request.cluster)
+    config = open_cluster(settings.cluster)
     folder = request.run_folder()
     model = open_model(settings, terminal)
     with _connected(config, folder, terminal) as fleet:
-        settings = start_run(folder, settings, model, text)
+        settings = start_run(folder, settings, model)
         yield OpenRun(folder=folder, settings=settings, model=model, fleet=fleet)
 
 
@@ -93,7 +95,7 @@ def resumed_run(path: Path, terminal: Terminal) -> Iterator[OpenRun]:
     """A run taken up from its folder, for as long as the context lasts."""
     folder = RunFolder(path)
     settings = folder.load("run", RunSettings)
-    config = parse_cluster(folder.cluster_file.read_text(encoding="utf-8"))
+    config = open_cluster(settings.cluster)
     model = open_model(settings, terminal)
     with _connected(config, folder, terminal) as fleet:
         yield OpenRun(folder=folder, settings=settings, model=model, fleet=fleet)
@@ -103,15 +105,15 @@ def resumed_run(path: Path, terminal: Terminal) -> Iterator[OpenRun]:
 def _connected(config: ClusterConfig, folder: RunFolder, terminal: Terminal) -> Iterator[Fleet]:
     with connect_fleet(config, run_dir=folder.path) as fleet:
         for node in fleet.nodes:
-            emulation = f", emulated: {node.emulation}" if node.emulation else ""
+            emulation = f", emulated: {node.device.emulation}" if node.device.emulation else ""
             terminal.say(f"  {node.name} at {node.address}: {node.description.cpu}{emulation}")
         yield fleet
 
 
 def describe_request(request: Request, terminal: Terminal) -> str:
     """What a run would do, in lines."""
-    config = parse_cluster(request.cluster_yaml())
-    graph = open_model(request.settings(), terminal).graph
+    config = open_cluster(request.cluster)
+    graph = open_model(request.settings(cluster=request.cluster), terminal).graph
     spans = spans_to_profile(graph.n_units, request.seed)
     return "\n".join(
         [
@@ -138,7 +140,7 @@ def whole_run(
         profile_step(run, terminal, budget_seconds=profile_seconds)
         result = search_and_correct_step(run, search, terminal)
         chosen = plan_step(run.folder, result, wish)
-        terminal.show(front_table(result, graph, chosen))
+        terminal.show(front_table(result, graph, chosen, knee(result.front)))
         effort = Effort(seconds=bench_seconds)
         measurement = bench_step(run, terminal, effort=effort)
     terminal.show(measurement_table(measurement))
