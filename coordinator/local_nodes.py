@@ -171,8 +171,8 @@ def agent_options(config: NodeConfig, *, store: Path) -> list[str]:
     options += ["--exit-with-stdin", "--log-format", "json"]
     if config.threads is not None:
         options += ["--threads", str(config.threads)]
-    if config.providers:
-        options += ["--providers", ",".join(config.providers)]
+    for provider in config.providers:
+        options += ["--provider", provider]
     if config.emulate is not None:
         options += ["--slowdown", f"{config.emulate.slowdown:g}"]
     return options

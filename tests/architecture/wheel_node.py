@@ -37,7 +37,9 @@ def main() -> int:
         timer = threading.Timer(START_SECONDS, agent.kill)
         timer.start()
         try:
-            address = json.loads(agent.stdout.readline())["address"]
+            said = agent.stdout.readline()
+            check(bool(said), f"has an agent that does not listen within {START_SECONDS:g} s")
+            address = json.loads(said)["address"]
             with grpc.insecure_channel(address) as channel:
                 answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
             check(answer.status == health_pb2.HealthCheckResponse.SERVING, f"has an agent in state {answer.status}")

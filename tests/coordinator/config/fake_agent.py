@@ -17,8 +17,9 @@ from pathlib import Path
 def main() -> int:
     behaviour = sys.argv[1]
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    for option in ("--listen", "--name", "--store", "--log-format", "--threads", "--providers", "--slowdown"):
+    for option in ("--listen", "--name", "--store", "--log-format", "--threads", "--slowdown"):
         parser.add_argument(option)
+    parser.add_argument("--provider", action="append")
     parser.add_argument("--exit-with-stdin", action="store_true")
     options = parser.parse_args(sys.argv[2:])
     Path(options.store).mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ def fake(behaviour: str) -> list[str]:
 def cluster() -> ClusterConfig:
     nodes = [
         {"name": "pi-1", "local": True, "threads": 2, "emulate": {"slowdown": 8.5}},
-        {"name": "pi-2", "local": True, "providers": ["CPUExecutionProvider"]},
+        {"name": "pi-2", "local": True, "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]},
         {"name": "server", "local": True},
     ]
     return parse_cluster({"name": "three", "nodes": nodes})
@@ -50,7 +50,7 @@ def test_nodes_are_started_with_their_options_and_stopped(cluster: ClusterConfig
         options = said(tmp_path, "pi-1")
         assert (options["listen"], options["threads"], options["slowdown"]) == ("127.0.0.1:0", "2", "8.5")
         assert (options["exit_with_stdin"], options["log_format"]) == (True, "json")
-        assert said(tmp_path, "pi-2")["providers"] == "CPUExecutionProvider"
+        assert said(tmp_path, "pi-2")["provider"] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
         assert said(tmp_path, "server")["threads"] is None
     assert not any(is_running(node.pid) for node in nodes)
     assert local.nodes == ()
@@ -161,4 +161,4 @@ def is_zombie(pid: int) -> bool:
 
 def test_options_leave_out_what_the_agent_decides(cluster: ClusterConfig) -> None:
     options = agent_options(cluster.node_of["server"], store=Path("/store"))
-    assert not {"--threads", "--providers", "--slowdown"} & set(options)
+    assert not {"--threads", "--provider", "--slowdown"} & set(options)
