@@ -1,0 +1,146 @@
+"""The one place where this package makes onnxruntime sessions: one thread, no spinning, the processor."""
+
+import re
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from onnx import helper
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from partitioner.errors import UnsupportedModelError
+
+Weights = Mapping[str, np.ndarray]
+"""Values of the initializers that a graph refers to without holding them, by name."""
+
+RUNTIME_ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.EngineError,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+"""What onnxruntime raises; its classes have no base of their own."""
+
+_LACKS_KERNEL = re.compile(r"Could not find an implementation for (\S+?)\((-?\d+)\) node with name '([^']*)'")
+_NOT_REGISTERED = re.compile(r"(\S+?)\(-?\d+\) is not a registered function/op")
+_IN_NODE = re.compile(r'[Ii]n [Nn]ode,? \("([^"]*)", ?([^,]+), "([^"]*)"')
+_LAYOUT_STEP = "TransposeOptimizer"
+
+
+class Effort(Enum):
+    """How much onnxruntime rewrites a graph before it runs it."""
+
+    NONE = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    FUSED = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    DEPLOYED = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+
+
+def open_session(
+    model: bytes | Path, *, effort: Effort = Effort.DEPLOYED, weights: Weights | None = None, what: str = "model"
+) -> ort.InferenceSession:
+    """A session on a serialized graph or on a file, external data beside it.
+
+    Args:
+        model: ModelProto as bytes, or the path of one.
+        effort: Optimisation level.
+        weights: Arrays for the external initializers of a graph given as bytes; no file is read then; they must
+            live as long as the session.
+        what: Name of the model for the error message.
+
+    Raises:
+        UnsupportedModelError: onnxruntime cannot run the graph; names the operator where it is one that it lacks.
+    """
+    return _create(model, _options(effort), weights or {}, what, ())
+
+
+def run_session(
+    session: ort.InferenceSession, names: Sequence[str], inputs: Mapping[str, np.ndarray], *, what: str
+) -> dict[str, np.ndarray]:
+    """Values of the outputs `names`.
+
+    Raises:
+        UnsupportedModelError: onnxruntime fails on these inputs; `what` names the model.
+    """
+    try:
+        values = session.run(list(names), dict(inputs))
+    except RUNTIME_ERRORS as exc:
+        raise UnsupportedModelError(_explain(str(exc), what)) from exc
+    return dict(zip(names, values, strict=True))
+
+
+def write_optimised(model: bytes, folder: Path, *, weights: Weights, what: str) -> Path:
+    """Writes the graph as onnxruntime fuses it, without its weights, and returns the path.
+
+    Layout changes that only move transpositions about are left out, since they rename tensors without fusing anything.
+
+    Raises:
+        UnsupportedModelError: As `open_session`.
+    """
+    target = folder / "optimised.onnx"
+    # The fused weights are of no interest and may be gigabytes: they go where writing costs nothing.
+    (folder / "weights").symlink_to("/dev/null")
+    options = _options(Effort.FUSED)
+    options.optimized_model_filepath = str(target)
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
+    options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "64")
+    _create(model, options, weights, what, (_LAYOUT_STEP,))
+    return target
+
+
+def _options(effort: Effort) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = effort.value
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong comes as an exception
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _create(
+    model: bytes | Path, options: ort.SessionOptions, weights: Weights, what: str, without: tuple[str, ...]
+) -> ort.InferenceSession:
+    if weights:
+        values = [_value_of(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return ort.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(without)
+        )
+    except RUNTIME_ERRORS as exc:
+        raise UnsupportedModelError(_explain(str(exc), what)) from exc
+
+
+def _value_of(array: np.ndarray) -> ort.OrtValue:
+    """The array as onnxruntime takes it, not copied; types that NumPy does not have itself go as their bits."""
+    element_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+    bits = array if array.dtype.isbuiltin else array.view(f"u{array.dtype.itemsize}")
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, element_type)
+
+
+def _explain(message: str, what: str) -> str:
+    """Our message for one of onnxruntime's, which names operator and node in several ways."""
+    version = ort.__version__
+    if found := _LACKS_KERNEL.search(message):
+        operator, opset, node = found.groups()
+        return (
+            f"{what}: onnxruntime {version} cannot run operator {operator} (opset {opset}) of node {node!r} "
+            "on the processor: export the model without it"
+        )
+    if found := _NOT_REGISTERED.search(message):
+        operator = found.group(1)
+        place = _IN_NODE.search(message)
+        node = f" of node {place.group(1)!r}" if place else ""
+        return f"{what}: onnxruntime {version} does not know operator {operator}{node}: export the model without it"
+    first_line = message.strip().splitlines()[0] if message.strip() else "no reason given"
+    return f"{what}: onnxruntime {version} refuses the graph: {first_line}"
