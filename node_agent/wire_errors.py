@@ -88,7 +88,9 @@ def _foreign(code: grpc.StatusCode, details: str, address: str, call: str) -> er
     if code is grpc.StatusCode.CANCELLED:
         return errors.NodeUnreachableError(f"{call} to the {where} was cancelled before it ended ({details}).")
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return errors.ProtocolMismatchError(f"What listens at {address} does not know {call}: it is no node ({details}).")
+        return errors.ProtocolMismatchError(
+            f"What listens at {address} does not know {call}: it is no node ({details})."
+        )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return errors.RequestRejectedError(
             f"{call} is too much for the {where} ({details}): raise its --max-message, or ask for less at once."

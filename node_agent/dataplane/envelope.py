@@ -1,7 +1,7 @@
 """The outer message of a frame: `Frame { FrameHeader header = 1; bytes payload = 2; }`, written and read by hand.
 
-Source: protobuf's encoding specification. A field is a tag and, here always, a length and so many bytes. The header ends
-with zeroes (its field `padding`), so many that the payload starts at a multiple of 16 bytes.
+Source: protobuf's encoding specification. A field is a tag and, here always, a length and so many bytes. The header
+ends with zeroes (its field `padding`), so many that the payload starts at a multiple of 16 bytes.
 """
 
 from node_agent.errors import FrameError

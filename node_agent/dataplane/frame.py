@@ -113,7 +113,7 @@ def _add_tensor(header: agent_pb2.FrameHeader, name: str, values: np.ndarray) ->
     if dtype is None:
         raise FrameError(f"Tensor {name!r} has elements of {values.dtype}: only {', '.join(DTYPES)} can travel.")
     header.tensors.add(name=name, dtype=values.dtype.name, shape=values.shape)
-    return memoryview(np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8).data
 
 
 def decode(received: bytes) -> Frame:

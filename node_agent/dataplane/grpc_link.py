@@ -32,7 +32,7 @@ class _Stream:
         self.address = address
         self._call_name = call
         self._channel = open_channel(address, tls)
-        method = self._channel.stream_stream(f"/{SERVICE}/{call}", None, None)
+        method: Any = self._channel.stream_stream(f"/{SERVICE}/{call}", None, None)
         self.call: Any = method(requests)
         try:
             self._await_acceptance(timeout_seconds)
@@ -43,7 +43,12 @@ class _Stream:
     def _await_acceptance(self, timeout_seconds: float) -> None:
         """Waits for the headers that a node sends as soon as it has taken the stream."""
         is_late = threading.Event()
-        timer = threading.Timer(timeout_seconds, lambda: (is_late.set(), self.call.cancel()))
+
+        def give_up() -> None:
+            is_late.set()
+            self.call.cancel()
+
+        timer = threading.Timer(timeout_seconds, give_up)
         timer.daemon = True
         timer.start()
         self.call.initial_metadata()

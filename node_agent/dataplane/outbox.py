@@ -11,8 +11,8 @@ from node_agent.messages import LinkEmulation
 class Outbox:
     """Hands frames to one subscriber at a time. Thread-safe.
 
-    Without a subscriber `send_bytes` waits, so that the stage's own bounded queues fill and slow the sender down. What a
-    subscriber was not given goes to the one that replaces it.
+    Without a subscriber `send_bytes` waits, so that the stage's own bounded queues fill and slow the sender down. What
+    a subscriber was not given goes to the one that replaces it.
     """
 
     def __init__(self) -> None:

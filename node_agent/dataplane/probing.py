@@ -21,8 +21,9 @@ def probe(request: ProbeRequest, tls: TlsFiles | None = None) -> tuple[ProbeSamp
     Raises:
         NodeUnreachableError: The node does not answer.
     """
-    answers: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
     sender = FrameSender(request.target_address, link=request.link, tls=tls, on_answer=answers.put)
+    sender.failure.listen(lambda _: answers.put(None))
     try:
         _round_trip(sender, answers, request, min(request.sizes_bytes), 0)
         return tuple(
@@ -43,16 +44,17 @@ def _sizes_in_order(request: ProbeRequest) -> list[int]:
 
 
 def _round_trip(
-    sender: FrameSender, answers: "queue.SimpleQueue[Frame]", request: ProbeRequest, n_bytes: int, number: int
+    sender: FrameSender, answers: "queue.SimpleQueue[Frame | None]", request: ProbeRequest, n_bytes: int, number: int
 ) -> float:
     probe_frame = ProbeFrame(request=number, payload=os.urandom(n_bytes), link_back=request.link_back)
     started = time.perf_counter()
     sender.send(probe_frame)
     try:
-        answers.get(timeout=_ANSWER_SECONDS)
+        answer = answers.get(timeout=_ANSWER_SECONDS)
     except queue.Empty as exc:
-        sender.failure.check()
         raise NodeUnreachableError(
             f"The node at {sender.address} did not answer a message of {n_bytes} bytes in {_ANSWER_SECONDS:g} s."
         ) from exc
+    if answer is None:
+        sender.failure.check()
     return time.perf_counter() - started

@@ -13,7 +13,7 @@ from node_agent.dataplane.outgoing import OutgoingLink
 from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.dataplane.shaping import faults_of
 from node_agent.dataplane.stage import Arrival, Stage
-from node_agent.errors import FrameError, NodeError, RequestRejectedError, StageMissingError
+from node_agent.errors import FrameError, NodeError, RequestRejectedError
 from node_agent.messages import ErrorFrame, ProbeFrame, SubscribeFrame, TensorFrame
 
 _logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class PushStream:
             yield from self._answers
         finally:
             self._answers.close()
-            for stage in self._followed:
+            for stage in tuple(self._followed):
                 stage.failure.ignore(self._end)
 
     def close(self) -> None:
@@ -100,16 +100,18 @@ class PushStream:
     def _pass_in(self, arrival: Arrival) -> None:
         frame = arrival.frame
         stage = self._stages.find(frame.deployment, frame.stage)
-        if frame.epoch != stage.load.epoch:
-            self._drop(frame, stage.load.epoch)
-            return
+        while frame.epoch == stage.load.epoch:
+            self._follow(stage)
+            try:
+                return stage.offer(arrival)
+            except QueueClosedError:  # replaced or unloaded while the frame waited
+                stage = self._stages.find(frame.deployment, frame.stage)
+        return self._drop(frame, stage.load.epoch)
+
+    def _follow(self, stage: Stage) -> None:
         if stage not in self._followed:
             self._followed.add(stage)
             stage.failure.listen(self._end)
-        try:
-            stage.offer(arrival)
-        except QueueClosedError as exc:
-            raise StageMissingError(f"Stage {frame.stage} of {frame.deployment!r} was unloaded.") from exc
 
     def _drop(self, frame: TensorFrame | ErrorFrame, epoch: int) -> None:
         """Drops a frame of another epoch; each such epoch is logged once for this stream."""

@@ -41,8 +41,15 @@ class Computation(Protocol):
 class Destination(Protocol):
     """Where a stage's frames go: the next node, or the client's outbox."""
 
-    busy_seconds: float
-    sent_bytes: int
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the way was busy."""
+        ...
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes that were written."""
+        ...
 
     def send_bytes(self, encoded: bytes) -> None:
         """Sends an encoded frame; waits while the way is busy.
@@ -78,8 +85,8 @@ class _Sums:
 class Stage:
     """A loaded stage with its two threads. `offer` may be called by several threads.
 
-    A request on which the computation fails becomes an error frame, which travels to the client like a result; the stage
-    goes on. When its destination is gone the stage fails for good: `failure` is set, and `offer` raises it.
+    A request on which the computation fails becomes an error frame, which travels to the client like a result; the
+    stage goes on. When its destination is gone the stage fails for good: `failure` is set, and `offer` raises it.
     """
 
     def __init__(
@@ -217,7 +224,9 @@ class Stage:
         received = dict(frame.tensors)
         self._check(received)
         made = self._computation.run(received)
-        return tuple((spec.name, made[spec.name] if spec.name in made else received[spec.name]) for spec in self.load.sends)
+        return tuple(
+            (spec.name, made[spec.name] if spec.name in made else received[spec.name]) for spec in self.load.sends
+        )
 
     def _check(self, received: Tensors) -> None:
         faults = [f"{name!r} is missing" for name in self._expected.keys() - received.keys()]
