@@ -11,7 +11,8 @@ NodeError
 ├── StageFailedError (RuntimeError)          the runtime failed on a request
 ├── FrameError (ValueError)                  a frame is malformed or does not fit its stage
 ├── RequestRejectedError (ValueError)        an argument is out of range
-└── ListenError (OSError)                    the agent cannot listen where it was told to
+├── ListenError (OSError)                    the agent cannot listen where it was told to
+└── AgentConfigError (ValueError)            the agent cannot run as it was configured
 """
 
 
@@ -61,3 +62,7 @@ class RequestRejectedError(NodeError, ValueError):
 
 class ListenError(NodeError, OSError):
     """The agent cannot listen where it was told to."""
+
+
+class AgentConfigError(NodeError, ValueError):
+    """The agent cannot run as it was configured."""

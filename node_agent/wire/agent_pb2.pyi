@@ -783,6 +783,7 @@ class FrameHeader(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     LINK_BACK_FIELD_NUMBER: _builtins.int
+    PADDING_FIELD_NUMBER: _builtins.int
     kind: Global___FrameKind.ValueType
     deployment: _builtins.str
     epoch: _builtins.int
@@ -792,6 +793,8 @@ class FrameHeader(_message.Message):
     error: _builtins.str
     """Only in errors."""
     message: _builtins.str
+    padding: _builtins.bytes
+    """Zeroes, so many that the payload starts at a multiple of 16 bytes and can be used where it lies. No reader needs it."""
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]: ...
     @_builtins.property
@@ -813,10 +816,11 @@ class FrameHeader(_message.Message):
         error: _builtins.str = ...,
         message: _builtins.str = ...,
         link_back: Global___LinkEmulation | None = ...,
+        padding: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link_back", b"link_back"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "epoch", b"epoch", "error", b"error", "kind", b"kind", "link_back", b"link_back", "message", b"message", "request", b"request", "stage", b"stage", "tensors", b"tensors", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "epoch", b"epoch", "error", b"error", "kind", b"kind", "link_back", b"link_back", "message", b"message", "padding", b"padding", "request", b"request", "stage", b"stage", "tensors", b"tensors", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

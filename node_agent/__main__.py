@@ -1,0 +1,67 @@
+"""`python -m node_agent`: one node, until it is told to end."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+
+# gRPC's core writes its own lines to stderr, beside our log; it reads this when it is loaded.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from node_agent.agent import Agent
+from node_agent.arguments import Arguments, parse_arguments
+from node_agent.errors import AgentConfigError, ListenError
+from node_agent.log import configure_log
+from node_agent.server import AgentServer
+
+_logger = logging.getLogger("node_agent")
+
+
+def main() -> int:
+    """Runs the agent and returns its exit status."""
+    try:
+        arguments = parse_arguments(sys.argv[1:])
+        configure_log(arguments.log_format, arguments.log_level)
+        _serve(arguments)
+    except (AgentConfigError, ListenError) as exc:
+        sys.stderr.write(f"node_agent: {exc}\n")
+        return 1
+    return 0
+
+
+def _serve(arguments: Arguments) -> None:
+    """Serves until a signal, or the end of stdin, says to stop."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if arguments.exit_with_stdin:
+        threading.Thread(target=_set_at_end_of_stdin, args=(stop,), daemon=True).start()
+    agent = Agent(arguments.config)
+    try:
+        server = AgentServer(agent)
+    except (AgentConfigError, ListenError):
+        agent.close()
+        raise
+    _announce(arguments.config.name, str(server.address))
+    stop.wait()
+    _logger.info("agent stops")
+    server.stop()
+
+
+def _set_at_end_of_stdin(stop: threading.Event) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        continue
+    stop.set()
+
+
+def _announce(name: str, address: str) -> None:
+    event = {"event": "listening", "name": name, "address": address, "pid": os.getpid()}
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+    _logger.info("agent listens", extra={"node": name, "address": address})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

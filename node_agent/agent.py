@@ -1,0 +1,136 @@
+"""The node itself: what `api.Node` promises, done on this machine."""
+
+import logging
+import platform
+import threading
+import time
+from collections.abc import Generator, Iterable
+
+from node_agent.api import PROTOCOL_MAX
+from node_agent.config import AgentConfig
+from node_agent.dataplane.probing import probe
+from node_agent.errors import RequestRejectedError
+from node_agent.host import facts
+from node_agent.host.lifecycle import Lifecycle
+from node_agent.host.profiler import Profiler
+from node_agent.host.request_rules import check_probe, check_profile
+from node_agent.host.runtime import RuntimeOptions, ShardSession, check_providers, open_session
+from node_agent.host.shard_store import ShardStore
+from node_agent.messages import (
+    BlobRef,
+    NodeDescription,
+    NodeStatus,
+    ProbeRequest,
+    ProbeSample,
+    ProfileEvent,
+    ProfileRequest,
+    ShardRef,
+    StageLoad,
+    StageLoaded,
+    StageStatus,
+)
+
+_PROFILE_WAIT_SECONDS = 5.0
+_logger = logging.getLogger(__name__)
+
+
+class Agent:
+    """One node, in this process. Thread-safe. Has the methods of `api.Node`; `close` ends it."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        """Checks the configuration and opens the store.
+
+        Raises:
+            AgentConfigError: The agent cannot run as it was configured.
+        """
+        config.check()
+        self.config = config
+        self._runtime_version = facts.runtime_version()
+        check_providers(config.providers)
+        self._options = RuntimeOptions(n_threads=config.n_threads, providers=config.providers)
+        self._store = ShardStore(config.store, config.quota_bytes)
+        self.stages = Lifecycle(
+            node=config.name, open_shard=self._open_shard, is_emulated=config.slowdown > 0, tls=config.tls
+        )
+        self._started = time.monotonic()
+        self._profiling = threading.Lock()
+
+    def _open_shard(self, shard: ShardRef) -> ShardSession:
+        return open_session(self._store, shard, self._options)
+
+    def describe(self) -> NodeDescription:
+        """What the node is."""
+        return NodeDescription(
+            name=self.config.name,
+            protocol=PROTOCOL_MAX,
+            version=facts.splitfront_version(),
+            machine=platform.machine(),
+            cpu=facts.cpu_name(),
+            n_cores=facts.n_cores(),
+            memory_bytes=facts.memory_bytes(),
+            resident_bytes=facts.resident_bytes(),
+            python=platform.python_version(),
+            runtime=self._runtime_version,
+            providers=self.config.providers,
+            n_threads=self.config.n_threads,
+            slowdown=self.config.slowdown,
+            host_id=facts.host_id(),
+        )
+
+    def status(self) -> NodeStatus:
+        """How the node is."""
+        return NodeStatus(
+            uptime_seconds=time.monotonic() - self._started,
+            resident_bytes=facts.resident_bytes(),
+            store_bytes=self._store.stored_bytes,
+            store_quota_bytes=self._store.quota_bytes,
+            n_stages=len(self.stages.statuses()),
+            warnings=facts.warnings(),
+        )
+
+    def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
+        """Those of `blobs` that the store lacks."""
+        return self._store.missing(blobs)
+
+    def put_blob(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
+        """Stores a blob; see `ShardStore.put`."""
+        self._store.put(blob, chunks)
+
+    def load_stage(self, load: StageLoad) -> StageLoaded:
+        """Makes a stage ready; see `Lifecycle.load`."""
+        return self.stages.load(load)
+
+    def unload_stage(self, deployment: str) -> int:
+        """Ends the stages of a deployment on this node and says how many there were."""
+        return self.stages.unload(deployment)
+
+    def list_stages(self) -> tuple[StageStatus, ...]:
+        """All stages that are loaded."""
+        return self.stages.statuses()
+
+    def profile(self, request: ProfileRequest) -> Generator[ProfileEvent, None, None]:
+        """Times segments; see `Profiler.events`. One profile at a time: another one waits 5 s, then is rejected.
+
+        Raises:
+            RequestRejectedError: The request makes no sense, or another profile is at work.
+        """
+        check_profile(request)
+        if not self._profiling.acquire(timeout=_PROFILE_WAIT_SECONDS):
+            raise RequestRejectedError(
+                f"Node {self.config.name!r} is busy with another profile: wait for its end, or cancel it."
+            )
+        try:
+            _logger.info("profile begins", extra={"n_segments": len(request.segments)})
+            yield from Profiler(self._store, request, self._options, self.config.slowdown).events()
+        finally:
+            self._profiling.release()
+
+    def probe_link(self, request: ProbeRequest) -> tuple[ProbeSample, ...]:
+        """Times messages to another node; see `dataplane.probing.probe`."""
+        check_probe(request, self.config.max_message_bytes)
+        return probe(request, self.config.tls)
+
+    def close(self) -> None:
+        """Ends all stages and frees the store."""
+        self.stages.close()
+        self._store.close()

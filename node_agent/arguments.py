@@ -1,0 +1,176 @@
+"""The agent's command line, as a configuration."""
+
+import argparse
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from node_agent.config import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    DEFAULT_PROVIDERS,
+    DEFAULT_QUOTA_BYTES,
+    Address,
+    AgentConfig,
+    TlsFiles,
+    default_store,
+    parse_address,
+    parse_bytes,
+)
+from node_agent.errors import AgentConfigError
+from node_agent.host.facts import n_cores, splitfront_version
+
+Value = TypeVar("Value")
+
+_EXAMPLES = """\
+examples:
+  python -m node_agent
+      on this machine only, at 127.0.0.1:50051
+  python -m node_agent --listen 0.0.0.0:50051 --tls-cert node.pem --tls-key node.key --tls-ca ca.pem
+      for a cluster, with mutual TLS
+  python -m node_agent --listen 127.0.0.1:0 --name pi-1 --threads 1 --slowdown 4 --store /tmp/pi-1
+      a device four times slower, on a free port, which the first line of output names
+
+The first line on stdout is JSON: {"event": "listening", "name": ..., "address": ..., "pid": ...}.
+The log goes to stderr.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What the command line said."""
+
+    config: AgentConfig
+    log_format: str
+    log_level: str
+    exit_with_stdin: bool
+
+
+def parse_arguments(words: Sequence[str]) -> Arguments:
+    """The command line's meaning. Exits with a usage message, as argparse does, where it has none.
+
+    Raises:
+        AgentConfigError: The words are fine, but do not go together.
+    """
+    given = _parser().parse_args(words)
+    config = AgentConfig(
+        name=given.name,
+        listen=given.listen,
+        store=given.store,
+        quota_bytes=given.quota,
+        n_threads=given.threads,
+        providers=tuple(given.provider or DEFAULT_PROVIDERS),
+        slowdown=given.slowdown,
+        tls=_tls_files(given.tls_cert, given.tls_key, given.tls_ca),
+        allow_plaintext=given.allow_plaintext,
+        max_message_bytes=given.max_message,
+    )
+    config.check()
+    return Arguments(
+        config=config,
+        log_format=given.log_format,
+        log_level=given.log_level,
+        exit_with_stdin=given.exit_with_stdin,
+    )
+
+
+def _tls_files(certificate: Path | None, key: Path | None, authority: Path | None) -> TlsFiles | None:
+    if certificate is None and key is None and authority is None:
+        return None
+    if certificate is None or key is None or authority is None:
+        raise AgentConfigError("TLS is mutual here: give all of --tls-cert, --tls-key and --tls-ca, or none")
+    return TlsFiles(certificate=certificate, key=key, authority=authority)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m node_agent",
+        description="Runs one node of splitfront: it stores shards of models, times them, and serves them as stages.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=splitfront_version())
+    parser.add_argument("--name", default=platform.node() or "node", help="name of the node (default: the host's)")
+    _add_network(parser)
+    _add_device(parser)
+    _add_process(parser)
+    return parser
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--listen",
+        type=_or_usage(parse_address),
+        default=Address(host="127.0.0.1", port=50051),
+        metavar="HOST:PORT",
+        help="where to listen; port 0 takes a free one (default: 127.0.0.1:50051)",
+    )
+    group.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate of this node, PEM")
+    group.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")
+    group.add_argument("--tls-ca", type=Path, metavar="FILE", help="authority that signs all certificates, PEM")
+    group.add_argument("--allow-plaintext", action="store_true", help="serve other machines without TLS")
+    group.add_argument(
+        "--max-message",
+        type=_or_usage(parse_bytes),
+        default=DEFAULT_MAX_MESSAGE_BYTES,
+        metavar="BYTES",
+        help="largest message to accept (default: 256MiB)",
+    )
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("device")
+    group.add_argument(
+        "--store", type=Path, default=default_store(), metavar="DIR", help="folder for shards (default: %(default)s)"
+    )
+    group.add_argument(
+        "--quota",
+        type=_or_usage(parse_bytes),
+        default=DEFAULT_QUOTA_BYTES,
+        metavar="BYTES",
+        help="most that the store may hold, such as 2GiB (default: 8GiB)",
+    )
+    group.add_argument(
+        "--threads",
+        type=int,
+        default=n_cores(),
+        metavar="N",
+        help="threads of one stage (default: all %(default)s cores)",
+    )
+    group.add_argument(
+        "--provider",
+        action="append",
+        metavar="NAME",
+        help="execution provider of onnxruntime; repeat it, best first (default: CPUExecutionProvider)",
+    )
+    group.add_argument(
+        "--slowdown",
+        type=float,
+        default=0.0,
+        metavar="FACTOR",
+        help="emulate a device so many times slower than this one (default: 0, off)",
+    )
+
+
+def _add_process(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("process")
+    group.add_argument("--exit-with-stdin", action="store_true", help="end when stdin is closed by who started this")
+    group.add_argument("--log-format", choices=("text", "json"), default="text", help="form of the log on stderr")
+    group.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="least level to log"
+    )
+
+
+def _or_usage(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """`parse` for argparse, which shows a fault with the usage."""
+
+    def parse_word(word: str) -> Value:
+        try:
+            return parse(word)
+        except AgentConfigError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from exc
+
+    return parse_word

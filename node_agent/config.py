@@ -1,0 +1,126 @@
+"""How an agent is configured, and the texts that say so."""
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from node_agent.errors import AgentConfigError
+
+MEBIBYTE = 1 << 20
+DEFAULT_MAX_MESSAGE_BYTES = 256 * MEBIBYTE
+DEFAULT_QUOTA_BYTES = 8 << 30
+DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
+
+_UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "TiB": 1 << 40,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where something listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """PEM files of one end of a mutual TLS connection."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+    """Certificate of the authority that must have signed the other end's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """All that an agent is told at its start."""
+
+    name: str
+    store: Path
+    listen: Address = Address(host="127.0.0.1", port=0)
+    quota_bytes: int = DEFAULT_QUOTA_BYTES
+    n_threads: int = 1
+    providers: tuple[str, ...] = DEFAULT_PROVIDERS
+    """Execution providers of onnxruntime, best first."""
+    slowdown: float = 0.0
+    """Device emulation: how many times slower than this machine; 0 emulates nothing."""
+    tls: TlsFiles | None = None
+    allow_plaintext: bool = False
+    """Whether an address that other machines reach may be served without TLS."""
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+
+    def check(self) -> None:
+        """Raises `AgentConfigError` naming all faults at once."""
+        faults = []
+        if not self.name or len(self.name) > 200:
+            faults.append("the name must have 1 to 200 characters")
+        if self.quota_bytes < MEBIBYTE:
+            faults.append(f"the quota must be at least 1MiB, got {self.quota_bytes} bytes")
+        if self.n_threads < 1:
+            faults.append(f"threads must be 1 or more, got {self.n_threads}")
+        if self.slowdown != 0 and not 1 <= self.slowdown < 1e6:
+            faults.append(f"slowdown must be 0 (off) or at least 1, got {self.slowdown:g}")
+        if not MEBIBYTE <= self.max_message_bytes < 1 << 31:
+            faults.append(f"the largest message must be 1MiB to 2GiB, got {self.max_message_bytes} bytes")
+        if not self.listen.is_loopback and self.tls is None and not self.allow_plaintext:
+            faults.append(
+                f"{self.listen} can be reached by other machines: give --tls-cert, --tls-key and --tls-ca, "
+                "or say --allow-plaintext on a network that you trust"
+            )
+        if faults:
+            raise AgentConfigError("; ".join(faults))
+
+
+def parse_address(text: str) -> Address:
+    """Address of `HOST:PORT` or `[IPV6]:PORT`.
+
+    Raises:
+        AgentConfigError: `text` is no such thing.
+    """
+    host, separator, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    is_bracketed = bare != host
+    is_valid = separator and bare and port.isascii() and port.isdigit() and int(port) < 65536
+    if not is_valid or (":" in bare) != is_bracketed:
+        raise AgentConfigError(f"{text!r} is no address: want HOST:PORT such as 127.0.0.1:50051 or [::1]:0")
+    return Address(host=bare, port=int(port))
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of `1048576`, `500MB` or `2GiB`.
+
+    Raises:
+        AgentConfigError: `text` is no such thing.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    if match is None or match[2] not in _UNITS:
+        raise AgentConfigError(f"{text!r} is no size: want a number and B, kB, MB, GB, KiB, MiB or GiB, such as 2GiB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def default_store() -> Path:
+    """Folder for the store of this user."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "splitfront" / "store"

@@ -1,0 +1,212 @@
+"""Frames of the data plane as bytes and back, without copying tensors more than once.
+
+On the wire a frame is the protobuf message `Frame`, so that any gRPC client can read it. protobuf itself would copy the
+payload several times; here it is written once, and reading gives views of the received bytes.
+"""
+
+import io
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from node_agent import wire_codec
+from node_agent.dataplane import envelope
+from node_agent.errors import FrameError
+from node_agent.messages import ErrorFrame, Frame, LinkEmulation, ProbeFrame, StageTrace, SubscribeFrame, TensorFrame
+from node_agent.wire import agent_pb2
+
+DTYPES = {
+    name: np.dtype(name).newbyteorder("<")
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64", "complex64", "complex128"),
+    )
+}
+"""Element types that travel; all else is refused before anything is allocated."""
+
+_MAX_RANK = 64
+
+
+def encode(frame: Frame) -> bytes:
+    """The frame as bytes.
+
+    Raises:
+        FrameError: A tensor has an element type that cannot travel.
+    """
+    header, pieces = _take_apart(frame)
+    return _write(header, pieces).getvalue()
+
+
+def encode_timed(frame: TensorFrame) -> bytes:
+    """As `encode`; the last entry of the trace then says how long that took.
+
+    Raises:
+        FrameError: A tensor has an element type that cannot travel.
+    """
+    started = time.perf_counter()
+    traces = (*frame.trace[:-1], replace(frame.trace[-1], encode_seconds=1.0))
+    header, pieces = _take_apart(replace(frame, trace=traces))
+    buffer = _write(header, pieces)
+    # A double is eight bytes unless it is zero, so that the header keeps its length.
+    header.trace[-1].encode_seconds = max(time.perf_counter() - started, 1e-9)
+    buffer.seek(0)
+    buffer.write(envelope.opening(header.SerializeToString(), sum(map(len, pieces))))
+    return buffer.getvalue()
+
+
+def _write(header: agent_pb2.FrameHeader, pieces: list[memoryview]) -> io.BytesIO:
+    """A buffer with the frame; `getvalue` hands its bytes out without another copy."""
+    buffer = io.BytesIO()
+    buffer.write(envelope.opening(header.SerializeToString(), sum(map(len, pieces))))
+    for piece in pieces:
+        buffer.write(piece)
+    return buffer
+
+
+def _take_apart(frame: Frame) -> tuple[agent_pb2.FrameHeader, list[memoryview]]:
+    """Header and payload; the payload's pieces are views of the frame's tensors."""
+    if isinstance(frame, ProbeFrame):
+        return _probe_header(frame), [memoryview(frame.payload)]
+    header = agent_pb2.FrameHeader(deployment=frame.deployment, epoch=frame.epoch)
+    if isinstance(frame, SubscribeFrame):
+        header.kind = agent_pb2.FRAME_KIND_SUBSCRIBE
+        if frame.link_back is not None:
+            header.link_back.CopyFrom(wire_codec.to_wire(frame.link_back))
+        return header, []
+    header.request = frame.request
+    header.stage = frame.stage
+    for trace in frame.trace:
+        header.trace.append(_trace_to_wire(trace))
+    if isinstance(frame, ErrorFrame):
+        header.kind = agent_pb2.FRAME_KIND_ERROR
+        header.error = frame.error
+        header.message = frame.message
+        return header, []
+    header.kind = agent_pb2.FRAME_KIND_TENSORS
+    return header, [_add_tensor(header, name, values) for name, values in frame.tensors]
+
+
+def _probe_header(frame: ProbeFrame) -> agent_pb2.FrameHeader:
+    header = agent_pb2.FrameHeader(kind=agent_pb2.FRAME_KIND_PROBE, request=frame.request)
+    if frame.link_back is not None:
+        header.link_back.CopyFrom(wire_codec.to_wire(frame.link_back))
+    return header
+
+
+def _trace_to_wire(trace: StageTrace) -> agent_pb2.StageTrace:
+    return agent_pb2.StageTrace(
+        stage=trace.stage,
+        queue_seconds=trace.queue_seconds,
+        decode_seconds=trace.decode_seconds,
+        compute_seconds=trace.compute_seconds,
+        encode_seconds=trace.encode_seconds,
+    )
+
+
+def _add_tensor(header: agent_pb2.FrameHeader, name: str, values: np.ndarray) -> memoryview:
+    """Announces the tensor in the header and gives its bytes, copied only if they do not lie in order."""
+    dtype = DTYPES.get(values.dtype.name)
+    if dtype is None:
+        raise FrameError(f"Tensor {name!r} has elements of {values.dtype}: only {', '.join(DTYPES)} can travel.")
+    header.tensors.add(name=name, dtype=values.dtype.name, shape=values.shape)
+    return np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8).data
+
+
+def decode(received: bytes) -> Frame:
+    """The frame in `received`; its arrays are read-only views of these bytes.
+
+    Raises:
+        FrameError: The bytes are no frame, or lengths, shapes and element types do not fit each other.
+    """
+    header_bytes, payload = envelope.open_up(received)
+    try:
+        header = agent_pb2.FrameHeader.FromString(header_bytes)
+    except DecodeError as exc:
+        raise FrameError(f"A frame of {len(received)} bytes has no readable header: {exc}.") from exc
+    if header.kind == agent_pb2.FRAME_KIND_TENSORS:
+        return _tensor_frame(header, payload)
+    if header.kind == agent_pb2.FRAME_KIND_PROBE:
+        return ProbeFrame(request=header.request, payload=bytes(payload), link_back=_link_back(header))
+    if len(payload):
+        raise FrameError(f"A frame of kind {header.kind} has a payload of {len(payload)} bytes: want none.")
+    if header.kind == agent_pb2.FRAME_KIND_SUBSCRIBE:
+        return SubscribeFrame(deployment=header.deployment, epoch=header.epoch, link_back=_link_back(header))
+    if header.kind == agent_pb2.FRAME_KIND_ERROR:
+        return _error_frame(header)
+    raise FrameError(f"A frame has the unknown kind {header.kind}: want tensors, error, probe or subscribe.")
+
+
+def _tensor_frame(header: agent_pb2.FrameHeader, payload: memoryview) -> TensorFrame:
+    return TensorFrame(
+        deployment=header.deployment,
+        epoch=header.epoch,
+        request=header.request,
+        stage=header.stage,
+        tensors=tuple(_tensors(header, payload)),
+        trace=_trace_from_wire(header),
+    )
+
+
+def _error_frame(header: agent_pb2.FrameHeader) -> ErrorFrame:
+    return ErrorFrame(
+        deployment=header.deployment,
+        epoch=header.epoch,
+        request=header.request,
+        stage=header.stage,
+        error=header.error,
+        message=header.message,
+        trace=_trace_from_wire(header),
+    )
+
+
+def _trace_from_wire(header: agent_pb2.FrameHeader) -> tuple[StageTrace, ...]:
+    return tuple(
+        StageTrace(
+            stage=trace.stage,
+            queue_seconds=trace.queue_seconds,
+            decode_seconds=trace.decode_seconds,
+            compute_seconds=trace.compute_seconds,
+            encode_seconds=trace.encode_seconds,
+        )
+        for trace in header.trace
+    )
+
+
+def _link_back(header: agent_pb2.FrameHeader) -> LinkEmulation | None:
+    if not header.HasField("link_back"):
+        return None
+    link: LinkEmulation = wire_codec.from_wire(header.link_back)
+    return link
+
+
+def _tensors(header: agent_pb2.FrameHeader, payload: memoryview) -> Iterator[tuple[str, np.ndarray]]:
+    """Views of the payload. All sizes are checked before the first view is made."""
+    sizes = [_size(spec) for spec in header.tensors]
+    if sum(sizes) != len(payload):
+        raise FrameError(f"A frame announces tensors of {sum(sizes)} bytes and brings {len(payload)}.")
+    if len({spec.name for spec in header.tensors}) != len(sizes):
+        raise FrameError("A frame brings two tensors of the same name.")
+    offset = 0
+    for spec, size in zip(header.tensors, sizes, strict=True):
+        values = np.frombuffer(payload[offset : offset + size], DTYPES[spec.dtype]) if size else _nothing(spec)
+        yield spec.name, values.reshape(tuple(spec.shape))
+        offset += size
+
+
+def _nothing(spec: agent_pb2.TensorSpec) -> np.ndarray:
+    empty = np.empty(0, DTYPES[spec.dtype])
+    empty.flags.writeable = False
+    return empty
+
+
+def _size(spec: agent_pb2.TensorSpec) -> int:
+    """Bytes of a tensor that has no fault."""
+    if spec.dtype not in DTYPES:
+        raise FrameError(f"Tensor {spec.name!r} has elements of {spec.dtype!r}: want one of {', '.join(DTYPES)}.")
+    if len(spec.shape) > _MAX_RANK or any(size < 0 for size in spec.shape):
+        raise FrameError(f"Tensor {spec.name!r} has the impossible shape {tuple(spec.shape)}.")
+    return math.prod(spec.shape) * DTYPES[spec.dtype].itemsize

@@ -1,0 +1,90 @@
+"""Where the last stage leaves its frames until the client takes them."""
+
+import threading
+from contextlib import suppress
+
+from node_agent.dataplane.outgoing import OutgoingLink
+from node_agent.dataplane.queueing import QueueClosedError
+from node_agent.messages import LinkEmulation
+
+
+class Outbox:
+    """Hands frames to one subscriber at a time. Thread-safe.
+
+    Without a subscriber `send_bytes` waits, so that the stage's own bounded queues fill and slow the sender down. What
+    a subscriber was not given goes to the one that replaces it.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._link: OutgoingLink | None = None
+        self._left: tuple[bytes, ...] = ()
+        self._is_closed = False
+        self._past_busy_seconds = 0.0
+        self._past_sent_bytes = 0
+
+    def subscribe(self, link_back: LinkEmulation | None) -> OutgoingLink:
+        """The link over which all further frames go; an earlier subscriber's ends.
+
+        Raises:
+            QueueClosedError: The stage has ended.
+        """
+        with self._changed:
+            if self._is_closed:
+                raise QueueClosedError
+            self._drop_link()
+            self._link = OutgoingLink(link_back, backlog=self._left)
+            self._left = ()
+            self._changed.notify_all()
+            return self._link
+
+    def unsubscribe(self, link: OutgoingLink) -> None:
+        """Ends `link`, and frames wait again if it was the current one."""
+        with self._changed:
+            if self._link is link:
+                self._drop_link()
+        link.close()
+
+    def _drop_link(self) -> None:
+        if self._link is None:
+            return
+        self._left = self._link.close()
+        self._past_busy_seconds += self._link.busy_seconds
+        self._past_sent_bytes += self._link.sent_bytes
+        self._link = None
+
+    def send_bytes(self, encoded: bytes) -> None:
+        """Leaves a frame for the subscriber, waiting for one.
+
+        Raises:
+            QueueClosedError: The stage has ended.
+        """
+        while True:
+            link = self._await_subscriber()
+            with suppress(QueueClosedError):  # the subscriber left meanwhile: wait for the next one
+                link.put(encoded)
+                return
+
+    def _await_subscriber(self) -> OutgoingLink:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or self._link is not None)
+            if self._is_closed or self._link is None:
+                raise QueueClosedError
+            return self._link
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the links to all subscribers were busy."""
+        return self._past_busy_seconds + (self._link.busy_seconds if self._link else 0.0)
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes written to all subscribers."""
+        return self._past_sent_bytes + (self._link.sent_bytes if self._link else 0)
+
+    def close(self) -> None:
+        """Ends the outbox and its subscriber's link."""
+        with self._changed:
+            self._is_closed = True
+            self._drop_link()
+            self._changed.notify_all()

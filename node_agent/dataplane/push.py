@@ -1,0 +1,124 @@
+"""The receiving end of a Push stream: frames go to their stages, probes come back."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+import grpc
+
+from node_agent.dataplane.frame import decode, encode
+from node_agent.dataplane.outgoing import OutgoingLink
+from node_agent.dataplane.queueing import QueueClosedError
+from node_agent.dataplane.shaping import faults_of
+from node_agent.dataplane.stage import Arrival, Stage
+from node_agent.errors import FrameError, NodeError, RequestRejectedError
+from node_agent.messages import ErrorFrame, ProbeFrame, SubscribeFrame, TensorFrame
+
+_logger = logging.getLogger(__name__)
+
+
+class StageFinder(Protocol):
+    """Knows the stages of a node."""
+
+    def find(self, deployment: str, stage: int) -> Stage:
+        """The stage.
+
+        Raises:
+            StageMissingError: There is none.
+        """
+        ...
+
+
+class PushStream:
+    """One incoming stream. A thread of its own reads it, so that its end can be told at any time."""
+
+    def __init__(self, received: Iterator[bytes], stages: StageFinder) -> None:
+        self._received = received
+        self._stages = stages
+        self._answers = OutgoingLink()
+        self._followed: set[Stage] = set()
+        self._dropped: set[tuple[str, int, int]] = set()
+        self._reader = threading.Thread(target=self._read, name="push stream", daemon=True)
+
+    def answers(self) -> Iterator[bytes]:
+        """Reads the stream until it ends; gives the answers to its probes.
+
+        Raises:
+            FrameError: What came is no frame, or not one that is pushed.
+            StageMissingError: A frame is for a stage that this node does not have.
+            NodeUnreachableError: A stage cannot reach the next node; the message names it.
+        """
+        self._reader.start()
+        try:
+            yield from self._answers
+        finally:
+            self._answers.close()
+            for stage in tuple(self._followed):
+                stage.failure.ignore(self._end)
+
+    def close(self) -> None:
+        """Ends the stream from this side, without an error."""
+        self._answers.close()
+
+    def _end(self, error: NodeError) -> None:
+        self._answers.close(error)
+
+    def _read(self) -> None:
+        try:
+            for received in self._received:
+                self._take(received)
+            self._answers.finish()
+        except QueueClosedError:
+            self._answers.finish()
+        except NodeError as exc:
+            self._end(exc)
+        except grpc.RpcError:  # the other end is gone
+            self._answers.close()
+        except Exception:
+            _logger.exception("push stream broke")
+            self._end(NodeError("A push stream broke on the node for a reason that is not the sender's: see its log."))
+
+    def _take(self, received: bytes) -> None:
+        started = time.perf_counter()
+        frame = decode(received)
+        now = time.perf_counter()
+        if isinstance(frame, ProbeFrame):
+            self._answer(frame)
+        elif isinstance(frame, SubscribeFrame):
+            raise FrameError("A subscription came on a Push stream: it belongs on Results.")
+        else:
+            self._pass_in(Arrival(frame=frame, at=now, decode_seconds=now - started))
+
+    def _answer(self, probe: ProbeFrame) -> None:
+        if probe.link_back is not None and (faults := faults_of(probe.link_back)):
+            raise RequestRejectedError("; ".join(faults))
+        self._answers.emulate(probe.link_back)
+        self._answers.put(encode(ProbeFrame(request=probe.request, payload=b"")))
+
+    def _pass_in(self, arrival: Arrival) -> None:
+        frame = arrival.frame
+        stage = self._stages.find(frame.deployment, frame.stage)
+        while frame.epoch == stage.load.epoch:
+            self._follow(stage)
+            try:
+                return stage.offer(arrival)
+            except QueueClosedError:  # replaced or unloaded while the frame waited
+                stage = self._stages.find(frame.deployment, frame.stage)
+        return self._drop(frame, stage.load.epoch)
+
+    def _follow(self, stage: Stage) -> None:
+        if stage not in self._followed:
+            self._followed.add(stage)
+            stage.failure.listen(self._end)
+
+    def _drop(self, frame: TensorFrame | ErrorFrame, epoch: int) -> None:
+        """Drops a frame of another epoch; each such epoch is logged once for this stream."""
+        key = (frame.deployment, frame.stage, frame.epoch)
+        if key not in self._dropped:
+            self._dropped.add(key)
+            _logger.warning(
+                "frames of another epoch are dropped",
+                extra={"deployment": frame.deployment, "stage": frame.stage, "epoch": frame.epoch, "current": epoch},
+            )

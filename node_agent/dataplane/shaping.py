@@ -1,0 +1,97 @@
+"""Emulation of a link by its sender: when a message would have left it, and when it would arrive.
+
+Model. A link sends one message after the other: one of n bytes keeps it busy for n / rate. It arrives a delay later;
+delays overlap, so that a long link is a pipe and not a queue. The delay of each message is drawn from a normal
+distribution (mean `delay_seconds`, deviation `jitter_seconds`, never negative); order is kept, as on a TCP connection.
+Each packet of 1,500 bytes is lost with probability `loss`; it is then sent again, which keeps the link busy for
+1500 / rate more, and its message, with all that follow, arrives one round trip (twice the delay, at least 1 ms) later.
+Packets sent again may be lost again. Losses of one message are repaired one after the other, which is the worst case:
+real connections repair several losses of a window in one round trip.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from node_agent.messages import LinkEmulation
+
+PACKET_BYTES = 1500
+_SHORTEST_ROUND_TRIP_SECONDS = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """The way of one message over an emulated link; moments on the caller's clock."""
+
+    start_at: float
+    """When the link began to send it."""
+    free_at: float
+    """When the link can send the next one."""
+    arrive_at: float
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the message kept the link."""
+        return self.free_at - self.start_at
+
+
+class ShapedLink:
+    """Plans the messages of one emulated link, in the order of the calls. Pure: reads no clock, never waits.
+
+    Not thread-safe: its user calls it under the lock that orders the messages.
+    """
+
+    def __init__(self, emulation: LinkEmulation) -> None:
+        self._emulation = emulation
+        self._random = np.random.default_rng(emulation.seed)
+        self._free_at = -math.inf
+        self._last_arrival = -math.inf
+
+    def schedule(self, now: float, n_bytes: int) -> Passage:
+        """Way of a message of `n_bytes` that is given to the link at `now`."""
+        start_at = max(now, self._free_at)
+        n_lost = self._draw_losses(n_bytes)
+        self._free_at = start_at + self._sending_seconds(n_bytes + n_lost * PACKET_BYTES)
+        arrive_at = self._free_at + self._draw_delay() + n_lost * self._round_trip_seconds
+        self._last_arrival = max(self._last_arrival, arrive_at)
+        return Passage(start_at=start_at, free_at=self._free_at, arrive_at=self._last_arrival)
+
+    @property
+    def _round_trip_seconds(self) -> float:
+        return max(2 * self._emulation.delay_seconds, _SHORTEST_ROUND_TRIP_SECONDS)
+
+    def _sending_seconds(self, n_bytes: int) -> float:
+        rate = self._emulation.bytes_per_second
+        return n_bytes / rate if rate else 0.0
+
+    def _draw_losses(self, n_bytes: int) -> int:
+        if not self._emulation.loss:
+            return 0
+        n_packets = max(1, math.ceil(n_bytes / PACKET_BYTES))
+        return int(self._random.negative_binomial(n_packets, 1 - self._emulation.loss))
+
+    def _draw_delay(self) -> float:
+        mean, deviation = self._emulation.delay_seconds, self._emulation.jitter_seconds
+        return max(0.0, float(self._random.normal(mean, deviation))) if deviation else mean
+
+
+def is_emulated(emulation: LinkEmulation | None) -> bool:
+    """Whether `emulation` changes anything."""
+    if emulation is None:
+        return False
+    return any(
+        (emulation.delay_seconds, emulation.jitter_seconds, emulation.bytes_per_second, emulation.loss),
+    )
+
+
+def faults_of(emulation: LinkEmulation) -> tuple[str, ...]:
+    """What is out of range in `emulation`; empty when nothing is."""
+    faults = []
+    for name in ("delay_seconds", "jitter_seconds", "bytes_per_second"):
+        value = getattr(emulation, name)
+        if not 0 <= value < math.inf:
+            faults.append(f"{name} of a link must be 0 or more, got {value:g}")
+    if not 0 <= emulation.loss < 1:
+        faults.append(f"loss of a link must be at least 0 and below 1, got {emulation.loss:g}")
+    return tuple(faults)

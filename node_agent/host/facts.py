@@ -1,0 +1,124 @@
+"""What can be said about this machine and this process."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import uuid
+from pathlib import Path
+
+import psutil
+
+from node_agent.errors import AgentConfigError
+
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn", "onnxruntime-directml")
+"""Distributions that bring the package `onnxruntime`; two of them overwrite each other's files."""
+
+_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+"""Of a Raspberry Pi: bits 0 to 3 say what holds now (under-voltage, capped, throttled, temperature limit)."""
+
+_LOW_MEMORY_FRACTION = 0.05
+
+
+def version_of(distribution: str) -> str | None:
+    """Version of an installed distribution; None where it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def splitfront_version() -> str:
+    """Version of this program."""
+    return version_of("splitfront") or "0+source"
+
+
+def runtime_version() -> str:
+    """Name and version of the runtime, found without loading it: `onnxruntime 1.32.0`.
+
+    Raises:
+        AgentConfigError: No build of onnxruntime is installed, or several.
+    """
+    found = [f"{name} {version}" for name in _RUNTIMES if (version := version_of(name))]
+    if len(found) > 1:
+        raise AgentConfigError(
+            f"{' and '.join(found)} are installed together and overwrite each other's files: "
+            "uninstall both, then install the one that fits this machine."
+        )
+    if found:
+        return found[0]
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise AgentConfigError(
+            "No onnxruntime is installed: install splitfront[node], or splitfront[node-gpu] on CUDA."
+        )
+    return "onnxruntime (unknown build)"
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def memory_bytes() -> int:
+    """Memory that this machine, or the control group of this process, has."""
+    total = int(psutil.virtual_memory().total)
+    return min(total, _cgroup_limit() or total)
+
+
+def _cgroup_limit() -> int | None:
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(path).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            return int(text)
+    return None
+
+
+def n_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    """Model of the processor, as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = dict(map(_pair, lines))
+    return named.get("model name") or named.get("Model") or named.get("Hardware") or platform.processor() or "unknown"
+
+
+def _pair(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
+
+
+def host_id() -> str:
+    """The same for all processes on one running machine, containers included."""
+    try:
+        seed = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        seed = str(uuid.getnode())
+    return hashlib.sha256(seed.encode()).hexdigest()[:16]
+
+
+def warnings() -> tuple[str, ...]:
+    """What makes times on this machine doubtful now; empty when nothing does."""
+    found = []
+    memory = psutil.virtual_memory()
+    if memory.available < _LOW_MEMORY_FRACTION * memory.total:
+        found.append(f"only {memory.available >> 20} MiB of memory are free")
+    if _is_throttled():
+        found.append("the processor is throttled (power or temperature)")
+    return tuple(found)
+
+
+def _is_throttled() -> bool:
+    try:
+        return bool(int(_THROTTLED.read_text(encoding="ascii").strip(), 16) & 0xF)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,163 @@
+"""Times shards on this machine, interleaved, so that what disturbs one disturbs all."""
+
+import math
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+
+import numpy as np
+import psutil
+
+from node_agent.errors import ShardRejectedError
+from node_agent.host.facts import resident_bytes
+from node_agent.host.runtime import UNKNOWN_SIZE, RuntimeOptions, ShardSession, open_session
+from node_agent.host.shard_store import ShardStore
+from node_agent.messages import ProfileEvent, ProfileProgress, ProfileRequest, ProfileSegment, SegmentSamples
+
+MIN_ROUNDS = 3
+"""Made even when the budget is spent: fewer give no median worth the name."""
+
+_SHORTEST_SAMPLE_SECONDS = 300e-6
+"""A quicker segment is run several times per sample: the clock and its reading take their share."""
+
+_MAX_REPEATS = 1000
+_N_WARM_UPS = 3
+_PROGRESS_SECONDS = 0.2
+_MAX_OPEN_BYTES = 1 << 30
+_OPEN_FRACTION = 0.25
+"""Of the free memory: weights of the sessions that are open together."""
+
+
+@dataclass(slots=True)
+class _OpenSegment:
+    name: str
+    session: ShardSession
+    inputs: dict[str, np.ndarray]
+    memory_bytes: int
+    n_repeats: int = 1
+    seconds: list[float] = field(default_factory=list)
+
+    def time_once(self) -> float:
+        """Mean seconds of one run, over the repeats of one sample."""
+        started = time.perf_counter()
+        for _ in range(self.n_repeats):
+            self.session.run(self.inputs)
+        return (time.perf_counter() - started) / self.n_repeats
+
+
+class Profiler:
+    """One profile at work. Used by one thread, once."""
+
+    def __init__(self, store: ShardStore, request: ProfileRequest, options: RuntimeOptions, slowdown: float) -> None:
+        """Prepares; nothing is opened before `events`."""
+        self._store = store
+        self._request = request
+        self._options = options
+        self._factor = slowdown or 1.0
+        self._random = random.Random(request.seed)  # noqa: S311 - an order, not a secret
+        self._n_done = 0
+        self._n_total = len(request.segments) * (request.n_rounds + 1)
+        self._last_progress = 0.0
+
+    def events(self) -> Iterator[ProfileEvent]:
+        """Progress a few times per second, then the samples of each segment. Closing the iterator ends the work.
+
+        Segments whose weights fit into memory together are interleaved; others are worked off in groups, drawn at
+        random so that no kind of segment shares one group, each with its share of the budget.
+
+        Raises:
+            BlobMissingError: The store lacks a blob.
+            ShardRejectedError: A segment cannot be loaded.
+            StageFailedError: A segment cannot be run.
+        """
+        started = time.perf_counter()
+        n_segments = 0
+        samples: dict[str, SegmentSamples] = {}
+        for group in self._groups():
+            n_segments += len(group)
+            deadline = started + self._request.budget_seconds * n_segments / len(self._request.segments)
+            with ExitStack() as sessions:
+                opened: list[_OpenSegment] = []
+                for segment in group:
+                    opened.append(self._open(segment, sessions))
+                    yield from self._progress(f"opened {segment.name}")
+                yield from self._time(opened, deadline)
+                samples |= {segment.name: self._samples_of(segment) for segment in opened}
+        for segment in self._request.segments:
+            yield samples[segment.name]
+
+    def _groups(self) -> list[list[ProfileSegment]]:
+        limit = min(_MAX_OPEN_BYTES, _OPEN_FRACTION * psutil.virtual_memory().available)
+        return group_by_weight(self._random.sample(self._request.segments, len(self._request.segments)), limit)
+
+    def _open(self, segment: ProfileSegment, sessions: ExitStack) -> _OpenSegment:
+        """Opens, warms up, and finds out how many runs make a sample."""
+        before = resident_bytes()
+        session = sessions.enter_context(closing(open_session(self._store, segment.shard, self._options)))
+        draw = np.random.default_rng(self._request.seed)
+        opened = _OpenSegment(segment.name, session, draw_inputs(segment.name, session, draw), 0)
+        quickest = min(opened.time_once() for _ in range(_N_WARM_UPS))
+        opened.n_repeats = min(_MAX_REPEATS, math.ceil(_SHORTEST_SAMPLE_SECONDS / quickest))
+        opened.memory_bytes = max(0, resident_bytes() - before)
+        return opened
+
+    def _time(self, opened: list[_OpenSegment], deadline: float) -> Iterator[ProfileEvent]:
+        for n_rounds in range(self._request.n_rounds):
+            if n_rounds >= MIN_ROUNDS and time.perf_counter() >= deadline:
+                self._n_done += len(opened) * (self._request.n_rounds - n_rounds)
+                return
+            for segment in self._random.sample(opened, len(opened)):
+                segment.seconds.append(segment.time_once() * self._factor)
+                yield from self._progress(f"timed {segment.name}")
+
+    def _progress(self, what: str) -> Iterator[ProfileProgress]:
+        """Counts a step; says so, but not so often that it disturbs the times."""
+        self._n_done += 1
+        now = time.perf_counter()
+        if now - self._last_progress >= _PROGRESS_SECONDS:
+            self._last_progress = now
+            yield ProfileProgress(n_done=self._n_done, n_total=self._n_total, what=what)
+
+    def _samples_of(self, segment: _OpenSegment) -> SegmentSamples:
+        return SegmentSamples(
+            name=segment.name,
+            seconds=tuple(segment.seconds),
+            session_seconds=segment.session.seconds,
+            memory_bytes=segment.memory_bytes,
+        )
+
+
+def group_by_weight(segments: list[ProfileSegment], limit_bytes: float) -> list[list[ProfileSegment]]:
+    """Segments in groups whose weights do not exceed the limit; a segment that alone exceeds it has its own group."""
+    groups: list[list[ProfileSegment]] = []
+    group_bytes = math.inf
+    for segment in segments:
+        n_bytes = sum(blob.n_bytes for blob in (segment.shard.graph, *segment.shard.blobs))
+        if group_bytes + n_bytes > limit_bytes:
+            groups.append([])
+            group_bytes = 0
+        groups[-1].append(segment)
+        group_bytes += n_bytes
+    return groups
+
+
+def draw_inputs(name: str, session: ShardSession, draw: np.random.Generator) -> dict[str, np.ndarray]:
+    """Inputs for timing: normal floats, zeroes for integers (a valid index everywhere), true for booleans.
+
+    Raises:
+        ShardRejectedError: An input has a size that the shard leaves open.
+    """
+    inputs = {}
+    for spec in session.inputs:
+        if UNKNOWN_SIZE in spec.shape:
+            raise ShardRejectedError(
+                f"Input {spec.name!r} of segment {name!r} has the shape {spec.shape}: write all sizes into the shard."
+            )
+        dtype = np.dtype(spec.dtype)
+        if dtype.kind == "f":
+            inputs[spec.name] = draw.standard_normal(spec.shape, dtype=np.float32).astype(dtype)
+        else:
+            inputs[spec.name] = np.full(spec.shape, dtype.kind == "b", dtype=dtype)
+    return inputs

@@ -1,0 +1,88 @@
+"""Which orders a node takes. Each check names all faults of an order at once."""
+
+import math
+from collections.abc import Iterable
+
+from node_agent.config import parse_address
+from node_agent.dataplane.frame import DTYPES
+from node_agent.dataplane.shaping import faults_of
+from node_agent.errors import AgentConfigError, RequestRejectedError
+from node_agent.messages import LinkEmulation, ProbeRequest, ProfileRequest, StageLoad, TensorSpec
+
+_MAX_QUEUE_LIMIT = 1024
+_MAX_ROUNDS = 100_000
+_MAX_PROBES = 10_000
+
+
+def check_load(load: StageLoad) -> None:
+    """Raises `RequestRejectedError` unless `load` makes sense in itself."""
+    faults = [] if load.deployment else ["a deployment needs a name"]
+    if not 0 <= load.stage < load.n_stages:
+        faults.append(f"stage {load.stage} is none of {load.n_stages}: want 0 to {load.n_stages - 1}")
+    is_last = load.stage == load.n_stages - 1
+    if is_last and load.next_address:
+        faults.append(f"the last stage has no next address, got {load.next_address!r}")
+    if not is_last:
+        faults += _address_faults(load.next_address)
+    if not 0 <= load.pace_seconds < math.inf:
+        faults.append(f"pace_seconds must be 0 or more, got {load.pace_seconds:g}")
+    if not 1 <= load.queue_limit <= _MAX_QUEUE_LIMIT:
+        faults.append(f"queue_limit must be 1 to {_MAX_QUEUE_LIMIT}, got {load.queue_limit}")
+    faults += [*_tensor_faults(load.receives), *_tensor_faults(load.sends), *_link_faults(load.link)]
+    _reject(f"Stage {load.stage} of {load.deployment!r}", faults)
+
+
+def check_profile(request: ProfileRequest) -> None:
+    """Raises `RequestRejectedError` unless `request` makes sense in itself."""
+    faults = [] if request.segments else ["there are no segments"]
+    if len({segment.name for segment in request.segments}) != len(request.segments):
+        faults.append("two segments have the same name")
+    if not 1 <= request.n_rounds <= _MAX_ROUNDS:
+        faults.append(f"n_rounds must be 1 to {_MAX_ROUNDS}, got {request.n_rounds}")
+    if not 0 < request.budget_seconds < math.inf:
+        faults.append(f"budget_seconds must be above 0, got {request.budget_seconds:g}")
+    _reject("Profile", faults)
+
+
+def check_probe(request: ProbeRequest, max_message_bytes: int) -> None:
+    """Raises `RequestRejectedError` unless `request` makes sense in itself."""
+    faults = _address_faults(request.target_address)
+    if not request.sizes_bytes or not 1 <= request.n_rounds * len(request.sizes_bytes) <= _MAX_PROBES:
+        faults.append(f"rounds × sizes must be 1 to {_MAX_PROBES}, got {request.n_rounds} × {len(request.sizes_bytes)}")
+    faults += [
+        f"a message of {n_bytes} bytes is outside 0 to {max_message_bytes}"
+        for n_bytes in request.sizes_bytes
+        if not 0 <= n_bytes <= max_message_bytes
+    ]
+    faults += [*_link_faults(request.link), *_link_faults(request.link_back)]
+    _reject(f"Probe of {request.target_address!r}", faults)
+
+
+def check_link(link: LinkEmulation | None) -> None:
+    """Raises `RequestRejectedError` unless `link` can be emulated."""
+    _reject("Link", _link_faults(link))
+
+
+def _reject(what: str, faults: list[str]) -> None:
+    if faults:
+        raise RequestRejectedError(f"{what} is rejected: " + "; ".join(faults) + ".")
+
+
+def _address_faults(address: str) -> list[str]:
+    try:
+        parse_address(address)
+    except AgentConfigError as exc:
+        return [str(exc)]
+    return []
+
+
+def _link_faults(link: LinkEmulation | None) -> list[str]:
+    return list(faults_of(link)) if link else []
+
+
+def _tensor_faults(specs: Iterable[TensorSpec]) -> list[str]:
+    names = [spec.name for spec in specs]
+    faults = [f"{name!r} is named twice" for name in sorted(set(names)) if names.count(name) > 1]
+    return faults + [
+        f"{spec.name!r} is of {spec.dtype!r}, which cannot travel" for spec in specs if spec.dtype not in DTYPES
+    ]

@@ -1,0 +1,86 @@
+"""What a store holds and what may go: the decisions of `shard_store`, without files."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+PROTECTED_SECONDS = 60.0
+"""A blob that was asked for or put is not evicted for so long: whoever did it is about to load it."""
+
+
+class StoreIndex:
+    """Sizes, users and protection of what is stored. Not thread-safe: its store calls it under a lock.
+
+    Moments are given by the caller, on any clock that only goes forward.
+    """
+
+    def __init__(self, sizes: Iterable[tuple[str, int]] = ()) -> None:
+        """An index of (sha256, bytes), least recently used first."""
+        self._sizes = dict(sizes)
+        self._promised: dict[str, int] = {}
+        self._n_users: Counter[str] = Counter()
+        self._protected_until: dict[str, float] = {}
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._sizes
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all that is stored."""
+        return sum(self._sizes.values())
+
+    @property
+    def promised_bytes(self) -> int:
+        """Bytes of all that is coming in."""
+        return sum(self._promised.values())
+
+    def promise(self, name: str, n_bytes: int) -> None:
+        """Keeps room for something that comes in under the temporary `name`."""
+        self._promised[name] = n_bytes
+
+    def release(self, name: str) -> None:
+        """Gives the room of `name` back, whether or not it has arrived."""
+        del self._promised[name]
+
+    def add(self, sha256: str, n_bytes: int) -> None:
+        """Something has arrived."""
+        self._sizes[sha256] = n_bytes
+
+    def remove(self, sha256: str) -> None:
+        """Something is gone."""
+        self._sizes.pop(sha256, None)
+
+    def touch(self, sha256: str) -> None:
+        """Something was used, and is now the most recently used."""
+        self._sizes[sha256] = self._sizes.pop(sha256)
+
+    def protect(self, digests: Iterable[str], now: float) -> None:
+        """Keeps `digests`, stored or not, from eviction for a minute."""
+        self._protected_until = {name: until for name, until in self._protected_until.items() if until > now}
+        self._protected_until.update(dict.fromkeys(digests, now + PROTECTED_SECONDS))
+
+    def take(self, digests: Iterable[str]) -> None:
+        """Counts one more user of each."""
+        self._n_users.update(digests)
+
+    def leave(self, digests: Iterable[str]) -> None:
+        """Counts one user less of each."""
+        self._n_users.subtract(digests)
+        self._n_users = +self._n_users
+
+    def evictable(self, now: float) -> tuple[tuple[str, int], ...]:
+        """(sha256, bytes) of what may go, least recently used first."""
+        return tuple(
+            (sha256, size)
+            for sha256, size in self._sizes.items()
+            if not self._n_users[sha256] and self._protected_until.get(sha256, now) <= now
+        )
+
+    def victims(self, n_bytes: int, now: float) -> tuple[str, ...] | None:
+        """What should go to gain `n_bytes`; None when all that may go is too little."""
+        victims = []
+        for sha256, size in self.evictable(now):
+            if n_bytes <= 0:
+                break
+            victims.append(sha256)
+            n_bytes -= size
+        return tuple(victims) if n_bytes <= 0 else None

@@ -1,0 +1,85 @@
+"""A listening gRPC server around an agent."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from node_agent.agent import Agent
+from node_agent.channel_options import server_credentials, server_options
+from node_agent.config import Address
+from node_agent.dataplane.grpc_link import SERVICE
+from node_agent.errors import ListenError
+from node_agent.service import NODE_SERVICE, DataPlaneServicer, NodeServicer
+from node_agent.wire import agent_pb2_grpc
+
+_MAX_CALLS = 96
+_MAX_STREAMS = 64
+"""Of the calls: each holds its thread as long as its deployment lasts."""
+
+_GRACE_SECONDS = 1.0
+_SERVICES = (NODE_SERVICE, SERVICE)
+
+
+class AgentServer:
+    """Serves an agent until `stop`. Threads are made when they are needed."""
+
+    def __init__(self, agent: Agent) -> None:
+        """Listens.
+
+        Raises:
+            ListenError: The address cannot be had.
+            AgentConfigError: A TLS file cannot be read.
+        """
+        config = agent.config
+        self._agent = agent
+        self._server = grpc.server(
+            ThreadPoolExecutor(_MAX_CALLS, thread_name_prefix="grpc"),
+            handlers=[DataPlaneServicer(agent, _MAX_STREAMS).handler()],
+            options=server_options(config.max_message_bytes),
+            maximum_concurrent_rpcs=_MAX_CALLS,
+        )
+        agent_pb2_grpc.add_NodeServicer_to_server(NodeServicer(agent), self._server)
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        self.address = Address(host=config.listen.host, port=self._bind())
+        """Where it listens; the port is never 0."""
+        self._server.start()
+        for service in ("", *_SERVICES):
+            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    def _bind(self) -> int:
+        config = self._agent.config
+        wanted = str(config.listen)
+        try:
+            if config.tls is None:
+                port = self._server.add_insecure_port(wanted)
+            else:
+                port = self._server.add_secure_port(wanted, server_credentials(config.tls))
+        except RuntimeError as exc:
+            raise ListenError(f"Cannot listen on {wanted}: {_reason(config.listen)}.") from exc
+        if port == 0:
+            raise ListenError(f"Cannot listen on {wanted}: {_reason(config.listen)}.")
+        return port
+
+    def stop(self) -> None:
+        """Says NOT_SERVING, ends all stages and streams, and lets short calls end."""
+        self._health.enter_graceful_shutdown()
+        stopped = self._server.stop(_GRACE_SECONDS)
+        self._agent.close()
+        stopped.wait()
+
+
+def _reason(address: Address) -> str:
+    """Why `address` cannot be had: gRPC does not say."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address.host, address.port))
+        except OSError as exc:
+            return (exc.strerror or str(exc)).lower()
+    return "gRPC refuses it for a reason that it does not tell"

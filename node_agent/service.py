@@ -1,0 +1,165 @@
+"""The servicers: each method decodes, calls, encodes."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import grpc
+
+from node_agent import wire_codec
+from node_agent.agent import Agent
+from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
+from node_agent.dataplane.frame import decode
+from node_agent.dataplane.grpc_link import SERVICE
+from node_agent.dataplane.push import PushStream
+from node_agent.dataplane.queueing import QueueClosedError
+from node_agent.errors import FrameError, ProtocolMismatchError, RequestRejectedError, StageMissingError
+from node_agent.host.request_rules import check_link
+from node_agent.messages import SubscribeFrame
+from node_agent.wire import agent_pb2, agent_pb2_grpc
+from node_agent.wire_errors import errors_to_status
+
+NODE_SERVICE = agent_pb2.DESCRIPTOR.services_by_name["Node"].full_name
+
+Context = grpc.ServicerContext
+
+
+def negotiate(protocol_min: int, protocol_max: int) -> int:
+    """The newest protocol that both ends speak.
+
+    Raises:
+        ProtocolMismatchError: There is none.
+    """
+    agreed = min(protocol_max, PROTOCOL_MAX)
+    if agreed < max(protocol_min, PROTOCOL_MIN):
+        raise ProtocolMismatchError(
+            f"The client speaks protocols {protocol_min} to {protocol_max}, the node {PROTOCOL_MIN} to {PROTOCOL_MAX}: "
+            "install the same splitfront on both."
+        )
+    return agreed
+
+
+class NodeServicer(agent_pb2_grpc.NodeServicer):
+    """Control of a node, over gRPC."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def Describe(self, request: agent_pb2.DescribeRequest, context: Context) -> Any:  # noqa: N802, D102
+        with errors_to_status(context, "Describe"):
+            agreed = negotiate(request.protocol_min, request.protocol_max)
+            description = wire_codec.to_wire(self._agent.describe())
+            description.protocol = agreed
+            return description
+
+    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
+        with errors_to_status(context, "Status"):
+            return wire_codec.to_wire(self._agent.status())
+
+    def MissingBlobs(self, request: agent_pb2.BlobList, context: Context) -> Any:  # noqa: N802, D102
+        with errors_to_status(context, "MissingBlobs"):
+            return wire_codec.blobs_to_wire(self._agent.missing_blobs(wire_codec.blobs_from_wire(request)))
+
+    def PutBlob(self, request_iterator: Iterator[agent_pb2.BlobChunk], context: Context) -> Any:  # noqa: N802, D102
+        with errors_to_status(context, "PutBlob"):
+            first = next(request_iterator, None)
+            if first is None or not first.HasField("blob"):
+                raise RequestRejectedError("The first chunk of a blob must name it.")
+            self._agent.put_blob(wire_codec.from_wire(first.blob), _contents(first, request_iterator))
+            return first.blob
+
+    def LoadStage(self, request: agent_pb2.StageLoad, context: Context) -> Any:  # noqa: N802, D102
+        with errors_to_status(context, "LoadStage"):
+            if not request.HasField("shard") or not request.shard.HasField("graph"):
+                raise RequestRejectedError("A stage needs a shard, and a shard a graph.")
+            return wire_codec.to_wire(self._agent.load_stage(wire_codec.from_wire(request)))
+
+    def UnloadStage(self, request: agent_pb2.StageUnload, context: Context) -> Any:  # noqa: N802, D102
+        with errors_to_status(context, "UnloadStage"):
+            return agent_pb2.StageUnloaded(n_stages=self._agent.unload_stage(request.deployment))
+
+    def ListStages(self, request: agent_pb2.ListStagesRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
+        with errors_to_status(context, "ListStages"):
+            return agent_pb2.StageList(stages=[wire_codec.to_wire(stage) for stage in self._agent.list_stages()])
+
+    def Profile(self, request: agent_pb2.ProfileRequest, context: Context) -> Iterator[Any]:  # noqa: N802, D102
+        with errors_to_status(context, "Profile"):
+            if not all(segment.HasField("shard") and segment.shard.HasField("graph") for segment in request.segments):
+                raise RequestRejectedError("Every segment needs a shard, and a shard a graph.")
+            with closing(self._agent.profile(wire_codec.from_wire(request))) as events:
+                for event in events:
+                    yield wire_codec.event_to_wire(event)
+
+    def ProbeLink(self, request: agent_pb2.ProbeRequest, context: Context) -> Any:  # noqa: N802, D102
+        with errors_to_status(context, "ProbeLink"):
+            samples = self._agent.probe_link(wire_codec.from_wire(request))
+            return agent_pb2.ProbeResult(samples=[wire_codec.to_wire(sample) for sample in samples])
+
+
+def _contents(first: agent_pb2.BlobChunk, rest: Iterator[agent_pb2.BlobChunk]) -> Iterator[bytes]:
+    yield first.content
+    for chunk in rest:
+        yield chunk.content
+
+
+class DataPlaneServicer:
+    """The data plane over gRPC: raw bytes in and out, one thread for each stream."""
+
+    def __init__(self, agent: Agent, max_streams: int) -> None:
+        self._agent = agent
+        self._free_streams = threading.BoundedSemaphore(max_streams)
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What a gRPC server wants to be given. Messages are not deserialized: frames are read where they lie."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "Push": grpc.stream_stream_rpc_method_handler(self.push, None, None),
+                "Results": grpc.stream_stream_rpc_method_handler(self.results, None, None),
+            },
+        )
+
+    def push(self, received: Iterator[bytes], context: Context) -> Iterator[bytes]:
+        """Takes frames in; answers probes."""
+        with errors_to_status(context, "Push"), self._one_stream():
+            stream = PushStream(received, self._agent.stages)
+            context.add_callback(stream.close)
+            context.send_initial_metadata(())  # tells the sender that it has been taken
+            yield from stream.answers()
+
+    def results(self, received: Iterator[bytes], context: Context) -> Iterator[bytes]:
+        """Gives out what the last stage of a deployment makes, until the deployment or the subscriber ends."""
+        with errors_to_status(context, "Results"), self._one_stream():
+            wanted = decode(next(received, b""))
+            if not isinstance(wanted, SubscribeFrame):
+                raise FrameError("The first frame on Results must be a subscription.")
+            check_link(wanted.link_back)
+            outbox = self._agent.stages.find_last(wanted.deployment, wanted.epoch)
+            try:
+                link = outbox.subscribe(wanted.link_back)
+            except QueueClosedError as exc:
+                raise StageMissingError(f"Deployment {wanted.deployment!r} was just unloaded.") from exc
+            context.add_callback(lambda: outbox.unsubscribe(link))
+            context.send_initial_metadata(())
+            try:
+                yield from link
+            finally:
+                outbox.unsubscribe(link)
+
+    def _one_stream(self) -> "_OneStream":
+        return _OneStream(self._free_streams)
+
+
+class _OneStream:
+    """Counts one stream while it lasts, so that streams leave threads to the control service."""
+
+    def __init__(self, free: threading.BoundedSemaphore) -> None:
+        self._free = free
+
+    def __enter__(self) -> None:
+        if not self._free.acquire(blocking=False):
+            raise RequestRejectedError("The node serves as many streams as it can: close some, or use another node.")
+
+    def __exit__(self, *_: object) -> None:
+        self._free.release()
