@@ -39,18 +39,16 @@ def _trace(name: str, found: Sequence[Resource], seconds: Sequence[float], is_bo
         "orientation": "h",
         "name": name,
         "legendgroup": name,
+        "offsetgroup": name,
         "showlegend": False,
         "x": [value * 1e3 for value in seconds],
         "y": [_lane_label(resource) for resource in found],
-        "marker": {
-            "color": colours,
-            "opacity": _opacity(name),
-            "line": {"color": colours, "width": 1.2},
-        },
+        "marker": {"color": [_fill(name, colour) for colour in colours], "line": {"color": colours, "width": 1.2}},
         "text": [quantities.seconds(value) for value in seconds],
         "textposition": "outside",
         "textangle": 0,
         "cliponaxis": False,
+        "constraintext": "none",
         "hovertext": [
             lines([f"<b>{plot_text(resource.label, 60)}</b>, {name}", f"{quantities.seconds(value)} for each request"])
             for resource, value in zip(found, seconds, strict=True)
@@ -59,18 +57,19 @@ def _trace(name: str, found: Sequence[Resource], seconds: Sequence[float], is_bo
     }
 
 
-def _opacity(name: str) -> float:
-    return 1.0 if name == "measured" else 0.45
+def _fill(name: str, colour: str) -> str:
+    return colour if name == "measured" else palette.faded(colour)
 
 
 def _legend_entry(name: str) -> Json:
     """Stands for the bars of `name`, which cannot, since their colours differ."""
-    marker = {"color": palette.BLUE, "opacity": _opacity(name), "line": {"color": palette.BLUE, "width": 1.2}}
+    marker = {"color": _fill(name, palette.BLUE), "line": {"color": palette.BLUE, "width": 1.2}}
     return {
         "type": "bar",
         "orientation": "h",
         "name": name,
         "legendgroup": name,
+        "offsetgroup": name,
         "x": [None],
         "y": [None],
         "marker": marker,

@@ -55,27 +55,37 @@ def front_table(run: Run) -> Table:
 
 
 def stage_table(run: Run) -> Table:
-    """Stages of the chosen plan, predicted beside measured."""
+    """Stages of the chosen plan, predicted and, where there is a measurement, measured."""
     columns = (
         Column(head="stage", is_number=True),
         Column(head="device"),
         Column(head="units", copied=("units", "first and last")),
         Column(head="weights (MiB)", is_number=True),
         Column(head="memory (MiB)", is_number=True),
-        Column(head="compute, predicted (ms)", is_number=True),
-        Column(head="measured (ms)", is_number=True),
-        Column(head="error", is_number=True),
-        Column(head="queue (ms)", is_number=True),
-        Column(head="decode (ms)", is_number=True),
-        Column(head="encode (ms)", is_number=True),
-        Column(head="link busy (ms)", is_number=True),
-        Column(head="sent (KiB)", is_number=True),
         Column(head="tensors sent", is_number=True),
+        Column(head="compute, predicted (ms)", is_number=True),
     )
-    measured = {stage.stage: stage for stage in run.measurement.stages} if run.measurement else {}
-    rows = tuple(_stage_row(run, index, measured.get(index)) for index in range(len(run.chosen.plan.stages)))
-    caption = "Stages of the chosen plan, means for one request; compute, decode and encode by the clock of the node."
-    return Table(caption=caption, columns=columns, rows=rows)
+    measured_columns = tuple(
+        Column(head=head, is_number=True)
+        for head in (
+            "measured (ms)",
+            "error",
+            "queue (ms)",
+            "decode (ms)",
+            "encode (ms)",
+            "link busy (ms)",
+            "sent (KiB)",
+        )
+    )
+    stages = run.measurement.stages if run.measurement else ()
+    rows = [_stage_row(run, index) for index in range(len(run.chosen.plan.stages))]
+    rows = [row + _measured_stage(stage) for row, stage in zip(rows, stages, strict=True)] if stages else rows
+    clock = "; means of many requests, by the clock of each node" if stages else ", predicted"
+    return Table(
+        caption=f"Stages of the chosen plan, for one request{clock}.",
+        columns=columns + (measured_columns if stages else ()),
+        rows=tuple(rows),
+    )
 
 
 def link_table(run: Run) -> Table:
@@ -131,30 +141,26 @@ def _front_row(run: Run, number: int, candidate: Candidate) -> tuple[Cell, ...]:
     )
 
 
-def _stage_row(run: Run, index: int, measured: StageMeasurement | None) -> tuple[Cell, ...]:
+def _stage_row(run: Run, index: int) -> tuple[Cell, ...]:
     stage, cost = run.chosen.plan.stages[index], run.chosen.cost.stages[index]
-    if measured is None:
-        found = tuple(figure(None) for _ in range(7))
-    else:
-        found = (
-            figure(measured.compute_seconds, quantities.milliseconds, 1e3),
-            _error(measured.predicted_compute_seconds, measured.compute_seconds),
-            figure(measured.queue_seconds, quantities.milliseconds, 1e3),
-            figure(measured.decode_seconds, quantities.milliseconds, 1e3),
-            figure(measured.encode_seconds, quantities.milliseconds, 1e3),
-            figure(measured.send_seconds, quantities.milliseconds, 1e3),
-            figure(measured.sent_bytes, _kibibytes, 2.0**-10),
-        )
-    predicted = measured.predicted_compute_seconds if measured else cost.seconds
     return (
         figure(index, _count),
         words(shorten(stage.device)),
         noted(f"{stage.start}–{stage.stop - 1}", span_names(run.graph, stage)),
         figure(run.graph.weight_bytes(stage.start, stage.stop), _mebibytes, 2.0**-20),
         figure(cost.memory_bytes, _mebibytes, 2.0**-20),
-        figure(predicted, quantities.milliseconds, 1e3),
-        *found,
         figure(len(run.graph.boundaries[stage.stop]), _count),
+        figure(cost.seconds, quantities.milliseconds, 1e3),
+    )
+
+
+def _measured_stage(stage: StageMeasurement) -> tuple[Cell, ...]:
+    times = (stage.queue_seconds, stage.decode_seconds, stage.encode_seconds, stage.send_seconds)
+    return (
+        figure(stage.compute_seconds, quantities.milliseconds, 1e3),
+        _error(stage.predicted_compute_seconds, stage.compute_seconds),
+        *(figure(seconds, quantities.milliseconds, 1e3) for seconds in times),
+        figure(stage.sent_bytes, _kibibytes, 2.0**-10),
     )
 
 

@@ -11,5 +11,12 @@ RED = "#EE6677"
 PURPLE = "#AA3377"
 GREY = "#9A9A9A"
 
+
+def faded(colour: str, opacity: float = 0.4) -> str:
+    """`#rrggbb` as plotly's translucent colour, which legends show too."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
 PHASE_COLOURS = {"queue": GREY, "decode": CYAN, "compute": BLUE, "encode": YELLOW, "network": GREEN}
 """What a request is doing, in the order in which it does so at a stage."""

@@ -23,7 +23,7 @@ def profile_figure(run: Run) -> Figure:
     traces.append(_boundary_bars(run.graph, last))
     return Figure(
         name="profile",
-        caption=_caption(times, run.graph),
+        caption=_caption(times, is_split=run.chosen.plan.is_split),
         traces=tuple(traces),
         layout=_layout(run, times, panels),
         height=len(panels) * (PANEL_PIXELS + GAP_PIXELS) + MARGIN_PIXELS,
@@ -39,8 +39,9 @@ def _unit_bars(run: Run, times: UnitTimes, y_axis: str) -> Json:
         "y": [None if timing is None else timing.seconds * 1e3 for timing in times.units],
         "yaxis": y_axis,
         "marker": {
-            "color": palette.BLUE,
-            "opacity": [1.0 if unit in own else 0.35 for unit in range(run.graph.n_units)],
+            "color": [
+                palette.BLUE if unit in own else palette.faded(palette.BLUE) for unit in range(run.graph.n_units)
+            ],
             "line": {"width": 0},
         },
         "hovertext": [_unit_hover(run.graph, times, unit) for unit in range(run.graph.n_units)],
@@ -111,7 +112,7 @@ def _layout(run: Run, times: Sequence[UnitTimes], panels: Sequence[tuple[float, 
         "bargap": 0.14,
         "barmode": "overlay",
         "hovermode": "closest",
-        "shapes": [_split_line(stage.stop) for stage in run.chosen.plan.stages[:-1]],
+        "shapes": [_split_line(stage.stop, number) for stage in run.chosen.plan.stages[:-1] for number in numbers],
         "annotations": [_panel_title(title, panel[1]) for title, panel in zip(titles, panels, strict=True)],
         "margin": {"l": 60, "r": 16, "t": 4, "b": 50},
     }
@@ -142,16 +143,18 @@ def _panel_title(text: str, top: float) -> Json:
     }
 
 
-def _split_line(position: int) -> Json:
+def _split_line(position: int, axis_number: str) -> Json:
     x = position - 0.5
     line = {"color": palette.RED, "width": 1.6, "dash": "dash"}
-    return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
+    place = {"xref": "x", "yref": f"y{axis_number} domain", "x0": x, "x1": x, "y0": 0, "y1": 1}
+    return {"type": "line", **place, "line": line}
 
 
-def _caption(times: Sequence[UnitTimes], graph: Graph) -> str:
-    text = "Dashed lines are the split points of the chosen plan."
+def _caption(times: Sequence[UnitTimes], *, is_split: bool) -> str:
+    sentences = []
+    if is_split:
+        sentences.append("Dashed lines are the split points of the chosen plan.")
     if times:
-        text += " Strong bars are the units that the plan gives to the device."
-    if not all(point.is_block_level for point in graph.split_points):
-        text += " Boundaries are green where a single tensor crosses, yellow where several do."
-    return text
+        sentences.append("Strong bars are the units that the plan gives to the device.")
+    sentences.append("Boundaries are green where a single tensor crosses, yellow where several do.")
+    return " ".join(sentences)

@@ -15,7 +15,7 @@ from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
 
-BAR_WIDTH = 10
+BAR_WIDTH = 8
 """Signs of the longest bar."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -28,7 +28,7 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate, knee: Can
     table.add_column("latency", justify="right", no_wrap=True)
     table.add_column("throughput", justify="right", no_wrap=True)
     table.add_column("busiest", overflow="fold")
-    table.add_column("stages", overflow="fold", ratio=1)
+    table.add_column("stages", overflow="fold")
     table.add_column("split after", overflow="fold")
     for number, candidate in enumerate(search.front, start=1):
         is_chosen = is_same_plan(candidate.plan, chosen.plan)
@@ -52,7 +52,7 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate, knee: Can
 def measurement_table(measurement: Measurement) -> Table:
     """Chosen plan, other plans of the front and single devices: measured, with interval, over predicted with error."""
     table = _table("Measured, with 95 % interval; below it predicted, with error")
-    table.add_column("plan", overflow="fold", ratio=1)
+    table.add_column("plan", overflow="fold")
     table.add_column("latency p50", justify="right", no_wrap=True)
     table.add_column("p90\np99", justify="right", no_wrap=True)
     table.add_column("throughput", justify="right", no_wrap=True)
@@ -71,11 +71,11 @@ def inspect_table(graph: Graph) -> Table:
     """Every unit, and what would cross behind it: a split point unless it is the last."""
     table = _table(f"{printable(graph.name)}, batch {graph.batch}")
     table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("unit", no_wrap=True, overflow="ellipsis", ratio=3)
-    table.add_column("operators", no_wrap=True, overflow="ellipsis", ratio=2)
+    table.add_column("unit", no_wrap=True, overflow="ellipsis")
+    table.add_column("operators", no_wrap=True, overflow="ellipsis")
     table.add_column("work", justify="right", no_wrap=True)
     table.add_column("weights", justify="right", no_wrap=True)
-    table.add_column("crossing after", justify="right", no_wrap=True)
+    table.add_column("crossing", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, width=BAR_WIDTH)
     table.add_column("tensors", justify="right", no_wrap=True)
     largest = max((graph.boundary_bytes(position) for position in range(1, graph.n_units + 1)), default=1)
@@ -85,8 +85,8 @@ def inspect_table(graph: Graph) -> Table:
         is_end = position == graph.n_units
         table.add_row(
             Text(str(unit.index)),
-            Text(shorten(unit.name, 60)),
-            Text(operators(graph, unit.index)),
+            Text(shorten(unit.name, 28)),
+            Text(shorten(operators(graph, unit.index), 20)),
             Text(quantities.flops(sum(layer.flops for layer in graph.layers[unit.start : unit.stop]))),
             Text(quantities.n_bytes(graph.weight_bytes(unit.index, unit.index + 1))),
             Text(quantities.n_bytes(crossing)),
@@ -99,11 +99,11 @@ def inspect_table(graph: Graph) -> Table:
 
 
 def profile_table(profile: Profile, graph: Graph) -> Table:
-    """Times of each unit on each device, the unit's share of the sum as a bar for the first."""
+    """Times of each unit on each device, their sum, and the whole model in one piece."""
     devices = unit_times(profile)
     table = _table(f"Profile of {printable(graph.name)}, batch {profile.batch}")
     table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("unit", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("unit", no_wrap=True, overflow="ellipsis")
     for device in devices:
         table.add_column(Text(shorten(device.device, 16)), justify="right", no_wrap=True)
     for unit in graph.units:
@@ -116,8 +116,9 @@ def profile_table(profile: Profile, graph: Graph) -> Table:
     table.add_row("", Text("sum of the units measured alone"), *sums)
     table.add_row("", Text("whole model in one piece"), *wholes, style="bold")
     emulated = [shorten(device.device, 20) for device in profile.devices if device.emulation]
-    if emulated:
-        table.caption = Text(f"emulated: {', '.join(emulated)}")
+    notes = [] if devices else ["No unit was measured alone."]
+    notes += [f"emulated: {', '.join(emulated)}"] if emulated else []
+    table.caption = Text("   ".join(notes)) if notes else None
     return table
 
 
@@ -129,7 +130,7 @@ def _table(title: str) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         header_style="dim",
-        expand=True,
+        collapse_padding=True,
     )
 
 

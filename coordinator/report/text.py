@@ -48,7 +48,7 @@ def comparison_sentences(run: Run) -> tuple[str, ...]:
         )
     split = best_measured_split(run)
     if split is None or run.measurement is None:
-        return ("The chosen plan is a single device.",)
+        return ("The whole model runs on one device; nothing crosses between devices.",)
     times = split.throughput_per_second.value / run.measurement.throughput_per_second.value
     return (
         f"The best split that was measured ({describe_plan(split.plan)}) reaches {quantities.ratio(times)} "
