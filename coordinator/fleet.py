@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from coordinator.config import ClusterConfig
-from coordinator.config_sections import NodeConfig, TlsFiles
+from coordinator.config_sections import NodeConfig
 from coordinator.errors import NodeDownError
 from coordinator.local_nodes import AGENT, LocalNodes
 from coordinator.ports import Connect, NodeConnection
 from node_agent.api import Node
+from node_agent.config import TlsFiles
 from node_agent.errors import NodeError, ProtocolMismatchError
 from node_agent.messages import NodeDescription
 from partitioner.cluster import Device
@@ -30,6 +31,8 @@ class FleetNode:
     client: Node
     description: NodeDescription
     config: NodeConfig
+    tls: TlsFiles | None
+    """With which it is spoken to; None in clear."""
 
     @property
     def device(self) -> Device:
@@ -59,10 +62,8 @@ def connect_node(address: str, *, tls: TlsFiles | None) -> NodeConnection:
         NodeError: Nobody answers there, or nobody we can talk to.
     """
     from node_agent.client import NodeClient  # noqa: PLC0415 - gRPC is loaded with the first connection
-    from node_agent.config import TlsFiles as NodeTlsFiles  # noqa: PLC0415
 
-    files = NodeTlsFiles(certificate=tls.cert, key=tls.key, authority=tls.ca) if tls else None
-    return NodeClient.connect(address, tls=files)
+    return NodeClient.connect(address, tls=tls)
 
 
 @contextmanager
@@ -94,21 +95,25 @@ def connect_fleet(
 
         def reach(node: NodeConfig) -> FleetNode | _Unreached:
             # Local agents speak in clear: nobody but this machine can reach them.
-            tls = None if node.local else config.security.tls
+            files = None if node.local else config.security.tls
+            tls = TlsFiles(certificate=files.cert, key=files.key, authority=files.ca) if files else None
             try:
                 client = connect(addresses[node.name], tls=tls)
                 connections.append(client)
-                return _described(node, addresses[node.name], client)
+                return FleetNode(
+                    name=node.name,
+                    address=addresses[node.name],
+                    client=client,
+                    description=client.describe(),
+                    config=node,
+                    tls=tls,
+                )
             except NodeError as exc:
                 return _Unreached(node=node, address=addresses[node.name], error=exc)
 
         with ThreadPoolExecutor(min(_MAX_THREADS, len(config.nodes)), thread_name_prefix="connect") as pool:
             reached = list(pool.map(reach, config.nodes))
         yield Fleet(config=config, nodes=_all_reached(reached))
-
-
-def _described(node: NodeConfig, address: str, client: Node) -> FleetNode:
-    return FleetNode(name=node.name, address=address, client=client, description=client.describe(), config=node)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,7 @@ class Pipeline:
         try:
             self._sink.send(frame)
         except NodeError as error:
-            self._break(error)
+            self.fail(error)
         return future
 
     def infer(self, inputs: Mapping[str, np.ndarray], *, timeout_seconds: float = 60.0) -> Answer:
@@ -151,7 +151,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Ends both streams; requests without an answer end in an error."""
-        self._break(NodeUnreachableError(f"Deployment {self._deployment} was closed before the answer came."))
+        self.fail(NodeUnreachableError(f"Deployment {self._deployment} was closed before the answer came."))
         for close in (self._sink.close, self._source.close):
             close()
         self._receiver.join(timeout=5)
@@ -163,9 +163,9 @@ class Pipeline:
                     self._answer(frame)
                 elif isinstance(frame, ErrorFrame):
                     self._fail(frame)
-            self._break(NodeUnreachableError(f"The results of deployment {self._deployment} ended."))
+            self.fail(NodeUnreachableError(f"The results of deployment {self._deployment} ended."))
         except NodeError as error:
-            self._break(error)
+            self.fail(error)
 
     def _answer(self, frame: TensorFrame) -> None:
         received_at = time.perf_counter()
@@ -195,7 +195,8 @@ class Pipeline:
             self._credits.release()
             settle(*found)
 
-    def _break(self, error: NodeError) -> None:
+    def fail(self, error: NodeError) -> None:
+        """Ends every open request, and every later one, in this error; the first one said is kept."""
         with self._lock:
             self._broken = self._broken or error
             pending, self._pending = self._pending, {}

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from node_agent.client import probe
-
 from coordinator.fleet import Fleet
 from coordinator.probing import fit_link, probe_adaptively
 from coordinator.profiling import (
@@ -15,6 +13,7 @@ from coordinator.profiling import (
     profile_fleet,
     unmeasured_spans,
 )
+from node_agent.dataplane.probing import probe
 from node_agent.messages import ProbeRequest, ProbeSample
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.cost import CostModel

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from coordinator.config_sections import TlsFiles
 from node_agent.api import Node
+from node_agent.config import TlsFiles
 
 
 class NodeConnection(Node, Protocol):

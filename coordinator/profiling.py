@@ -40,7 +40,8 @@ def _random_spans(n_units: int, seed: int) -> list[Span]:
     if n_units < 4:
         return []
     rng = random.Random(seed)  # noqa: S311 - a choice of segments is no secret
-    return [tuple[int, int](sorted(rng.sample(range(n_units + 1), 2))) for _ in range(N_RANDOM_SEGMENTS)]
+    ends = [sorted(rng.sample(range(n_units + 1), 2)) for _ in range(N_RANDOM_SEGMENTS)]
+    return [(start, stop) for start, stop in ends]
 
 
 def profile_fleet(

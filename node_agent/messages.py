@@ -179,11 +179,13 @@ class ProbeRequest:
     link_back: LinkEmulation | None
     sizes_bytes: tuple[int, ...]
     n_rounds: int
+    is_download: bool = False
+    """The sizes are those of the answers: the link back is timed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSample:
-    """A message of `n_bytes` there and an empty one back."""
+    """A message of `n_bytes` there and an empty one back, or the reverse."""
 
     n_bytes: int
     round_trip_seconds: float
@@ -231,11 +233,12 @@ class ErrorFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeFrame:
-    """A message whose only sense is its size; answered by one with no payload."""
+    """A message whose only sense is its size; answered by one of `answer_bytes`."""
 
     request: int
     payload: bytes
     link_back: LinkEmulation | None = None
+    answer_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

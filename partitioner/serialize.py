@@ -81,6 +81,25 @@ def save_artefact(
         ArtefactError: The value has no schema, a field bears a name of the envelope with another content, or the file
             cannot be written.
     """
+    try:
+        _write(path, artefact_json(value, seed=seed, schema=schema, model_sha256=model_sha256, now=now) + "\n")
+    except ArtefactError as exc:
+        raise ArtefactError(f"{path}: {exc}") from exc
+
+
+def artefact_json(
+    value: object,
+    *,
+    seed: int,
+    schema: str | None = None,
+    model_sha256: str | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> str:
+    """Text of the file that `save_artefact` would write.
+
+    Raises:
+        ArtefactError: The value has no schema, or a field bears a name of the envelope with another content.
+    """
     fields: dict[str, Any] = TypeAdapter(type(value)).dump_python(value, mode="json")
     envelope = {
         "schema": _schema_text(type(value), schema),
@@ -91,9 +110,8 @@ def save_artefact(
     }
     clashes = [name for name, content in envelope.items() if name in fields and fields[name] != content]
     if clashes:
-        raise ArtefactError(f"{path}: the value's own {', '.join(clashes)} differ from those of its envelope.")
-    text = json.dumps(_encode_numbers(envelope | fields), indent=1, ensure_ascii=False, allow_nan=False)
-    _write(path, text + "\n")
+        raise ArtefactError(f"the value's own {', '.join(clashes)} differ from those of its envelope.")
+    return json.dumps(_encode_numbers(envelope | fields), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def load_artefact(path: Path, kind: type[Value], *, schema: str | None = None) -> Value:
@@ -173,7 +191,7 @@ def _write(path: Path, text: str) -> None:
     except (OSError, UnicodeEncodeError) as exc:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise ArtefactError(f"{path}: cannot be written: {exc}.") from exc
+        raise ArtefactError(f"cannot be written: {exc}.") from exc
 
 
 def _read(path: Path) -> dict[str, Any]:

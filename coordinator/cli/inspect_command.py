@@ -29,12 +29,12 @@ def command(
     from coordinator.cli.whole_run import Request
     from coordinator.report.tables import inspect_table
     from coordinator.steps import open_model
-    from partitioner.serialize import to_json
+    from partitioner.serialize import artefact_json
 
     terminal = Terminal(as_json=as_json)
     request = Request(model=model, batch=batch, dims=dict(dims), weights=weights, seed=seed)
     graph = open_model(request.settings(cluster=""), terminal).graph
     if as_json:
-        click.echo(to_json(graph))
+        click.echo(artefact_json(graph, seed=seed))
     else:
         terminal.show(inspect_table(graph))

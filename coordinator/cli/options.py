@@ -15,7 +15,7 @@ def _together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
 
-class DimensionType(click.ParamType):
+class DimensionType(click.ParamType[tuple[str, int]]):
     """NAME=SIZE."""
 
     name = "NAME=SIZE"

@@ -91,7 +91,9 @@ def _take_apart(frame: Frame) -> tuple[agent_pb2.FrameHeader, list[memoryview]]:
 
 
 def _probe_header(frame: ProbeFrame) -> agent_pb2.FrameHeader:
-    header = agent_pb2.FrameHeader(kind=agent_pb2.FRAME_KIND_PROBE, request=frame.request)
+    header = agent_pb2.FrameHeader(
+        kind=agent_pb2.FRAME_KIND_PROBE, request=frame.request, answer_bytes=frame.answer_bytes
+    )
     if frame.link_back is not None:
         header.link_back.CopyFrom(wire_codec.to_wire(frame.link_back))
     return header
@@ -130,7 +132,12 @@ def decode(received: bytes) -> Frame:
     if header.kind == agent_pb2.FRAME_KIND_TENSORS:
         return _tensor_frame(header, payload)
     if header.kind == agent_pb2.FRAME_KIND_PROBE:
-        return ProbeFrame(request=header.request, payload=bytes(payload), link_back=_link_back(header))
+        return ProbeFrame(
+            request=header.request,
+            payload=bytes(payload),
+            link_back=_link_back(header),
+            answer_bytes=header.answer_bytes,
+        )
     if len(payload):
         raise FrameError(f"A frame of kind {header.kind} has a payload of {len(payload)} bytes: want none.")
     if header.kind == agent_pb2.FRAME_KIND_SUBSCRIBE:

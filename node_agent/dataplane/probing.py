@@ -14,7 +14,9 @@ _ANSWER_SECONDS = 60.0
 
 
 def probe(request: ProbeRequest, tls: TlsFiles | None = None) -> tuple[ProbeSample, ...]:
-    """Times messages to `request.target_address` and empty answers back; sizes in a new order in each round.
+    """Times messages to `request.target_address` and their answers, one of both empty.
+
+    The sizes come in a new order in each round.
 
     One message of the smallest size goes ahead untimed, so that no sample pays for the connection.
 
@@ -46,7 +48,8 @@ def _sizes_in_order(request: ProbeRequest) -> list[int]:
 def _round_trip(
     sender: FrameSender, answers: "queue.SimpleQueue[Frame | None]", request: ProbeRequest, n_bytes: int, number: int
 ) -> float:
-    probe_frame = ProbeFrame(request=number, payload=os.urandom(n_bytes), link_back=request.link_back)
+    there, back = (0, n_bytes) if request.is_download else (n_bytes, 0)
+    probe_frame = ProbeFrame(request=number, payload=os.urandom(there), link_back=request.link_back, answer_bytes=back)
     started = time.perf_counter()
     sender.send(probe_frame)
     try:

@@ -18,6 +18,9 @@ from node_agent.messages import ErrorFrame, ProbeFrame, SubscribeFrame, TensorFr
 
 _logger = logging.getLogger(__name__)
 
+MAX_ANSWER_BYTES = 64 << 20
+"""A probe that asks for a larger answer is refused."""
+
 
 class StageFinder(Protocol):
     """Knows the stages of a node."""
@@ -94,8 +97,10 @@ class PushStream:
     def _answer(self, probe: ProbeFrame) -> None:
         if probe.link_back is not None and (faults := faults_of(probe.link_back)):
             raise RequestRejectedError("; ".join(faults))
+        if probe.answer_bytes > MAX_ANSWER_BYTES:
+            raise RequestRejectedError(f"A probe asks for {probe.answer_bytes} bytes: at most {MAX_ANSWER_BYTES}.")
         self._answers.emulate(probe.link_back)
-        self._answers.put(encode(ProbeFrame(request=probe.request, payload=b"")))
+        self._answers.put(encode(ProbeFrame(request=probe.request, payload=bytes(probe.answer_bytes))))
 
     def _pass_in(self, arrival: Arrival) -> None:
         frame = arrival.frame

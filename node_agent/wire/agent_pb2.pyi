@@ -671,9 +671,12 @@ class ProbeRequest(_message.Message):
     LINK_BACK_FIELD_NUMBER: _builtins.int
     SIZES_BYTES_FIELD_NUMBER: _builtins.int
     N_ROUNDS_FIELD_NUMBER: _builtins.int
+    IS_DOWNLOAD_FIELD_NUMBER: _builtins.int
     target_address: _builtins.str
     """Data address of the other node."""
     n_rounds: _builtins.int
+    is_download: _builtins.bool
+    """The sizes are those of the answers: the link back is timed."""
     @_builtins.property
     def link(self) -> Global___LinkEmulation: ...
     @_builtins.property
@@ -688,10 +691,11 @@ class ProbeRequest(_message.Message):
         link_back: Global___LinkEmulation | None = ...,
         sizes_bytes: _abc.Iterable[_builtins.int] | None = ...,
         n_rounds: _builtins.int = ...,
+        is_download: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "link_back", b"link_back"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "link_back", b"link_back", "n_rounds", b"n_rounds", "sizes_bytes", b"sizes_bytes", "target_address", b"target_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_download", b"is_download", "link", b"link", "link_back", b"link_back", "n_rounds", b"n_rounds", "sizes_bytes", b"sizes_bytes", "target_address", b"target_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -719,7 +723,7 @@ Global___ProbeResult: _TypeAlias = ProbeResult  # noqa: Y015
 
 @_typing.final
 class ProbeSample(_message.Message):
-    """A message of `n_bytes` there and an empty one back."""
+    """A message of `n_bytes` there and an empty one back, or the reverse."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -784,6 +788,7 @@ class FrameHeader(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     LINK_BACK_FIELD_NUMBER: _builtins.int
     PADDING_FIELD_NUMBER: _builtins.int
+    ANSWER_BYTES_FIELD_NUMBER: _builtins.int
     kind: Global___FrameKind.ValueType
     deployment: _builtins.str
     epoch: _builtins.int
@@ -795,6 +800,8 @@ class FrameHeader(_message.Message):
     message: _builtins.str
     padding: _builtins.bytes
     """Zeroes, so many that the payload starts at a multiple of 16 bytes and can be used where it lies. No reader needs it."""
+    answer_bytes: _builtins.int
+    """Only in PROBE: bytes that the answer's payload shall have."""
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]: ...
     @_builtins.property
@@ -817,10 +824,11 @@ class FrameHeader(_message.Message):
         message: _builtins.str = ...,
         link_back: Global___LinkEmulation | None = ...,
         padding: _builtins.bytes = ...,
+        answer_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link_back", b"link_back"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "epoch", b"epoch", "error", b"error", "kind", b"kind", "link_back", b"link_back", "message", b"message", "padding", b"padding", "request", b"request", "stage", b"stage", "tensors", b"tensors", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_bytes", b"answer_bytes", "deployment", b"deployment", "epoch", b"epoch", "error", b"error", "kind", b"kind", "link_back", b"link_back", "message", b"message", "padding", b"padding", "request", b"request", "stage", b"stage", "tensors", b"tensors", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from partitioner.equality import relative_error
 from partitioner.errors import PlanError, ShardMismatchError, UnsupportedModelError
 from partitioner.onnx_io.model import Model
 from partitioner.onnx_io.session import open_session, run_session
@@ -40,11 +41,7 @@ def verify_shards(
 ) -> float:
     """Runs shards one after another, from files as on a node, and compares the outputs with the whole model's.
 
-    Returns the largest relative error over all outputs, `max|a - b| / max|b|` of each. The error is taken over the
-    norm of the output, not number by number: rounding is relative to the sums that are formed, so that a number near
-    zero next to large ones is no better known than they are, while a network whose outputs are all tiny (1e-9 with
-    random weights) is still judged by its own size, where an absolute tolerance would prove nothing. NaN and infinite
-    values must stand in the same places, and outputs that are not floating-point must be equal.
+    Returns the largest relative error over all outputs (see `equality.relative_error`).
 
     Raises:
         ShardMismatchError: An output differs by more than `tolerance`, or the shards do not fit together.
@@ -54,7 +51,7 @@ def verify_shards(
     expected = model.run_whole(inputs)
     with tempfile.TemporaryDirectory(prefix="splitfront-") as folder:
         obtained = _run_chain(model, shards, inputs, Path(folder))
-    errors = {name: _relative_error(name, obtained, values) for name, values in expected.items()}
+    errors = {name: relative_error(obtained.get(name), values) for name, values in expected.items()}
     worst = max(errors, key=lambda name: errors[name])
     if errors[worst] > tolerance:
         cuts = [shard.start for shard in shards[1:]]
@@ -114,20 +111,3 @@ def _check_specs(shard: Shard, sent: Mapping[str, np.ndarray]) -> None:
                 f"Shard [{shard.start}:{shard.stop}) makes {spec.name!r} as {values.dtype.name} {values.shape}, "
                 f"not {spec.dtype} {spec.shape}"
             )
-
-
-def _relative_error(name: str, obtained: Mapping[str, np.ndarray], expected: np.ndarray) -> float:
-    """Error of one output; infinite where it cannot be compared."""
-    values = obtained.get(name)
-    if values is None or values.shape != expected.shape or values.dtype != expected.dtype:
-        return float("inf")
-    if expected.dtype.kind != "f":
-        return 0.0 if np.array_equal(values, expected) else float("inf")
-    finite = np.isfinite(expected)
-    if not np.array_equal(values[~finite], expected[~finite], equal_nan=True) or not np.isfinite(values[finite]).all():
-        return float("inf")
-    if not finite.any():
-        return 0.0
-    wanted = expected[finite].astype(np.float64)
-    size = max(float(np.abs(wanted).max()), float(np.finfo(expected.dtype).tiny))
-    return float(np.abs(values[finite].astype(np.float64) - wanted).max()) / size
