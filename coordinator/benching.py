@@ -3,7 +3,6 @@
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from coordinator.fleet import Fleet
 from coordinator.loadgen import make_workload
@@ -139,8 +138,6 @@ def describe_environment(fleet: Fleet) -> dict[str, str]:
     facts = {
         "coordinator": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("splitfront", "numpy", "onnx", "onnxruntime", "grpcio", "protobuf")},
     }
     for node in fleet.nodes:
         description = node.description

@@ -20,7 +20,7 @@ BAR_WIDTH = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def front_table(search: SearchResult, graph: Graph, chosen: Candidate, knee: Candidate | None = None) -> Table:
+def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, knee: Candidate | None = None) -> Table:
     """Every plan of the front, least latency first; the chosen one is marked `★`, the knee `◆`."""
     table = _table(f"Front of {printable(graph.name)}, predicted")
     table.add_column("", no_wrap=True)
@@ -31,7 +31,7 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate, knee: Can
     table.add_column("stages", overflow="fold")
     table.add_column("split after", overflow="fold")
     for number, candidate in enumerate(search.front, start=1):
-        is_chosen = is_same_plan(candidate.plan, chosen.plan)
+        is_chosen = chosen is not None and is_same_plan(candidate.plan, chosen.plan)
         is_knee = knee is not None and is_same_plan(candidate.plan, knee.plan)
         cost = candidate.cost
         table.add_row(
