@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
 from report_sample import predicted_run, sample_run, unsplit_run
 
 from coordinator.report import figures
@@ -50,16 +49,21 @@ def test_names_are_neither_formulas_nor_elements(tmp_path: Path) -> None:
     assert "$x_&lt;script&gt;$ alone" in text
 
 
-@pytest.mark.parametrize("factor", [40.0, 3000.0])
-def test_a_very_slow_device_turns_the_axis_logarithmic(tmp_path: Path, factor: float) -> None:
+def test_a_wide_front_has_logarithmic_marks_and_a_far_device_is_named(tmp_path: Path) -> None:
     run = sample_run()
     assert run.measurement is not None
-    slow = replace(run.measurement.predicted, latency_seconds=0.07 * factor)
+    first, last = run.search.front[0], run.search.front[-1]
+    fast = replace(first, cost=replace(first.cost, latency_seconds=0.002))
+    slow = replace(run.measurement.predicted, latency_seconds=90.0)
     baseline = replace(run.measurement.baselines[0], predicted=slow)
-    wide = replace(run, measurement=replace(run.measurement, baselines=(baseline,)))
+    wide = replace(
+        run,
+        search=replace(run.search, front=(fast, last)),
+        measurement=replace(run.measurement, baselines=(baseline,)),
+    )
     text = figures.draw_front(wide, tmp_path / "wide.svg").read_text()
     words = {element.text for element in ElementTree.fromstring(text).iter(f"{SVG}text")}
-    assert {"100", "200", "500", "1,000", "2,000"} <= words
+    assert {"2", "5", "10", "20", "50", "100", "pi-1 alone: 69.9 ms, 18.8 /s ↘"} <= words
 
 
 def size_of(png: Path) -> tuple[int, int]:

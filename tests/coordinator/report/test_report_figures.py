@@ -86,16 +86,25 @@ def test_a_chosen_plan_outside_the_front_is_still_marked() -> None:
     assert front_points(other).chosen.label == "chosen"
 
 
-def test_axes_turn_logarithmic_when_a_slow_device_would_squeeze_the_rest() -> None:
+def test_a_device_that_is_far_slower_is_named_beside_the_view_and_stays_in_the_data() -> None:
+    run = with_baseline_latency(4.0)
+    figure = front_figure(run)
+    layout: Any = figure.layout
+    assert layout["xaxis"]["range"][1] < 120
+    assert 4000.0 in trace(figure, "one device, predicted")["x"]
+    assert layout["annotations"][1]["text"] == "pi-1 alone: 69.9 ms, 18.8 /s ↘"
+    assert len(front_figure(sample_run()).layout["annotations"]) == 1  # type: ignore[arg-type]
+
+
+def test_axes_turn_logarithmic_when_linear_ones_would_hide_the_small() -> None:
     run = sample_run()
-    assert run.measurement is not None
-    slow = replace(run.measurement.baselines[0], predicted=replace(run.measurement.predicted, latency_seconds=4.0))
-    measured = replace(run.measurement, baselines=(slow,))
-    layout: Any = front_figure(replace(run, measurement=measured)).layout
+    first = run.search.front[0]
+    fast = replace(first, cost=replace(first.cost, latency_seconds=0.002))
+    layout: Any = front_figure(replace(run, search=replace(run.search, front=(fast, *run.search.front[1:])))).layout
     assert layout["xaxis"]["type"] == "log"
     low, high = layout["xaxis"]["range"]
-    assert 10**low < 67.2
-    assert 4000 < 10**high < 8000
+    assert 10**low < 2.0
+    assert 10**high > 94.0
     assert "type" not in layout["yaxis"]
 
 
@@ -196,6 +205,13 @@ def trace(figure: Figure, name: str) -> Any:
     found = [one for one in traces(figure) if one["name"] == name and one["x"] != [None]]
     assert len(found) == 1, [one["name"] for one in traces(figure)]
     return found[0]
+
+
+def with_baseline_latency(seconds: float) -> Run:
+    run = sample_run()
+    measured = measurement_of(run)
+    slow = replace(measured.baselines[0], predicted=replace(measured.predicted, latency_seconds=seconds))
+    return replace(run, measurement=replace(measured, baselines=(slow, *measured.baselines[1:])))
 
 
 def measurement_of(run: Run) -> Measurement:
