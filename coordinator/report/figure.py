@@ -41,7 +41,8 @@ def scaled_axis(title: str, scale: AxisScale, **settings: object) -> dict[str, o
     if not scale.is_logarithmic:
         return axis(title, range=[scale.low, scale.high], **settings)
     ends = [math.log10(scale.low), math.log10(scale.high)]
-    return axis(title, type="log", range=ends, tickformat=",.3~r", **settings)
+    marks: object = "D2" if scale.high < 1e3 * scale.low else 1  # 1-2-5, or powers of ten alone
+    return axis(title, type="log", range=ends, tickformat=",.3~r", dtick=marks, **settings)
 
 
 def legend_below(offset: float) -> dict[str, object]:

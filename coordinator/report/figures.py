@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from coordinator.measurement import Estimate
 from coordinator.report import palette, quantities
 from coordinator.report.axes import AxisScale, nice_ticks, scale_for
-from coordinator.report.front_points import FrontPoints, MeasuredPoint, PredictedPoint, front_points
+from coordinator.report.front_points import FrontPoints, MeasuredPoint, PredictedPoint, front_points, outside_text
 from coordinator.report.names import shorten
 from coordinator.report.run import Run
 from coordinator.report.unit_times import UnitTimes, own_units, unit_times
@@ -58,6 +58,7 @@ def draw_front(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Path
         columns = 3 if width_inches > 5 else 2
         figure.legend(handles=_legend(points), loc="outside lower center", ncols=columns, handlelength=1.8)
         _footnote(axes, run)
+        axes.text(0.99, 0.02, outside_text(points), ha="right", va="bottom", fontsize=7, transform=axes.transAxes)
         return _save(figure, path)
 
 
@@ -101,6 +102,7 @@ def _draw_predicted(axes: Axes, points: FrontPoints) -> None:
             ha="center",
             va="top",
             fontsize=7,
+            annotation_clip=True,
         )
     if points.knee:
         _scatter(axes, (points.knee,), marker="D", s=95, facecolors="none", edgecolors=palette.GREEN, zorder=5)

@@ -7,7 +7,7 @@ from coordinator.measurement import Estimate
 from coordinator.report import palette, quantities
 from coordinator.report.axes import scale_for
 from coordinator.report.figure import Figure, Json, legend_below, lines, scaled_axis
-from coordinator.report.front_points import FrontPoints, MeasuredPoint, PredictedPoint, front_points
+from coordinator.report.front_points import FrontPoints, MeasuredPoint, PredictedPoint, front_points, outside_text
 from coordinator.report.names import plot_text
 from coordinator.report.run import Run
 from coordinator.report.text import bottleneck_text, error_text, stage_lines
@@ -180,25 +180,22 @@ def _stages(run: Run, point: PredictedPoint | MeasuredPoint) -> list[str]:
 def _layout(points: FrontPoints) -> Json:
     latency_scale = scale_for([value * 1e3 for value in points.main_latencies])
     throughput_scale = scale_for(points.main_throughputs)
-    better = {
-        "text": "better ↖",
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0.01,
-        "y": 0.985,
-        "xanchor": "left",
-        "yanchor": "top",
-        "showarrow": False,
-        "opacity": 0.7,
-    }
+    notes = [_corner_note("better ↖", x=0.01, y=0.985, xanchor="left", yanchor="top")]
+    outside = lines([plot_text(line, 80) for line in outside_text(points).splitlines()])
+    if outside:
+        notes.append(_corner_note(outside, x=0.99, y=0.02, xanchor="right", yanchor="bottom", align="right"))
     return {
         "xaxis": scaled_axis("latency of one request, unloaded (ms)", latency_scale),
         "yaxis": scaled_axis("throughput, window full (samples per second)", throughput_scale),
         "legend": legend_below(0.16),
         "hovermode": "closest",
-        "annotations": [better],
+        "annotations": notes,
         "margin": {"l": 60, "r": 16, "t": 12, "b": 60},
     }
+
+
+def _corner_note(text: str, **place: object) -> Json:
+    return {"text": text, "xref": "paper", "yref": "paper", "showarrow": False, "opacity": 0.75, **place}
 
 
 def _caption(points: FrontPoints) -> str:

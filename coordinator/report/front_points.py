@@ -5,9 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from coordinator.measurement import Estimate, PlanMeasurement
+from coordinator.report import quantities
 from coordinator.report.comparison import unsplit_candidates
+from coordinator.report.names import shorten
 from coordinator.report.run import Run, is_same_plan
 from partitioner.plan import Candidate, Plan
+
+FAR_TIMES = 4.0
+"""A device alone this many times worse than every plan of the front is named beside the first view, not shown in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,22 +55,54 @@ class FrontPoints:
     measured_singles: tuple[MeasuredPoint, ...]
 
     @property
+    def far_devices(self) -> frozenset[str]:
+        """Devices that are so slow alone that showing them would squeeze all else into a corner."""
+        near = (*self.front, self.chosen)
+        longest = FAR_TIMES * max(point.latency_seconds for point in near)
+        least = min(point.throughput_per_second for point in near) / FAR_TIMES
+        return frozenset(
+            point.plan.stages[0].device
+            for point in self.singles
+            if point.latency_seconds > longest or point.throughput_per_second < least
+        )
+
+    @property
     def main_latencies(self) -> tuple[float, ...]:
         """Latencies that the first view must hold, ends of intervals included; seconds."""
-        measured = self.measured + self.measured_singles
-        ends = (end for point in measured for end in _ends(point.latency_seconds))
+        ends = (end for point in self._main_measured for end in _ends(point.latency_seconds))
         return _finite((*(point.latency_seconds for point in self._main_predicted), *ends))
 
     @property
     def main_throughputs(self) -> tuple[float, ...]:
         """Throughputs that the first view must hold, ends of intervals included; per second."""
-        measured = self.measured + self.measured_singles
-        ends = (end for point in measured for end in _ends(point.throughput_per_second))
+        ends = (end for point in self._main_measured for end in _ends(point.throughput_per_second))
         return _finite((*(point.throughput_per_second for point in self._main_predicted), *ends))
 
     @property
     def _main_predicted(self) -> tuple[PredictedPoint, ...]:
-        return (*self.front, self.chosen, *self.singles)
+        return (*self.front, self.chosen, *(point for point in self.singles if not self._is_far(point.plan)))
+
+    @property
+    def _main_measured(self) -> tuple[MeasuredPoint, ...]:
+        return (*self.measured, *(point for point in self.measured_singles if not self._is_far(point.plan)))
+
+    def _is_far(self, plan: Plan) -> bool:
+        return plan.stages[0].device in self.far_devices
+
+
+def outside_text(points: FrontPoints) -> str:
+    """Says of each device that the first view leaves out where it would be; empty where none is."""
+    measured = {point.plan.stages[0].device: point for point in points.measured_singles}
+    parts = []
+    for single in points.singles:
+        device = single.plan.stages[0].device
+        if device not in points.far_devices:
+            continue
+        found = measured.get(device)
+        latency = found.latency_seconds.value if found else single.latency_seconds
+        throughput = found.throughput_per_second.value if found else single.throughput_per_second
+        parts.append(f"{shorten(device, 20)} alone: {quantities.seconds(latency)}, {quantities.rate(throughput)} ↘")
+    return "\n".join(parts)
 
 
 def front_points(run: Run) -> FrontPoints:

@@ -143,6 +143,8 @@ def _front_row(run: Run, number: int, candidate: Candidate) -> tuple[Cell, ...]:
 
 def _stage_row(run: Run, index: int) -> tuple[Cell, ...]:
     stage, cost = run.chosen.plan.stages[index], run.chosen.cost.stages[index]
+    measured = run.measurement.stages if run.measurement else ()
+    predicted_seconds = measured[index].predicted_compute_seconds if measured else cost.seconds
     return (
         figure(index, _count),
         words(shorten(stage.device)),
@@ -150,7 +152,7 @@ def _stage_row(run: Run, index: int) -> tuple[Cell, ...]:
         figure(run.graph.weight_bytes(stage.start, stage.stop), _mebibytes, 2.0**-20),
         figure(cost.memory_bytes, _mebibytes, 2.0**-20),
         figure(len(run.graph.boundaries[stage.stop]), _count),
-        figure(cost.seconds, quantities.milliseconds, 1e3),
+        figure(predicted_seconds, quantities.milliseconds, 1e3),
     )
 
 

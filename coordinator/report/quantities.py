@@ -38,7 +38,7 @@ def milliseconds(value: float | None) -> str:
 
 def n_bytes(value: float | None) -> str:
     """`1.50 MiB`; whole bytes below one KiB."""
-    if value is not None and math.isfinite(value) and abs(value) < 1024:
+    if value is not None and math.isfinite(value) and abs(value) < 1023.5:
         return f"{value:.0f} B"
     return _scaled(value, _BYTE_SCALES)
 
@@ -96,7 +96,7 @@ def _scaled(value: float | None, scales: tuple[tuple[float, str], ...]) -> str:
         return UNKNOWN
     if math.isinf(value):
         return number(value)
-    rounded = abs(float(f"{value:.2e}"))
+    rounded = max(abs(float(f"{value:.2e}")), abs(value))  # 999.9 ms is shown as 1.00 s
     smallest = scales[-1] if value else scales[0]
     scale, unit = next(((scale, unit) for scale, unit in scales if rounded >= scale), smallest)
     return f"{number(value / scale)} {unit}"

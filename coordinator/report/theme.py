@@ -27,7 +27,12 @@ def _template(*, ink: str, soft: str, grid: str, box: str) -> Json:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 13, "color": ink},
-            "hoverlabel": {"bgcolor": box, "bordercolor": soft, "font": {"color": ink, "size": 12}, "align": "left"},
+            "hoverlabel": {
+                "bgcolor": box,
+                "bordercolor": soft,
+                "font": {"family": FONT, "color": ink, "size": 12},
+                "align": "left",
+            },
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": soft, "activecolor": ink},
             "annotationdefaults": {"font": {"color": ink, "size": 12}},
             "xaxis": axis,

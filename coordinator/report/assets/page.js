@@ -7,11 +7,14 @@
   // A finger scrolls the page; it must not zoom a picture instead.
   const isSmall = window.matchMedia("(pointer: coarse), (max-width: 44rem)").matches;
 
-  function draw(isDark) {
+  const paperWidth = 690; // pixels between the margins of A4 and Letter
+
+  function draw(isDark, width) {
     for (const place of document.querySelectorAll("[data-figure]")) {
       const name = place.dataset.figure;
       const layout = { ...figures[name].layout, template: templates[isDark ? "dark" : "light"] };
       if (isSmall) layout.dragmode = false;
+      if (width) layout.width = width;
       Plotly.react(place, figures[name].data, layout, {
         responsive: true,
         displaylogo: false,
@@ -45,7 +48,7 @@
 
   draw(dark.matches);
   dark.addEventListener("change", () => draw(dark.matches));
-  window.addEventListener("beforeprint", () => draw(false));
+  window.addEventListener("beforeprint", () => draw(false, paperWidth));
   window.addEventListener("afterprint", () => draw(dark.matches));
   for (const button of document.querySelectorAll("button.copy")) {
     button.addEventListener("click", () => copy(button));

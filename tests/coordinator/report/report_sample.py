@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import cache
 from itertools import combinations, permutations
 
 from coordinator.measurement import (
@@ -120,6 +121,7 @@ def sample_profile() -> Profile:
     )
 
 
+@cache
 def sample_run(names: tuple[str, ...] | None = None) -> Run:
     """Everything there is: profile, front, measurement of three plans and three baselines."""
     graph, cluster = sample_graph(names), sample_cluster()
@@ -139,11 +141,13 @@ def sample_run(names: tuple[str, ...] | None = None) -> Run:
     )
 
 
+@cache
 def predicted_run() -> Run:
     """The same after the search: nothing profiled that could be shown, nothing measured."""
     return replace(sample_run(), measurement=None, profile=None)
 
 
+@cache
 def unsplit_run() -> Run:
     """A front of one point, the whole model on one device."""
     graph = sample_graph()
