@@ -53,7 +53,7 @@ class Lifecycle:
             former = self._stages.get(key)
             if former is not None and former.load.epoch > load.epoch:
                 raise RequestRejectedError(
-                    f"Stage {load.stage} of {load.deployment!r} on node {self._node!r} is at epoch {former.load.epoch}: "
+                    f"Stage {load.stage} of {load.deployment!r} on {self._node!r} is at epoch {former.load.epoch}: "
                     f"an order of epoch {load.epoch} comes too late."
                 )
             session = self._open_shard(load.shard)
