@@ -14,7 +14,7 @@ def build_small() -> "torch.nn.Module":
         torch.nn.ReLU(),
         torch.nn.Dropout(),
         torch.nn.Flatten(),
-        torch.nn.LazyLinear(9),
+        torch.nn.Linear(4 * 28 * 28, 9),
     )
 
 
