@@ -71,7 +71,12 @@ def _dimensions_of(value: ValueInfoProto, what: str) -> Iterator[_Dimension]:
     if not value.type.tensor_type.HasField("shape"):
         raise UnsupportedModelError(f"{what}: input {value.name!r} has no rank: export the model with shapes")
     for axis, entry in enumerate(value.type.tensor_type.shape.dim):
-        yield _Dimension(input_name=value.name, axis=axis, size=_size_of(entry), symbol=entry.dim_param)
+        yield _Dimension(input_name=value.name, axis=axis, size=_size_of(entry), symbol=_symbol_of(entry))
+
+
+def _symbol_of(entry: TensorShapeProto.Dimension) -> str:
+    # Some exporters write "?" for every dimension that they cannot name.
+    return "" if entry.dim_param == "?" else entry.dim_param
 
 
 def _size_of(entry: TensorShapeProto.Dimension) -> int:

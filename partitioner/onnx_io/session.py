@@ -1,6 +1,5 @@
 """The one place where this package makes onnxruntime sessions: one thread, no spinning, the processor."""
 
-import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -11,6 +10,7 @@ from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from partitioner.errors import UnsupportedModelError
+from partitioner.onnx_io.runtime_errors import explain_refusal
 
 Weights = Mapping[str, np.ndarray]
 """Values of the initializers that a graph refers to without holding them, by name."""
@@ -29,9 +29,6 @@ RUNTIME_ERRORS = (
 )
 """What onnxruntime raises; its classes have no base of their own."""
 
-_LACKS_KERNEL = re.compile(r"Could not find an implementation for (\S+?)\((-?\d+)\) node with name '([^']*)'")
-_NOT_REGISTERED = re.compile(r"(\S+?)\(-?\d+\) is not a registered function/op")
-_IN_NODE = re.compile(r'[Ii]n [Nn]ode,? \("([^"]*)", ?([^,]+), "([^"]*)"')
 _LAYOUT_STEP = "TransposeOptimizer"
 
 
@@ -72,7 +69,8 @@ def run_session(
     try:
         values = session.run(list(names), dict(inputs))
     except RUNTIME_ERRORS as exc:
-        raise UnsupportedModelError(_explain(str(exc), what)) from exc
+        reason = " ".join(str(exc).split())[:400]
+        raise UnsupportedModelError(f"{what}: onnxruntime {ort.__version__} fails on these inputs: {reason}") from exc
     return dict(zip(names, values, strict=True))
 
 
@@ -118,7 +116,7 @@ def _create(
             source, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(without)
         )
     except RUNTIME_ERRORS as exc:
-        raise UnsupportedModelError(_explain(str(exc), what)) from exc
+        raise UnsupportedModelError(explain_refusal(str(exc), model, what)) from exc
 
 
 def _value_of(array: np.ndarray) -> ort.OrtValue:
@@ -126,21 +124,3 @@ def _value_of(array: np.ndarray) -> ort.OrtValue:
     element_type = helper.np_dtype_to_tensor_dtype(array.dtype)
     bits = array if array.dtype.isbuiltin else array.view(f"u{array.dtype.itemsize}")
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, element_type)
-
-
-def _explain(message: str, what: str) -> str:
-    """Our message for one of onnxruntime's, which names operator and node in several ways."""
-    version = ort.__version__
-    if found := _LACKS_KERNEL.search(message):
-        operator, opset, node = found.groups()
-        return (
-            f"{what}: onnxruntime {version} cannot run operator {operator} (opset {opset}) of node {node!r} "
-            "on the processor: export the model without it"
-        )
-    if found := _NOT_REGISTERED.search(message):
-        operator = found.group(1)
-        place = _IN_NODE.search(message)
-        node = f" of node {place.group(1)!r}" if place else ""
-        return f"{what}: onnxruntime {version} does not know operator {operator}{node}: export the model without it"
-    first_line = message.strip().splitlines()[0] if message.strip() else "no reason given"
-    return f"{what}: onnxruntime {version} refuses the graph: {first_line}"
