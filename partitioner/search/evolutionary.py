@@ -4,6 +4,7 @@ Source: Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective g
 Transactions on Evolutionary Computation 6, 2002; as implemented by pymoo (Blank and Deb, IEEE Access 8, 2020).
 """
 
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from partitioner.search.variation import mutate, splice, violations
 N_EVALUATIONS = 20_000
 """Limit where the effort has no budget of seconds."""
 POPULATION = 100
+MATINGS = 5
+"""Attempts to fill a generation with new plans; where plans are few, most children are known already."""
 FORBIDDEN = 1e30
 """Objective of a forbidden plan; NSGA-II ranks those by their violation alone, and wants finite numbers."""
 
@@ -38,12 +41,13 @@ def nsga2_front(
     Args:
         problem: What to search.
         effort: Seed, and a budget of seconds which, where given, replaces `n_evaluations`.
-        n_evaluations: Stop before more plans than these would be evaluated.
+        n_evaluations: Most plans to evaluate, a multiple of `population`. Where plans are few and most children are
+            known already, fewer are.
         population: Size of the population, and of each generation's offspring.
     """
     algorithm = _algorithm(problem, effort.seed, population)
-    archive, n_done, fraction, began = encode_plans(problem, []), 0, 0.0, effort.clock()
-    while fraction < 1.0:
+    archive, n_done, began = encode_plans(problem, []), 0, effort.clock()
+    for n_generations in count(1):
         generation = algorithm.ask()
         if generation is None:
             break
@@ -51,13 +55,18 @@ def nsga2_front(
         algorithm.tell(infills=generation)
         archive = non_dominated(problem, join_plans(archive, decode_rows(_rows(generation))))
         n_done += len(generation)
-        if effort.budget_seconds is None:
-            fraction = 1.0 if n_done + population > n_evaluations else n_done / n_evaluations
-        else:
-            fraction = min(1.0, (effort.clock() - began) / max(effort.budget_seconds, 1e-9))
+        fraction = _fraction_done(effort, began, n_generations * population / n_evaluations)
         effort.on_progress(fraction, f"{n_done:,} plans evaluated, {len(archive)} on the front")
+        if fraction >= 1.0:
+            break
     statement = f"Heuristic: NSGA-II (population {population}, seed {effort.seed}) evaluated {n_done:,} plans."
     return EngineOutcome(plans=archive, n_evaluated=n_done, is_exact=False, statement=statement)
+
+
+def _fraction_done(effort: Effort, began: float, fraction_of_evaluations: float) -> float:
+    if effort.budget_seconds is None:
+        return min(1.0, fraction_of_evaluations)
+    return min(1.0, (effort.clock() - began) / max(effort.budget_seconds, 1e-9))
 
 
 def _algorithm(problem: SearchProblem, seed: int, population: int) -> NSGA2:
@@ -69,6 +78,7 @@ def _algorithm(problem: SearchProblem, seed: int, population: int) -> NSGA2:
         mutation=_Mutate(problem),
         seed=seed,
     )
+    algorithm.mating.n_max_iterations = MATINGS
     return algorithm.setup(_PymooProblem(problem), termination=NoTermination())
 
 
@@ -110,16 +120,14 @@ class _Splice(Crossover):  # type: ignore[misc]  # pymoo brings no types
 
 
 class _Mutate(Mutation):  # type: ignore[misc]  # pymoo brings no types
-    """One small change, or two."""
+    """One small change to each child."""
 
     def __init__(self, search: SearchProblem) -> None:
         super().__init__(prob=1.0)
         self.search = search
 
     def _do(self, _: _PymooProblem, x: IntArray, *__: Any, random_state: Any, **___: Any) -> IntArray:
-        plans = [mutate(self.search, plan, random_state) for plan in _plans(x)]
-        again = [mutate(self.search, plan, random_state) if random_state.random() < 0.3 else plan for plan in plans]
-        return encode_plans(self.search, again).rows()
+        return encode_plans(self.search, [mutate(self.search, plan, random_state) for plan in _plans(x)]).rows()
 
 
 def _rows(population: Any) -> IntArray:

@@ -122,11 +122,9 @@ def _without_repetition(problem: SearchProblem, plan: EncodedPlan, random: np.ra
     """A device's second stage goes to an unused device, or to the stage before where all are used."""
     once: EncodedPlan = []
     for device, stop in plan:
-        seen = {used for used, _ in once}
-        unused = _unused(problem, [*once, *plan])
-        if device not in seen:
+        if all(device != used for used, _ in once):
             once.append((device, stop))
-        elif unused:
+        elif unused := _unused(problem, [*once, *plan]):
             once.append((int(random.choice(unused)), stop))
         else:
             once[-1] = once[-1][0], stop

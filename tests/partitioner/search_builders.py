@@ -116,7 +116,7 @@ def random_problem(
     """Bare arrays with forbidden links, memory limits, pins, few stages and positions; coarse times make ties."""
     shape = (n_devices, n_units + 1, n_units + 1)
     lengths = np.subtract.outer(np.arange(n_units + 1), np.arange(n_units + 1)).T
-    seconds = np.maximum(lengths, 0) * random.uniform(0.5, 3, (n_devices, 1, 1)) * random.uniform(0.7, 1.4, shape)
+    seconds = np.maximum(lengths, 0) * random.uniform(0.8, 1.6, (n_devices, 1, 1)) * random.uniform(0.7, 1.4, shape)
     seconds = np.where(lengths > 0, np.ceil(seconds) if is_coarse else seconds, np.inf)
     fixed = random.uniform(0, 0.3, (n_devices + 1, n_devices + 1))
     fixed = np.round(fixed * 4) / 2 if is_coarse else fixed
@@ -125,7 +125,7 @@ def random_problem(
     memory = np.full(n_devices, np.inf)
     max_stages = n_devices
     if has_limits:
-        fixed[random.random(fixed.shape) < 0.25] = np.inf
+        fixed[random.random(fixed.shape) < 0.15] = np.inf
         allowed[1:n_units] = random.random(n_units - 1) < 0.8
         memory = random.uniform(0.4 * n_units, 2 * n_units, n_devices)
         max_stages = int(random.integers(1, n_devices + 1)) if random.random() < 0.3 else n_devices
