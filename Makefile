@@ -112,7 +112,7 @@ proto-check: .venv-proto/.stamp ## Check that node_agent/wire is what proto/ gen
 	@folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT
 	$(call GENERATE,"$$folder")
-	diff -r -x __init__.py -x __pycache__ "$$folder/node_agent/wire" node_agent/wire || { echo "node_agent/wire is stale: make proto" >&2; exit 1; }
+	diff -rq -x __init__.py -x __pycache__ "$$folder/node_agent/wire" node_agent/wire || { echo "node_agent/wire is stale: make proto" >&2; exit 1; }
 	echo "proto-check: node_agent/wire is what proto/ generates"
 
 .PHONY: clean
