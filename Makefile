@@ -83,7 +83,7 @@ format: setup ## Format the code and sort its imports
 wheel-test: setup ## Build the wheel and start a node from it in a clean environment
 	@folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT
-	$(BIN)/python -m build --outdir "$$folder" . >"$$folder/build.log" || { cat "$$folder/build.log"; exit 1; }
+	$(BIN)/python -m build --outdir "$$folder" . >"$$folder/build.log" 2>&1 || { cat "$$folder/build.log"; exit 1; }
 	$(PYTHON) -m venv "$$folder/venv"
 	"$$folder"/venv/bin/$(PIP_INSTALL) -c constraints.txt "$$(echo "$$folder"/*.whl)[node]"
 	cp tests/architecture/wheel_node.py "$$folder"
@@ -112,7 +112,7 @@ proto-check: .venv-proto/.stamp ## Check that node_agent/wire is what proto/ gen
 	@folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT
 	$(call GENERATE,"$$folder")
-	diff -r -x __init__.py -x __pycache__ "$$folder/node_agent/wire" node_agent/wire || { echo "node_agent/wire is stale: make proto" >&2; exit 1; }
+	diff -rq -x __init__.py -x __pycache__ "$$folder/node_agent/wire" node_agent/wire || { echo "node_agent/wire is stale: make proto" >&2; exit 1; }
 	echo "proto-check: node_agent/wire is what proto/ generates"
 
 .PHONY: clean

@@ -84,6 +84,7 @@ def connect_fleet(
 
     Raises:
         NodeDownError: Naming every node that cannot be started or reached, why, and what to do.
+        RunFolderError: `run_dir` cannot be written.
     """
     local_configs = [node for node in config.nodes if node.local]
     with ExitStack() as stack:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from coordinator.config_sections import NodeConfig
-from coordinator.errors import NodeDownError
+from coordinator.errors import NodeDownError, RunFolderError
 
 AGENT = (sys.executable, "-m", "node_agent")
 _N_LOG_LINES = 8
@@ -80,6 +80,7 @@ class LocalNodes:
 
         Raises:
             NodeDownError: Some cannot be started, end or say nothing in time; the others are stopped.
+            RunFolderError: The folder cannot be written.
         """
         try:
             for config in self._configs:
@@ -121,22 +122,18 @@ class LocalNodes:
 
     def _start(self, config: NodeConfig) -> _Child:
         folder = self._folder / config.name
-        folder.mkdir(parents=True, exist_ok=True)
         log = folder / "agent.log"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            errors = log.open("wb")
+        except OSError as exc:
+            message = (
+                f"Cannot write {log}, the log of local node '{config.name}': {exc.strerror}. Choose another folder."
+            )
+            raise RunFolderError(message) from exc
         command = [*self._command, *agent_options(config, store=folder / "store")]
-        with log.open("wb") as errors:
-            try:
-                process = subprocess.Popen(  # noqa: S603 - our own program, its arguments come one by one
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    start_new_session=True,
-                )
-            except OSError as exc:
-                message = f"Cannot start local node '{config.name}' with {command[0]}: {exc.strerror}."
-                raise NodeDownError(message, nodes=[config.name]) from exc
-        return _Child(name=config.name, log=log, process=process)
+        with errors:
+            return _Child(name=config.name, log=log, process=_spawn(config.name, command, errors))
 
     def _await_addresses(self) -> None:
         deadline = time.monotonic() + self._start_seconds
@@ -163,6 +160,20 @@ class LocalNodes:
             what = f"said no address within {self._start_seconds:g} s"
         last = "\n".join(f"    {line}" for line in _last_lines(child.log)) or "    (empty)"
         return f"Local node '{child.name}' {what}. Its log, {child.log}, ends with:\n{last}"
+
+
+def _spawn(name: str, command: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own program, its arguments come one by one
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    except OSError as exc:
+        message = f"Cannot start local node '{name}' with {command[0]}: {exc.strerror}."
+        raise NodeDownError(message, nodes=[name]) from exc
 
 
 def agent_options(config: NodeConfig, *, store: Path) -> list[str]:

@@ -1,10 +1,11 @@
-import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from coordinator.config import load_cluster, parse_cluster
 from coordinator.config_example import demo_cluster, example_text, local_cluster
+from coordinator.config_sections import TlsFiles
 from coordinator.config_yaml import parse_yaml
 from coordinator.errors import ConfigError
 from partitioner.cluster import CLIENT
@@ -17,20 +18,21 @@ def test_the_example_works_as_it_stands(tmp_path: Path) -> None:
     assert all(node.local for node in config.nodes)
 
 
+def in_comments(first: str, n_lines: int) -> Any:
+    """What YAML makes of the example's commented lines, from the one that begins with `first`."""
+    lines = [line.strip() for line in example_text().splitlines()]
+    start = next(index for index, line in enumerate(lines) if line.startswith(f"# {first}"))
+    return parse_yaml("\n".join(line.removeprefix("# ") for line in lines[start : start + n_lines])).content
+
+
 def test_what_the_example_has_in_comments_is_right_too() -> None:
-    text = re.sub(r"^( *)# (-|  \w+:|security:|  tls:)", r"\1\2", example_text(), flags=re.MULTILINE)
-    text = "".join(line for line in text.splitlines(keepends=True) if "tls: {" not in line)
-    text = text.replace("security:", "security: {plaintext: true}")
-    text = re.sub(r"^  - name: (pi-1|pi-2|server)\n(    .*\n)+", "", text, flags=re.MULTILINE)
-    content = parse_yaml(text.replace("pi-1", "pi-3")).content
-    assert isinstance(content, dict)
-    assert [node["name"] for node in content["nodes"]] == ["pi-3"]
-    content["nodes"].append({"name": "server", "address": "192.168.1.20:50051"})
-    content["links"] = {"between": [link for link in content["links"]["between"] if "forbidden" in link]}
-    config = parse_cluster(content)
+    nodes = [*in_comments("- name: pi-3", 5), {"name": "server", "address": "192.168.1.20:50051"}]
+    links = {"between": in_comments("- {from: pi-3", 1)}
+    config = parse_cluster({"name": "real", "nodes": nodes, "links": links, "security": {"plaintext": True}})
     assert config.node_of["pi-3"].active_watts == 6.4
     assert config.is_forbidden("pi-3", "server")
     assert not config.is_forbidden("server", "pi-3")
+    assert set(in_comments("security:", 2)["security"]["tls"]) == set(TlsFiles.model_fields)
 
 
 def test_the_demo_is_emulated_throughout_and_says_so() -> None:

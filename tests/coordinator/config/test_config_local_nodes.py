@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.config import ClusterConfig, parse_cluster
-from coordinator.errors import NodeDownError
+from coordinator.errors import NodeDownError, RunFolderError
 from coordinator.local_nodes import LocalNodes, agent_options
 
 FAKE = str(Path(__file__).with_name("fake_agent.py"))
@@ -106,6 +106,14 @@ def test_a_program_that_is_not_there_is_named(cluster: ClusterConfig, tmp_path: 
     local = LocalNodes(cluster.nodes, folder=tmp_path, command=["/nowhere/agent"])
     with pytest.raises(NodeDownError, match="Cannot start local node 'pi-1' with /nowhere/agent"), local:
         pytest.fail("must not start")
+
+
+def test_a_folder_that_cannot_be_written_is_named(cluster: ClusterConfig, tmp_path: Path) -> None:
+    (tmp_path / "pi-2").touch()
+    local = LocalNodes(cluster.nodes, folder=tmp_path, command=fake("good"))
+    with pytest.raises(RunFolderError, match=r"Cannot write .*pi-2/agent.log, the log of local node 'pi-2'"), local:
+        pytest.fail("must not start")
+    assert not (tmp_path / "server").exists()
 
 
 def test_an_interrupt_inside_the_context_leaves_no_agent(cluster: ClusterConfig, tmp_path: Path) -> None:
