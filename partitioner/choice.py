@@ -111,6 +111,10 @@ def _parse_bound(term: str, wish: str) -> _Bound:
 def _extent(front: Sequence[Candidate]) -> str:
     fastest, widest = least_latency(front), most_throughput(front)
     return (
-        f"the least latency is {fastest.cost.latency_seconds * 1e3:.4g} ms ({fastest.plan.describe()}), "
+        f"the least latency is {_seconds_text(fastest.cost.latency_seconds)} ({fastest.plan.describe()}), "
         f"the most throughput {widest.cost.throughput_per_second:.4g}/s ({widest.plan.describe()})"
     )
+
+
+def _seconds_text(seconds: float) -> str:
+    return f"{seconds:.4g} s" if seconds >= 1 else f"{seconds * 1e3:.4g} ms"

@@ -113,7 +113,7 @@ def _place_faults(stages: tuple[Stage, ...], cluster: Cluster) -> Iterator[str]:
     for name in dict.fromkeys(stage.device for stage in stages):
         if name not in cluster.device_of:
             yield f"device {name!r} is unknown (the cluster has {', '.join(sorted(cluster.device_of))})"
-    places = (CLIENT, *(stage.device for stage in stages), CLIENT)
+    places = (CLIENT, *(stage.device for stage in stages), CLIENT) if stages else ()
     for source, target in dict.fromkeys(pairwise(places)):
         if source == target:
             yield f"two stages in a row are on {source!r}: make them one"

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from partitioner.errors import PlanError
-from partitioner.front import BoolArray, FloatArray, IntArray
+from partitioner.front import BoolArray, FloatArray, IntArray, front_indices
 from partitioner.plan import Candidate, Stage
 from partitioner.search.problem import SearchProblem
+
+EncodedPlan = list[tuple[int, int]]
+"""One plan: (device, stop position) in the order of the flow."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -42,8 +45,8 @@ def decode_rows(rows: IntArray) -> EncodedPlans:
     return EncodedPlans(devices=rows[:, :n_devices], stops=rows[:, n_devices:])
 
 
-def encode_plans(problem: SearchProblem, plans: Sequence[Sequence[tuple[int, int]]]) -> EncodedPlans:
-    """Code of plans given as (device, stop) pairs in the order of the flow."""
+def encode_plans(problem: SearchProblem, plans: Sequence[EncodedPlan]) -> EncodedPlans:
+    """Plans as rows."""
     devices = np.full((len(plans), problem.n_devices), -1, dtype=np.int64)
     stops = np.full((len(plans), problem.n_devices), problem.n_units, dtype=np.int64)
     for row, plan in enumerate(plans):
@@ -112,6 +115,13 @@ def legs(problem: SearchProblem, plans: EncodedPlans) -> Iterator[Legs]:
             hops=~is_home,
         )
         source, start, is_home = target, np.where(works, stop, start), is_home | ~works
+
+
+def non_dominated(problem: SearchProblem, plans: EncodedPlans) -> EncodedPlans:
+    """The front among allowed plans, least latency first; of equal ones the first is kept."""
+    objectives = evaluate(problem, plans)
+    allowed = np.flatnonzero(np.isfinite(objectives[:, 0]))
+    return plans.take(allowed[front_indices(objectives[allowed])])
 
 
 def decode(problem: SearchProblem, plans: EncodedPlans) -> tuple[Candidate, ...]:

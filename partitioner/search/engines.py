@@ -19,6 +19,8 @@ from partitioner.search.result import Certificate, SearchResult
 from partitioner.search.sampling import random_valid_plans
 
 Engine = Callable[[SearchProblem, Effort], EngineOutcome]
+HEURISTICS = frozenset({"nsga2"})
+"""Engines whose front is compared with the exact one."""
 
 CHEAP_CELLS = 5_000_000
 """Cells of one pass of the exact engine up to which a heuristic front is compared with the exact one."""
@@ -74,24 +76,30 @@ def search(
         engine=engine,
         front=decode(built, outcome.plans),
         dominated=_dominated_sample(built, outcome, n_dominated, seed),
-        certificate=certify(built, outcome),
+        certificate=certify(built, outcome, is_compared=engine in HEURISTICS),
         seed=seed,
         seconds=clock() - began,
         n_evaluated=outcome.n_evaluated,
     )
 
 
-def certify(problem: SearchProblem, outcome: EngineOutcome) -> Certificate:
-    """How far an outcome may be from the true front; compared with the exact one where that is cheap."""
+def certify(problem: SearchProblem, outcome: EngineOutcome, *, is_compared: bool = True) -> Certificate:
+    """How far an outcome may be from the true front.
+
+    Args:
+        problem: What was searched.
+        outcome: What was found.
+        is_compared: Whether the exact front is computed beside one that is not exact, where that is cheap.
+    """
     found = evaluate(problem, outcome.plans)
-    exact = found if outcome.is_exact else _cheap_exact_front(problem)
+    exact = found if outcome.is_exact else _cheap_exact_front(problem) if is_compared else None
     worst = (found if exact is None else np.concatenate([found, exact])).max(axis=0)
     reference = float(worst[0] * REFERENCE_MARGIN), float(worst[1] * REFERENCE_MARGIN)
     hypervolume = hypervolume_2d(found, reference)
     exact_hypervolume = None if exact is None else hypervolume_2d(exact, reference)
     return Certificate(
         is_exact=outcome.is_exact,
-        statement=_statement(outcome, hypervolume, exact_hypervolume),
+        statement=_statement(outcome, hypervolume, exact_hypervolume) if is_compared else outcome.statement,
         hypervolume=hypervolume,
         exact_hypervolume=exact_hypervolume,
         reference=reference,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.config import Config
 from pymoo.core.crossover import Crossover
 from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
@@ -16,13 +17,21 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 
 from partitioner.front import IntArray
-from partitioner.search.encoding import EncodedPlans, decode_rows, encode_plans, evaluate, join_plans
-from partitioner.search.exact import EncodedPlan
-from partitioner.search.exhaustive import non_dominated
+from partitioner.search.encoding import (
+    EncodedPlan,
+    EncodedPlans,
+    decode_rows,
+    encode_plans,
+    evaluate,
+    join_plans,
+    non_dominated,
+)
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
 from partitioner.search.sampling import random_plans
 from partitioner.search.variation import mutate, splice, violations
+
+Config.warnings["not_compiled"] = False  # printed on stdout; uncompiled pymoo is only slower
 
 N_EVALUATIONS = 20_000
 """Limit where the effort has no budget of seconds."""

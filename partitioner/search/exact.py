@@ -15,16 +15,12 @@ from functools import cached_property
 import numpy as np
 
 from partitioner.front import FloatArray, IntArray
-from partitioner.search.encoding import EncodedPlans, encode_plans, evaluate, join_plans
-from partitioner.search.exhaustive import non_dominated
+from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, evaluate, join_plans, non_dominated
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
 
 CHUNK_CELLS = 1 << 21
 """Most cells of a temporary array: what stays near the processor is fast, and memory stays bounded."""
-
-EncodedPlan = list[tuple[int, int]]
-"""(device, stop position) in the order of the flow."""
 
 
 def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:

@@ -4,11 +4,8 @@ from collections.abc import Iterator
 from itertools import combinations, islice, permutations
 from math import comb, perm
 
-import numpy as np
-
 from partitioner.errors import PlanError
-from partitioner.front import front_indices
-from partitioner.search.encoding import EncodedPlans, encode_plans, evaluate, join_plans
+from partitioner.search.encoding import EncodedPlan, encode_plans, join_plans, non_dominated
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
 
@@ -17,7 +14,7 @@ CHUNK = 20_000
 
 
 def exhaustive_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
-    """The front of all plans, each evaluated.
+    """The front of all plans, each evaluated; of those evaluated until then where the budget ends before.
 
     Raises:
         PlanError: There are more than `MOST_PLANS`.
@@ -30,12 +27,18 @@ def exhaustive_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
         )
     plans = iter(_every_plan(problem))
     best, n_done = encode_plans(problem, []), 0
+    began = effort.clock()
     while chunk := list(islice(plans, CHUNK)):
         best = non_dominated(problem, join_plans(best, encode_plans(problem, chunk)))
         n_done += len(chunk)
         effort.on_progress(n_done / n_plans, f"{n_done:,} of {n_plans:,} plans")
-    statement = f"Exact: each of the {n_plans:,} plans was evaluated."
-    return EngineOutcome(plans=best, n_evaluated=n_plans, is_exact=True, statement=statement)
+        if effort.budget_seconds is not None and effort.clock() - began >= effort.budget_seconds:
+            break
+    if n_done < n_plans:
+        statement = f"Incomplete: the budget ended after {n_done:,} of {n_plans:,} plans."
+    else:
+        statement = f"Exact: each of the {n_plans:,} plans was evaluated."
+    return EngineOutcome(plans=best, n_evaluated=n_done, is_exact=n_done == n_plans, statement=statement)
 
 
 def count_plans(problem: SearchProblem) -> int:
@@ -45,14 +48,7 @@ def count_plans(problem: SearchProblem) -> int:
     return sum(perm(problem.n_devices, size) * comb(n_cuts, size - 1) for size in sizes)
 
 
-def non_dominated(problem: SearchProblem, plans: EncodedPlans) -> EncodedPlans:
-    """The front among allowed plans, least latency first; of equal ones the first is kept."""
-    objectives = evaluate(problem, plans)
-    allowed = np.flatnonzero(np.isfinite(objectives[:, 0]))
-    return plans.take(allowed[front_indices(objectives[allowed])])
-
-
-def _every_plan(problem: SearchProblem) -> Iterator[list[tuple[int, int]]]:
+def _every_plan(problem: SearchProblem) -> Iterator[EncodedPlan]:
     inner = problem.positions[1:-1].tolist()
     for size in range(1, problem.max_stages + 1):
         for devices in permutations(range(problem.n_devices), size):

@@ -6,8 +6,8 @@ import numpy as np
 
 from partitioner.cluster import CLIENT
 from partitioner.errors import InfeasibleError
-from partitioner.search.encoding import decode_stages, encode_plans
-from partitioner.search.exact import EncodedPlan, least_latency_plan
+from partitioner.search.encoding import EncodedPlan, decode_stages, encode_plans
+from partitioner.search.exact import least_latency_plan
 from partitioner.search.problem import SearchProblem
 from partitioner.stage_memory import format_mebibytes
 

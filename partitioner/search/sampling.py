@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from partitioner.search.encoding import EncodedPlans, encode_plans, evaluate
-from partitioner.search.exact import EncodedPlan
+from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, evaluate
 from partitioner.search.problem import SearchProblem
 
 

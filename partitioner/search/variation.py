@@ -3,8 +3,7 @@
 import numpy as np
 
 from partitioner.front import FloatArray, IntArray
-from partitioner.search.encoding import EncodedPlans, legs
-from partitioner.search.exact import EncodedPlan
+from partitioner.search.encoding import EncodedPlan, EncodedPlans, legs
 from partitioner.search.problem import SearchProblem
 from partitioner.search.sampling import possible_stages
 

@@ -1,6 +1,7 @@
 """Small graphs, clusters, profiles and problems for the tests of the deciding side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -144,3 +145,12 @@ def random_problem(
         pinned_first=first,
         pinned_last=last,
     )
+
+
+def smooth_problem(random: np.random.Generator, n_devices: int, n_units: int) -> SearchProblem:
+    """Additive times, as networks have; the front is long."""
+    units = random.uniform(0.3, 3, (n_devices, n_units)) * random.uniform(0.5, 2, (n_devices, 1))
+    totals = np.concatenate([np.zeros((n_devices, 1)), np.cumsum(units, axis=1)], axis=1)
+    seconds = totals[:, None, :] - totals[:, :, None] + 0.05
+    seconds[:, *np.tril_indices(n_units + 1)] = np.inf
+    return replace(random_problem(random, n_devices, n_units, has_limits=False), stage_seconds=seconds)

@@ -85,6 +85,15 @@ def test_a_dear_comparison_is_left_out_and_said_so(monkeypatch):
     assert "unknown" in certificate.statement
 
 
+def test_a_part_of_the_exact_front_is_not_called_exact():
+    ticks = iter(range(1000))
+    result = search(MODEL, budget_seconds=1.5, clock=lambda: float(next(ticks)))
+    assert not result.certificate.is_exact
+    assert result.certificate.exact_hypervolume is None
+    assert result.certificate.statement.startswith("Incomplete")
+    assert points_of(result.front) == points_of(search(MODEL).front)[: len(result.front)]
+
+
 def test_progress_rises_to_one():
     told = []
     search(MODEL, on_progress=lambda fraction, words: told.append((fraction, words)))

@@ -11,7 +11,7 @@ from partitioner.front import front_indices
 from partitioner.plan import Stage
 from partitioner.search.encoding import encode_plans, evaluate, legs
 from partitioner.search.exact import exact_front, least_latency_plan
-from partitioner.search.exhaustive import count_plans, exhaustive_front
+from partitioner.search.exhaustive import CHUNK, count_plans, exhaustive_front
 from partitioner.search.outcome import Effort
 from partitioner.search.problem import build_problem
 
@@ -152,6 +152,15 @@ def test_a_budget_leaves_the_part_of_least_latencies():
     np.testing.assert_array_equal(evaluate(problem, part.plans), evaluate(problem, whole.plans)[: len(part.plans)])
     assert whole.is_exact
     assert "Exact" in whole.statement
+
+
+def test_a_budget_ends_an_enumeration():
+    problem = random_problem(np.random.default_rng(5), 4, 30, has_limits=False)
+    ticks = count()
+    part = exhaustive_front(problem, Effort(budget_seconds=2.0, clock=lambda: float(next(ticks))))
+    assert not part.is_exact
+    assert part.n_evaluated == 2 * CHUNK
+    assert "Incomplete: the budget ended after 40,000 of" in part.statement
 
 
 def test_exhaustive_refuses_large_problems():
