@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from coordinator.config import ClusterConfig
-from coordinator.config_sections import NodeConfig
+from coordinator.config import ClusterConfig, NodeConfig
 from coordinator.errors import NodeDownError
 from coordinator.local_nodes import AGENT, LocalNodes
 from coordinator.ports import Connect, NodeConnection

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from coordinator.config_sections import NodeConfig
+from coordinator.config import NodeConfig
 from coordinator.errors import NodeDownError, RunFolderError
 
 AGENT = (sys.executable, "-m", "node_agent")

@@ -49,7 +49,7 @@ def profile_fleet(
     model: Model,
     spans_of: Mapping[str, Sequence[Span]],
     *,
-    n_rounds: int = 20,
+    n_rounds: int = 40,
     budget_seconds: float = 60.0,
     seed: int = 0,
     on_progress: OnProgress = ignore_progress,

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from coordinator.benching import bench, winning_baseline
-from coordinator.config import ClusterConfig, load_cluster
-from coordinator.config_example import demo_cluster, local_cluster
+from coordinator.config import ClusterConfig, demo_cluster, load_cluster, local_cluster
 from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
 from coordinator.measurement import Measurement

@@ -18,8 +18,7 @@ def command(path: Path, *, force: bool, schema: bool) -> None:
       splitfront init
       splitfront init --schema > cluster.schema.json
     """
-    from coordinator.config import cluster_json_schema
-    from coordinator.config_example import example_text
+    from coordinator.config import cluster_json_schema, example_text
     from coordinator.errors import ConfigError
 
     if schema:

@@ -22,12 +22,12 @@ DOORS = {
     "onnxscript": ["partitioner/onnx_io/torch_door.py"],
     "paramiko": ["deploy/ssh.py"],
     "plotly": ["coordinator/report/*"],
-    "pydantic": ["partitioner/serialize.py", "coordinator/config*.py"],
-    "pydantic_core": ["partitioner/serialize.py", "coordinator/config*.py"],
+    "pydantic": ["partitioner/serialize.py", "coordinator/config/*.py"],
+    "pydantic_core": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pymoo": ["partitioner/search/evolutionary.py"],
     "torch": ["partitioner/onnx_io/torch_door.py"],
     "torchvision": ["partitioner/onnx_io/torch_door.py"],
-    "yaml": ["coordinator/config_yaml.py"],
+    "yaml": ["coordinator/config/document.py"],
 }
 
 HEAVY = [

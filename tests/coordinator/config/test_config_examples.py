@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from coordinator.config import load_cluster, parse_cluster
-from coordinator.config_example import demo_cluster, example_text, local_cluster
-from coordinator.config_sections import TlsFiles
-from coordinator.config_yaml import parse_yaml
+from coordinator.config.document import parse_yaml
+from coordinator.config.example import demo_cluster, example_text, local_cluster
+from coordinator.config.sections import TlsFiles
 from coordinator.errors import ConfigError
 from partitioner.cluster import CLIENT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.config import ClusterConfig, parse_cluster
-from coordinator.config_sections import TlsFiles
+from coordinator.config.sections import TlsFiles
 from coordinator.errors import NodeDownError
 from coordinator.fleet import connect_fleet
 from coordinator.ports import Connect

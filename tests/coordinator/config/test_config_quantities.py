@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.config_address import parse_address
-from coordinator.config_quantities import (
+from coordinator.config.address import parse_address
+from coordinator.config.quantities import (
     duration_text,
     parse_bytes,
     parse_bytes_per_second,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from coordinator.config_address import parse_address
-from coordinator.config_faults import Fault, KeyPath, nearest, path_text
+from coordinator.config.address import parse_address
+from coordinator.config.faults import Fault, KeyPath, nearest, path_text
 from partitioner.cluster import CLIENT
 
 _EMULATED = ("delay", "jitter", "rate", "loss")

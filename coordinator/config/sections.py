@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationInfo
 
-from coordinator.config_address import check_address
-from coordinator.config_quantities import Bytes, BytesPerSecond, Loss, Seconds
+from coordinator.config.address import check_address
+from coordinator.config.quantities import Bytes, BytesPerSecond, Loss, Seconds
 from partitioner.cluster import CLIENT
 
 

@@ -3,8 +3,8 @@
 import os
 from importlib import resources
 
-from coordinator.config import ClusterConfig, checked_cluster, parse_cluster
-from coordinator.config_yaml import parse_yaml
+from coordinator.config.cluster import ClusterConfig, checked_cluster, parse_cluster
+from coordinator.config.document import parse_yaml
 from coordinator.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from coordinator.config_faults import Fault, KeyPath
+from coordinator.config.faults import Fault, KeyPath
 from coordinator.errors import ConfigError
 
 

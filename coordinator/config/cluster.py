@@ -7,10 +7,11 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from coordinator.config_faults import fault_texts, shape_faults
-from coordinator.config_quantities import duration_text, rate_text
-from coordinator.config_relations import relation_faults
-from coordinator.config_sections import (
+from coordinator.config.document import YamlDocument, read_yaml
+from coordinator.config.faults import fault_texts, shape_faults
+from coordinator.config.quantities import duration_text, rate_text
+from coordinator.config.relations import relation_faults
+from coordinator.config.sections import (
     ClientConfig,
     LinkConfig,
     LinksConfig,
@@ -19,7 +20,6 @@ from coordinator.config_sections import (
     Section,
     SecurityConfig,
 )
-from coordinator.config_yaml import YamlDocument, read_yaml
 from coordinator.errors import ConfigError
 from node_agent.messages import LinkEmulation
 from partitioner.cluster import CLIENT
