@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from coordinator.benching import bench, winning_baseline
+from coordinator.benching import bench
 from coordinator.config import ClusterConfig, demo_cluster, load_cluster, local_cluster
 from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
@@ -159,7 +159,7 @@ def plan_step(folder: RunFolder, result: SearchResult, wish: str) -> Candidate:
 
 
 def bench_step(run: OpenRun, progress: Progress, *, effort: Effort) -> Measurement:
-    """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan."""
+    """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan on disk."""
     profile, cluster = run.folder.load("profile", Profile), run.folder.load("cluster", Cluster)
     result, chosen = run.folder.load("front", SearchResult), run.folder.load("plan", Candidate)
     cost_model = CostModel(run.model.graph, cluster, profile)
@@ -175,9 +175,7 @@ def bench_step(run: OpenRun, progress: Progress, *, effort: Effort) -> Measureme
             on_step=lambda what, n_done, n_total: on_lane("bench", n_done, n_total, what),
         )
     run.save("measurement", measurement)
-    winner = winning_baseline(measurement, measurement.baselines)
-    if winner is not None:
-        run.save("plan", cost_model.candidate(winner.plan.stages))
+    run.save("plan", Candidate(plan=measurement.plan, cost=measurement.cost))
     return measurement
 
 

@@ -46,7 +46,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def shape_faults(exc: ValidationError, model: type[BaseModel]) -> Iterator[Fault]:
-    """What pydantic found in data for `model`. Values are not repeated: they may be secrets."""
+    """What pydantic found in data for `model`. Texts are not repeated: they may be secrets."""
     for error in exc.errors(include_url=False):
         if error["type"] == "too_short" and error["input"]:
             continue  # its entries are at fault, and have been named
@@ -78,7 +78,8 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
         return "is an empty list: wanted at least one entry"
     if kind in _WANTED:
         return f"wanted {_WANTED[kind]}, got {_kind(error['input'])}"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}"
+    came = f", got {error['input']}" if isinstance(error["input"], int | float) else ""
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}{came}"
 
 
 def _kind(value: object) -> str:

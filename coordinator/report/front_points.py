@@ -107,8 +107,7 @@ def outside_text(points: FrontPoints) -> str:
 
 def front_points(run: Run) -> FrontPoints:
     """All points of a run; none is dropped."""
-    n_front = len(run.search.front)
-    front = tuple(_point(f"plan {i} of {n_front}", one) for i, one in enumerate(run.search.front, start=1))
+    front = tuple(_point(f"front {i}", one) for i, one in enumerate(run.search.front))
     measured_singles = run.measurement.baselines if run.measurement else ()
     measured = (run.measurement, *run.measurement.front) if run.measurement else ()
     return FrontPoints(

@@ -49,7 +49,7 @@ def front_table(run: Run) -> Table:
         Column(head="busy (ms)", is_number=True),
         Column(head="window", is_number=True),
     )
-    rows = tuple(_front_row(run, number, one) for number, one in enumerate(run.search.front, start=1))
+    rows = tuple(_front_row(run, number, one) for number, one in enumerate(run.search.front))
     chosen = {i for i, one in enumerate(run.search.front) if is_same_plan(one.plan, run.chosen.plan)}
     return Table(caption="Plans of the front, predicted.", columns=columns, rows=rows, marked=frozenset(chosen))
 

@@ -30,7 +30,7 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, kn
     table.add_column("busiest", overflow="fold")
     table.add_column("stages", overflow="fold")
     table.add_column("split after", overflow="fold")
-    for number, candidate in enumerate(search.front, start=1):
+    for number, candidate in enumerate(search.front):
         is_chosen = chosen is not None and is_same_plan(candidate.plan, chosen.plan)
         is_knee = knee is not None and is_same_plan(candidate.plan, knee.plan)
         cost = candidate.cost

@@ -29,8 +29,8 @@ def toy_model(tmp_path_factory):
     graph = helper.make_graph(
         nodes,
         "toy",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 64, WIDTH])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 64, 10])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 16, WIDTH])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 16, 10])],
         weights,
     )
     path = tmp_path_factory.mktemp("model") / "toy.onnx"

@@ -10,14 +10,14 @@ from e2e_commands import splitfront
 from onnx import TensorProto, helper
 
 FIVE_FAULTS = """
-name: five faults
+name: five-faults
 nodes:
   - {name: a, local: true, memory: 12 potatoes}
   - {name: a, address: "no port here", memory: 1GiB}
   - {name: c, local: true, memory: 1GiB, emulate: {slowdown: -3}}
 links:
   default: {rate: 50 mbot}
-  list:
+  between:
     - {from: a, to: nowhere, delay: 5ms}
 """
 
@@ -38,12 +38,14 @@ def test_missing_model(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model at all", bytes(range(256)) * 20])
-def test_a_file_that_is_not_onnx(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "fault"), [(b"", "is empty"), (b"not a model at all", "ONNX"), (bytes(range(256)) * 20, "ONNX")]
+)
+def test_a_file_that_is_not_onnx(tmp_path, content, fault):
     path = tmp_path / "fake.onnx"
     path.write_bytes(content)
     done = splitfront("run", path, "--local", 1, "--out", tmp_path / "run")
-    expect_one_line(done, "fake.onnx", "ONNX")
+    expect_one_line(done, "fake.onnx", fault)
     assert not (tmp_path / "run").exists()
 
 
@@ -77,7 +79,7 @@ def test_a_cluster_file_with_five_faults_names_all_five(toy_model, tmp_path):
     path.write_text(FIVE_FAULTS)
     done = splitfront("run", toy_model, "--cluster", path, "--out", tmp_path / "run")
     assert done.returncode == 1
-    for word in ("12 potatoes", "no port here", "-3", "50 mbot", "nowhere"):
+    for word in ("12 potatoes", "nodes[1].address", "got -3", "50 mbot", "nowhere"):
         assert word in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()

@@ -8,7 +8,6 @@ from coordinator.errors import NodeDownError
 from coordinator.fleet import connect_fleet
 from coordinator.local_nodes import LocalNodes
 
-pytest.importorskip("node_agent.client")
 
 
 def is_running(pid: int) -> bool:
