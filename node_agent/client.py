@@ -1,5 +1,6 @@
 """A remote node, with the same methods as a local one."""
 
+import logging
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -28,6 +29,7 @@ from node_agent.wire import agent_pb2, agent_pb2_grpc
 from node_agent.wire_errors import error_from_rpc
 
 CHUNK_BYTES = 1 << 20
+_logger = logging.getLogger(__name__)
 
 _LOAD_SECONDS = 300.0
 _PUT_SECONDS = 60.0
@@ -125,10 +127,15 @@ class NodeClient:
         return wire_codec.blobs_from_wire(answer)
 
     def put_blob(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
-        """Stores a blob on the node; chunks above 1 MiB are sent in parts."""
+        """Stores a blob on the node; chunks above 1 MiB are sent in parts. What `chunks` raises is raised here."""
         timeout = _PUT_SECONDS + blob.n_bytes / _PUT_BYTES_PER_SECOND
-        with self._errors("PutBlob"):
-            self._stub.PutBlob(_chunk_messages(blob, chunks), timeout=timeout)
+        messages = _ChunkMessages(blob, chunks)
+        try:
+            with self._errors("PutBlob"):
+                self._stub.PutBlob(iter(messages), timeout=timeout)
+        finally:
+            if messages.fault is not None:
+                raise messages.fault
 
     def load_stage(self, load: StageLoad) -> StageLoaded:
         """Makes a stage ready on the node."""
@@ -167,8 +174,23 @@ class NodeClient:
         return tuple(map(wire_codec.from_wire, answer.samples))
 
 
-def _chunk_messages(blob: BlobRef, chunks: Iterable[bytes]) -> Iterator[agent_pb2.BlobChunk]:
-    yield agent_pb2.BlobChunk(blob=wire_codec.to_wire(blob))
-    for chunk in chunks:
-        for start in range(0, len(chunk), CHUNK_BYTES):
-            yield agent_pb2.BlobChunk(content=chunk[start : start + CHUNK_BYTES])
+class _ChunkMessages:
+    """A blob's chunks as messages. gRPC would swallow what `chunks` raises: it is kept, and the stream ends early.
+
+    The node then finds too few bytes, and keeps nothing.
+    """
+
+    def __init__(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
+        self._blob = blob
+        self._chunks = chunks
+        self.fault: BaseException | None = None
+
+    def __iter__(self) -> Iterator[agent_pb2.BlobChunk]:
+        yield agent_pb2.BlobChunk(blob=wire_codec.to_wire(self._blob))
+        try:
+            for chunk in self._chunks:
+                for start in range(0, len(chunk), CHUNK_BYTES):
+                    yield agent_pb2.BlobChunk(content=chunk[start : start + CHUNK_BYTES])
+        except Exception as exc:  # noqa: BLE001 - `put_blob` raises it again
+            _logger.warning("a transfer broke", extra={"sha256": self._blob.sha256, "error": repr(exc)})
+            self.fault = exc

@@ -9,7 +9,7 @@ from grpc_reflection.v1alpha import reflection
 
 from node_agent.agent import Agent
 from node_agent.channel_options import server_credentials, server_options
-from node_agent.config import Address
+from node_agent.config import Address, AgentConfig
 from node_agent.dataplane.grpc_link import SERVICE
 from node_agent.errors import ListenError
 from node_agent.service import NODE_SERVICE, DataPlaneServicer, NodeServicer
@@ -60,9 +60,9 @@ class AgentServer:
             else:
                 port = self._server.add_secure_port(wanted, server_credentials(config.tls))
         except RuntimeError as exc:
-            raise ListenError(f"Cannot listen on {wanted}: {_reason(config.listen)}.") from exc
+            raise ListenError(f"Cannot listen on {wanted}: {_reason(config)}.") from exc
         if port == 0:
-            raise ListenError(f"Cannot listen on {wanted}: {_reason(config.listen)}.")
+            raise ListenError(f"Cannot listen on {wanted}: {_reason(config)}.")
         return port
 
     def stop(self) -> None:
@@ -73,8 +73,9 @@ class AgentServer:
         stopped.wait()
 
 
-def _reason(address: Address) -> str:
-    """Why `address` cannot be had: gRPC does not say."""
+def _reason(config: AgentConfig) -> str:
+    """Why the address cannot be had: gRPC does not say."""
+    address = config.listen
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,4 +83,6 @@ def _reason(address: Address) -> str:
             trial.bind((address.host, address.port))
         except OSError as exc:
             return (exc.strerror or str(exc)).lower()
+    if config.tls is not None:
+        return "the TLS files are not PEM, or key and certificate do not belong together"
     return "gRPC refuses it for a reason that it does not tell"

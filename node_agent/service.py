@@ -15,7 +15,6 @@ from node_agent.dataplane.grpc_link import SERVICE
 from node_agent.dataplane.push import PushStream
 from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.errors import FrameError, ProtocolMismatchError, RequestRejectedError, StageMissingError
-from node_agent.host.request_rules import check_link
 from node_agent.messages import SubscribeFrame
 from node_agent.wire import agent_pb2, agent_pb2_grpc
 from node_agent.wire_errors import errors_to_status
@@ -134,7 +133,6 @@ class DataPlaneServicer:
             wanted = decode(next(received, b""))
             if not isinstance(wanted, SubscribeFrame):
                 raise FrameError("The first frame on Results must be a subscription.")
-            check_link(wanted.link_back)
             outbox = self._agent.stages.find_last(wanted.deployment, wanted.epoch)
             try:
                 link = outbox.subscribe(wanted.link_back)

@@ -14,8 +14,8 @@ import grpc
 from node_agent import errors
 
 METADATA_KEY = "splitfront-error"
-_MAX_DETAILS = 2000
-"""Characters: the details travel as a header, and headers are limited to 8 KiB."""
+_MAX_DETAILS_BYTES = 2000
+"""The details travel as a header, where a byte may take three; headers are limited to 8 KiB."""
 
 STATUS_OF: dict[type[errors.NodeError], grpc.StatusCode] = {
     errors.NodeError: grpc.StatusCode.INTERNAL,
@@ -63,7 +63,7 @@ def errors_to_status(context: grpc.ServicerContext, call: str) -> Iterator[None]
 def _abort(context: grpc.ServicerContext, error: errors.NodeError) -> NoReturn:
     known = next(kind for kind in type(error).__mro__ if kind in STATUS_OF)
     context.set_trailing_metadata(((METADATA_KEY, known.__name__),))
-    context.abort(STATUS_OF[known], str(error)[:_MAX_DETAILS])
+    context.abort(STATUS_OF[known], str(error).encode()[:_MAX_DETAILS_BYTES].decode(errors="ignore"))
 
 
 def error_from_rpc(exc: grpc.RpcError, address: str, call: str) -> errors.NodeError:

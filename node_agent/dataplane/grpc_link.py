@@ -1,5 +1,6 @@
 """Frames over gRPC: one long-lived stream of raw bytes per neighbour, in both directions of the pipeline."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from node_agent.wire_errors import error_from_rpc
 
 SERVICE = "splitfront.node.v1.DataPlane"
 _OPEN_SECONDS = 10.0
+_logger = logging.getLogger(__name__)
 _DRAIN_SECONDS = 1.0
 
 AnswerListener = Callable[[Frame], None]
@@ -77,6 +79,7 @@ class FrameSender:
 
     Raises on construction:
         NodeUnreachableError: Nobody takes the stream within `timeout_seconds`.
+        RequestRejectedError: The link to emulate is out of range.
         AgentConfigError: A TLS file cannot be read.
     """
 
@@ -100,7 +103,8 @@ class FrameSender:
         """
         self.address = address
         self.failure = FailureLatch()
-        """Set when the stream broke; `send` then raises it."""
+        """Set when the stream broke, not when it was closed here; `send` then raises it."""
+        self._is_closing = False
         self._link = OutgoingLink(link)
         self._on_answer = on_answer
         try:
@@ -151,11 +155,16 @@ class FrameSender:
             error = exc
         except grpc.RpcError as exc:
             error = self._stream.error_from(exc)
+        except Exception as exc:
+            _logger.exception("an answer could not be handled", extra={"address": self.address})
+            error = NodeError(f"What listens to the answers of {self.address} failed: {exc!r}.")
         self._link.close()
-        self.failure.set(error)
+        if not self._is_closing:
+            self.failure.set(error)
 
     def close(self) -> None:
         """Ends the stream. What was sent is still written, if the node takes it within a second."""
+        self._is_closing = True
         self._link.finish()
         if threading.current_thread() is not self._reader:
             self._reader.join(_DRAIN_SECONDS)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from node_agent.dataplane.pacing import wait_until
 from node_agent.dataplane.queueing import QueueClosedError
-from node_agent.dataplane.shaping import Passage, ShapedLink, is_emulated
-from node_agent.errors import NodeError
+from node_agent.dataplane.shaping import Passage, ShapedLink, faults_of, is_emulated
+from node_agent.errors import NodeError, RequestRejectedError
 from node_agent.messages import LinkEmulation
 
 _WAITING_MESSAGES = 2
@@ -53,7 +53,13 @@ class OutgoingLink:
             self._append(content, passage.arrive_at if passage else 0.0)
 
     def emulate(self, emulation: LinkEmulation | None) -> None:
-        """Emulates another link from the next message on; the same one goes on undisturbed."""
+        """Emulates another link from the next message on; the same one goes on undisturbed.
+
+        Raises:
+            RequestRejectedError: The emulation is out of range.
+        """
+        if emulation and (faults := faults_of(emulation)):
+            raise RequestRejectedError("A link cannot be emulated: " + "; ".join(faults) + ".")
         with self._order:
             if emulation != self._emulation:
                 self._emulation = emulation

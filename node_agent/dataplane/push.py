@@ -11,9 +11,8 @@ import grpc
 from node_agent.dataplane.frame import decode, encode
 from node_agent.dataplane.outgoing import OutgoingLink
 from node_agent.dataplane.queueing import QueueClosedError
-from node_agent.dataplane.shaping import faults_of
 from node_agent.dataplane.stage import Arrival, Stage
-from node_agent.errors import FrameError, NodeError, RequestRejectedError
+from node_agent.errors import FrameError, NodeError
 from node_agent.messages import ErrorFrame, ProbeFrame, SubscribeFrame, TensorFrame
 
 _logger = logging.getLogger(__name__)
@@ -95,8 +94,6 @@ class PushStream:
             self._pass_in(Arrival(frame=frame, at=now, decode_seconds=now - started))
 
     def _answer(self, probe: ProbeFrame) -> None:
-        if probe.link_back is not None and (faults := faults_of(probe.link_back)):
-            raise RequestRejectedError("; ".join(faults))
         if probe.answer_bytes > MAX_ANSWER_BYTES:
             raise RequestRejectedError(f"A probe asks for {probe.answer_bytes} bytes: at most {MAX_ANSWER_BYTES}.")
         self._answers.emulate(probe.link_back)

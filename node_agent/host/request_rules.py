@@ -58,11 +58,6 @@ def check_probe(request: ProbeRequest, max_message_bytes: int) -> None:
     _reject(f"Probe of {request.target_address!r}", faults)
 
 
-def check_link(link: LinkEmulation | None) -> None:
-    """Raises `RequestRejectedError` unless `link` can be emulated."""
-    _reject("Link", _link_faults(link))
-
-
 def _reject(what: str, faults: list[str]) -> None:
     if faults:
         raise RequestRejectedError(f"{what} is rejected: " + "; ".join(faults) + ".")

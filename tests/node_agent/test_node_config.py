@@ -1,5 +1,4 @@
 import logging
-import sys
 from pathlib import Path
 
 import pytest
@@ -106,10 +105,8 @@ def test_log_lines_carry_their_fields():
     record = logging.makeLogRecord({"msg": "stage %s", "args": ("loaded",), "levelname": "INFO", "deployment": "d"})
     assert TextFormatter().format(record).endswith("INFO stage loaded deployment=d")
     assert '"event": "stage loaded", "deployment": "d"' in JsonFormatter().format(record)
-    try:
-        raise ValueError("why")
-    except ValueError:
-        record.exc_info = sys.exc_info()
+    error = ValueError("why")
+    record.exc_info = (ValueError, error, None)
     assert "ValueError: why" in TextFormatter().format(record)
     assert "\n" not in JsonFormatter().format(record)
 

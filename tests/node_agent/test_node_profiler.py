@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import numpy as np
@@ -15,9 +16,7 @@ from node_agent.messages import BlobRef, ProfileProgress, ProfileRequest, Profil
 def chain_shard(n_layers: int, size: int = 128):
     """Takes about `n_layers` times as long as one layer."""
     names = ["x", *(f"h{index}" for index in range(n_layers - 1)), "y"]
-    nodes = [
-        helper.make_node("MatMul", [before, "w"], [after]) for before, after in zip(names, names[1:], strict=False)
-    ]
+    nodes = [helper.make_node("MatMul", [before, "w"], [after]) for before, after in itertools.pairwise(names)]
     shape = (size, size)
     return build_shard(nodes, (spec("x", shape),), (spec("y", shape),), {"w": weights_of(0, size, size)})
 

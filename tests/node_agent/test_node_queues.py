@@ -25,7 +25,7 @@ class Worker(threading.Thread):
     def run(self):
         try:
             self.outcome = self._work()
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - kept for `result`
             self.outcome = exc
 
     def result(self, seconds=10.0):

@@ -94,7 +94,7 @@ def test_every_error_has_a_status():
     assert {kind for kind in all_errors() if kind.__module__ == errors.__name__} == set(wire_errors.STATUS_OF)
 
 
-class Ended(Exception):
+class EndedError(Exception):
     """What a context raises to end its call."""
 
 
@@ -113,7 +113,7 @@ class FakeContext:
 
     def abort(self, code, details):
         self.status = (code, details)
-        raise Ended
+        raise EndedError
 
     def code(self):
         return self.status[0]
@@ -127,7 +127,7 @@ class FakeContext:
 
 def end_with(error: Exception) -> FakeContext:
     context = FakeContext()
-    with pytest.raises(Ended), wire_errors.errors_to_status(context, "Call"):
+    with pytest.raises(EndedError), wire_errors.errors_to_status(context, "Call"):
         raise error
     return context
 

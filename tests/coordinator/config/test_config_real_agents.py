@@ -9,7 +9,6 @@ from coordinator.fleet import connect_fleet
 from coordinator.local_nodes import LocalNodes
 
 
-
 def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)

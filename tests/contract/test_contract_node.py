@@ -1,0 +1,330 @@
+"""What every node promises, whether it is here, behind a connection, or another process."""
+
+import hashlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+
+import grpc
+import pytest
+from node_processes import running_agent
+from node_shards import blob_of, matmul_shard, spec
+
+from node_agent.agent import Agent
+from node_agent.api import PROTOCOL_MAX
+from node_agent.client import NodeClient
+from node_agent.config import AgentConfig
+from node_agent.errors import (
+    BlobCorruptError,
+    BlobMissingError,
+    NodeUnreachableError,
+    ProtocolMismatchError,
+    RequestRejectedError,
+    ShardRejectedError,
+    StoreFullError,
+)
+from node_agent.messages import (
+    BlobRef,
+    ProbeRequest,
+    ProfileProgress,
+    ProfileRequest,
+    ProfileSegment,
+    SegmentSamples,
+    ShardRef,
+)
+from node_agent.server import AgentServer
+from node_agent.wire import agent_pb2, agent_pb2_grpc
+from node_agent.wire_codec import to_wire
+
+QUOTA = 16 << 20
+
+
+class Local:
+    """The agent itself, and its address."""
+
+    def __init__(self, folder, stack):
+        agent = Agent(AgentConfig(name="n", store=folder, quota_bytes=QUOTA))
+        server = AgentServer(agent)
+        stack.callback(server.stop)
+        self.node, self.address = agent, str(server.address)
+
+
+class InProcess(Local):
+    """A client of an agent in this process."""
+
+    def __init__(self, folder, stack):
+        super().__init__(folder, stack)
+        self.node = stack.enter_context(NodeClient.connect(self.address))
+
+
+class Process:
+    """A client of an agent that is a process of its own."""
+
+    def __init__(self, folder, stack):
+        agent = stack.enter_context(running_agent(folder, "--name", "n", "--quota", "16MiB"))
+        self.node, self.address = stack.enter_context(NodeClient.connect(agent.address)), agent.address
+
+
+@pytest.fixture(scope="module", params=[Local, InProcess, Process], ids=lambda kind: kind.__name__)
+def place(request, tmp_path_factory):
+    with ExitStack() as stack:
+        yield request.param(tmp_path_factory.mktemp("place"), stack)
+
+
+@pytest.fixture
+def node(place):
+    yield place.node
+    for stage in place.node.list_stages():
+        place.node.unload_stage(stage.deployment)
+
+
+class TestNode:
+    """The contract of `node_agent.api.Node`."""
+
+    def test_describe_says_what_the_node_is(self, node):
+        described = node.describe()
+        assert described.name == "n"
+        assert described.protocol == PROTOCOL_MAX
+        assert described.runtime.startswith("onnxruntime ")
+        assert described.providers == ("CPUExecutionProvider",)
+        assert described.n_threads == 1
+        assert described.slowdown == 0
+        assert 0 < described.resident_bytes < described.memory_bytes
+        assert described.n_cores >= 1
+        assert described.cpu
+        assert described.machine
+        assert described.python.startswith("3.")
+        assert len(described.host_id) == 16
+
+    def test_status_follows_what_happens(self, node):
+        before = node.status()
+        shard = matmul_shard(seed=100)
+        shard.put_into(node)
+        node.load_stage(shard.load())
+        after = node.status()
+        assert after.uptime_seconds > before.uptime_seconds
+        assert after.store_bytes == before.store_bytes + sum(map(len, shard.contents.values()))
+        assert after.store_quota_bytes == QUOTA
+        assert (before.n_stages, after.n_stages) == (0, 1)
+
+    def test_blobs_are_asked_for_and_put_once(self, node):
+        content = b"some content" * 1000
+        blob = blob_of(content)
+        other = blob_of(b"never put")
+        assert node.missing_blobs((blob, other)) == (blob, other)
+        node.put_blob(blob, (content[:5], content[5:]))
+        node.put_blob(blob, (content,))
+        assert node.missing_blobs((blob, other)) == (other,)
+        assert node.missing_blobs(()) == ()
+
+    def test_an_empty_blob_is_a_blob(self, node):
+        node.put_blob(blob_of(b""), ())
+        assert node.missing_blobs((blob_of(b""),)) == ()
+
+    def test_a_blob_of_several_messages_arrives(self, node):
+        content = bytes(range(256)) * (9 << 10)
+        node.put_blob(blob_of(content), (content,))
+        assert node.missing_blobs((blob_of(content),)) == ()
+
+    @pytest.mark.parametrize("content", [b"Another", b"announce", b"announced!"])
+    def test_wrong_content_is_refused_and_not_kept(self, node, content):
+        blob = BlobRef(sha256=hashlib.sha256(b"announced").hexdigest(), n_bytes=9)
+        with pytest.raises(BlobCorruptError, match=blob.sha256):
+            node.put_blob(blob, (content,))
+        assert node.missing_blobs((blob,)) == (blob,)
+
+    def test_what_breaks_the_chunks_is_the_callers(self, node):
+        content = bytes(2 << 20)
+        blob = blob_of(content)
+
+        def broken():
+            yield content[: 1 << 20]
+            raise KeyError("the sender breaks")
+
+        with pytest.raises(KeyError, match="the sender breaks"):
+            node.put_blob(blob, broken())
+        assert node.missing_blobs((blob,)) == (blob,)
+
+    def test_a_blob_that_is_too_big_is_refused(self, node):
+        blob = BlobRef(sha256="0" * 64, n_bytes=QUOTA + 1)
+        with pytest.raises(StoreFullError, match=str(QUOTA)):
+            node.put_blob(blob, (b"",))
+
+    @pytest.mark.parametrize("sha256", ["", "../../etc/passwd", "F" * 64])
+    def test_a_digest_that_is_none_is_rejected(self, node, sha256):
+        blob = BlobRef(sha256=sha256, n_bytes=1)
+        with pytest.raises(RequestRejectedError, match="no sha256"):
+            node.missing_blobs((blob,))
+        with pytest.raises(RequestRejectedError, match="no sha256"):
+            node.put_blob(blob, (b"a",))
+
+    def test_a_stage_is_loaded_listed_replaced_and_unloaded(self, node):
+        shard = matmul_shard(seed=101)
+        shard.put_into(node)
+        loaded = node.load_stage(shard.load(epoch=3))
+        assert loaded.session_seconds > 0
+        assert loaded.memory_bytes >= 0
+        node.load_stage(shard.load(epoch=3))
+        node.load_stage(shard.load(epoch=4))
+        (stage,) = node.list_stages()
+        assert (stage.deployment, stage.epoch, stage.stage, stage.n_frames, stage.n_queued) == ("d", 4, 0, 0, 0)
+        node.load_stage(shard.load(deployment="other"))
+        assert len(node.list_stages()) == 2
+        assert node.unload_stage("d") == 1
+        assert node.unload_stage("d") == 0
+        assert [stage.deployment for stage in node.list_stages()] == ["other"]
+
+    def test_an_order_of_an_older_epoch_comes_too_late(self, node):
+        shard = matmul_shard(seed=101)
+        shard.put_into(node)
+        node.load_stage(shard.load(epoch=3))
+        with pytest.raises(RequestRejectedError, match="epoch 2 comes too late"):
+            node.load_stage(shard.load(epoch=2))
+        assert node.list_stages()[0].epoch == 3
+
+    def test_a_stage_without_its_blobs_is_refused(self, node):
+        shard = matmul_shard(seed=102)
+        with pytest.raises(BlobMissingError, match=shard.ref.graph.sha256):
+            node.load_stage(shard.load())
+        assert node.list_stages() == ()
+
+    def test_what_is_no_graph_is_rejected_and_the_former_stage_stays(self, node):
+        shard = matmul_shard(seed=103)
+        shard.put_into(node)
+        node.load_stage(shard.load())
+        content = b"no graph"
+        node.put_blob(blob_of(content), (content,))
+        with pytest.raises(ShardRejectedError, match=blob_of(content).sha256):
+            node.load_stage(replace(shard.load(epoch=2), shard=ShardRef(graph=blob_of(content))))
+        assert [stage.epoch for stage in node.list_stages()] == [1]
+
+    def test_tensors_that_nobody_has_are_rejected(self, node):
+        shard = matmul_shard(seed=103)
+        shard.put_into(node)
+        with pytest.raises(ShardRejectedError, match="'skip' is neither made nor received"):
+            node.load_stage(shard.load(sends=(spec("skip", (1,)),)))
+
+    def test_an_order_that_makes_no_sense_is_rejected_with_all_its_faults(self, node):
+        with pytest.raises(RequestRejectedError, match=r"stage 2 is none of 2.*queue_limit"):
+            node.load_stage(matmul_shard().load(stage=2, n_stages=2, queue_limit=0, next_address="a:1"))
+
+    def test_a_next_node_that_is_not_there_is_named(self, node):
+        shard = matmul_shard(seed=103)
+        shard.put_into(node)
+        with pytest.raises(NodeUnreachableError, match=r"127\.0\.0\.1:1"):
+            node.load_stage(shard.load(n_stages=2, next_address="127.0.0.1:1"))
+
+    def test_a_profile_gives_each_segment_once(self, node):
+        shards = [matmul_shard(seed) for seed in (104, 105)]
+        for shard in shards:
+            shard.put_into(node)
+        segments = tuple(ProfileSegment(name=f"s{index}", shard=shard.ref) for index, shard in enumerate(shards))
+        events = list(node.profile(ProfileRequest(segments=segments, n_rounds=4, budget_seconds=10, seed=1)))
+        samples = [event for event in events if isinstance(event, SegmentSamples)]
+        assert [(sample.name, len(sample.seconds)) for sample in samples] == [("s0", 4), ("s1", 4)]
+        assert all(second > 0 for sample in samples for second in sample.seconds)
+        assert all(isinstance(event, ProfileProgress) for event in events[:-2])
+
+    def test_a_profile_can_be_broken_off(self, node):
+        shard = matmul_shard(seed=104)
+        shard.put_into(node)
+        segments = (ProfileSegment(name="s", shard=shard.ref),)
+        for _ in range(3):
+            events = node.profile(ProfileRequest(segments=segments, n_rounds=100_000, budget_seconds=600, seed=1))
+            assert isinstance(next(events), ProfileProgress)
+            events.close()
+
+    def test_a_profile_of_nothing_is_rejected(self, node):
+        with pytest.raises(RequestRejectedError, match="no segments"):
+            list(node.profile(ProfileRequest(segments=(), n_rounds=1, budget_seconds=1, seed=1)))
+
+    def test_a_profile_without_its_blobs_is_refused(self, node):
+        segments = (ProfileSegment(name="s", shard=matmul_shard(seed=106).ref),)
+        with pytest.raises(BlobMissingError):
+            list(node.profile(ProfileRequest(segments=segments, n_rounds=1, budget_seconds=1, seed=1)))
+
+    def test_a_link_is_probed(self, node, place):
+        request = ProbeRequest(
+            target_address=place.address, link=None, link_back=None, sizes_bytes=(10, 1000), n_rounds=3
+        )
+        samples = node.probe_link(request)
+        assert sorted(sample.n_bytes for sample in samples) == [10] * 3 + [1000] * 3
+        assert all(sample.round_trip_seconds > 0 for sample in samples)
+        with pytest.raises(NodeUnreachableError, match=r"127\.0\.0\.1:1"):
+            node.probe_link(replace(request, target_address="127.0.0.1:1"))
+        with pytest.raises(RequestRejectedError, match="rounds × sizes"):
+            node.probe_link(replace(request, n_rounds=0))
+
+
+def test_a_client_of_another_protocol_is_refused_with_both_ranges(place):
+    wanted = agent_pb2.DescribeRequest(protocol_min=7, protocol_max=9)
+    with grpc.insecure_channel(place.address) as channel:
+        stub = agent_pb2_grpc.NodeStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Describe(wanted, timeout=10)
+    assert "7 to 9" in refused.value.details()
+    assert ("splitfront-error", "ProtocolMismatchError") in refused.value.trailing_metadata()
+
+
+class NewerNode(agent_pb2_grpc.NodeServicer):
+    """Answers with a protocol that nobody asked for."""
+
+    def Describe(self, request, context):  # noqa: N802 - gRPC's name
+        return agent_pb2.NodeDescription(name="newer", protocol=PROTOCOL_MAX + 1)
+
+
+def test_a_node_of_another_protocol_is_refused_by_the_client():
+    server = grpc.server(ThreadPoolExecutor(2))
+    agent_pb2_grpc.add_NodeServicer_to_server(NewerNode(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with pytest.raises(ProtocolMismatchError, match=rf"protocol {PROTOCOL_MAX + 1}, this client speaks"):
+        NodeClient.connect(f"127.0.0.1:{port}")
+    server.stop(0).wait()
+
+
+def test_what_is_no_node_is_told_so():
+    server = grpc.server(ThreadPoolExecutor(2))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with pytest.raises(ProtocolMismatchError, match="is no node"):
+        NodeClient.connect(f"127.0.0.1:{port}")
+    server.stop(0).wait()
+
+
+def test_an_address_that_is_none_is_rejected():
+    with pytest.raises(RequestRejectedError, match="want HOST:PORT"):
+        NodeClient.connect("nowhere")
+
+
+def test_a_transfer_that_is_cancelled_leaves_no_file(tmp_path):
+    content = bytes(3 << 20)
+    blob = blob_of(content)
+    half_is_sent, go_on = threading.Event(), threading.Event()
+
+    def messages():
+        yield agent_pb2.BlobChunk(blob=to_wire(blob), content=content[: 1 << 20])
+        half_is_sent.set()
+        go_on.wait(10)
+
+    with ExitStack() as stack:
+        place = Process(tmp_path, stack)
+        with grpc.insecure_channel(place.address) as channel:
+            call = agent_pb2_grpc.NodeStub(channel).PutBlob.future(messages())
+            assert half_is_sent.wait(10)
+            store = tmp_path / "store"
+            wait_for(lambda: any(path.name.startswith(".incoming") for path in store.iterdir()))
+            call.cancel()
+            go_on.set()
+        wait_for(lambda: [path.name for path in store.iterdir()] == [".lock"])
+        place.node.put_blob(blob, (content,))
+        assert {path.name for path in store.iterdir()} == {".lock", blob.sha256}
+
+
+def wait_for(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
