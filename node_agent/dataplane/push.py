@@ -12,7 +12,7 @@ from node_agent.dataplane.frame import decode, encode
 from node_agent.dataplane.outgoing import OutgoingLink
 from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.dataplane.stage import Arrival, Stage
-from node_agent.errors import FrameError, NodeError
+from node_agent.errors import FrameError, NodeError, RequestRejectedError
 from node_agent.messages import ErrorFrame, ProbeFrame, SubscribeFrame, TensorFrame
 
 _logger = logging.getLogger(__name__)
