@@ -58,11 +58,11 @@ demo: setup ## Find, run and measure the best split on an emulated cluster
 
 ##@ Check
 .PHONY: test
-test: setup ## Run the quick tests
+test: system setup ## Run the quick tests
 	@$(BIN)/python -m pytest -m 'not slow and not testbed'
 
 .PHONY: test-all
-test-all: setup ## Run all tests
+test-all: system setup ## Run all tests
 	@$(BIN)/python -m pytest
 
 .PHONY: check

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards, shard_ref
 from node_agent import messages
 from node_agent.dataplane.grpc_link import FrameSender, subscribe
+from node_agent.errors import NodeError
 from node_agent.messages import StageLoad, SubscribeFrame
 from partitioner.cluster import CLIENT
 from partitioner.equality import relative_error
@@ -67,7 +68,8 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
             yield Deployment(name=name, epoch=epoch, candidate=candidate, sent_bytes=sent, pipeline=pipeline)
     finally:
         for stage in stages:
-            fleet.node_of[stage.device].client.unload_stage(name)
+            with suppress(NodeError):  # a node that is gone holds nothing; the others are still to be freed
+                fleet.node_of[stage.device].client.unload_stage(name)
 
 
 def stage_loads(

@@ -1,5 +1,6 @@
 """The terminal: progress on standard error, results on standard output."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 
 class Terminal:
@@ -34,7 +36,7 @@ class Terminal:
     def progress(self, title: str) -> Iterator["ProgressLanes"]:
         """Bars for one step, one for each lane; on a terminal that cannot draw, a line at the end of each lane."""
         bars = Progress(
-            TextColumn("[bold]{task.fields[lane]}", markup=True),
+            TextColumn("{task.fields[lane]}", style="bold", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -42,20 +44,27 @@ class Terminal:
             console=self._err,
             transient=True,
         )
-        self._err.print(f"[bold cyan]{title}[/]")
+        self._err.print(Text(title, style="bold cyan"))
         with bars:
             yield ProgressLanes(bars)
 
 
 class ProgressLanes:
-    """Draws what is reported; a lane appears when it is first heard of. Called from several threads."""
+    """Draws what is reported; until then that something goes on. A lane appears when it is first heard of.
+
+    Called from several threads.
+    """
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
+        self._waiting = bars.add_task("", total=None, lane="…")
+        self._lock = threading.Lock()
 
     def __call__(self, lane: str, n_done: int, n_total: int, what: str = "") -> None:
         """Moves the bar of a lane."""
-        if lane not in self._tasks:
-            self._tasks[lane] = self._bars.add_task(what, total=n_total, lane=lane)
+        with self._lock:
+            self._bars.update(self._waiting, visible=False)
+            if lane not in self._tasks:
+                self._tasks[lane] = self._bars.add_task(what, total=n_total, lane=lane)
         self._bars.update(self._tasks[lane], completed=n_done, total=n_total, description=what)

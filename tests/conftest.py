@@ -1,0 +1,38 @@
+"""A small network for tests that need a real one."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+WIDTH = 256
+N_BLOCKS = 6
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory):
+    """Six residual blocks of MatMul, Relu and Add; the last output is narrow."""
+    rng = np.random.default_rng(5)
+    nodes, weights, name = [], [], "x"
+    for block in range(N_BLOCKS):
+        weights.append(
+            numpy_helper.from_array(rng.normal(0, WIDTH**-0.5, (WIDTH, WIDTH)).astype(np.float32), f"weight{block}")
+        )
+        nodes += [
+            helper.make_node("MatMul", [name, f"weight{block}"], [f"mixed{block}"], name=f"mix{block}"),
+            helper.make_node("Relu", [f"mixed{block}"], [f"bent{block}"], name=f"bend{block}"),
+            helper.make_node("Add", [f"bent{block}", name], [f"block{block}"], name=f"add{block}"),
+        ]
+        name = f"block{block}"
+    weights.append(numpy_helper.from_array(rng.normal(0, 0.1, (WIDTH, 10)).astype(np.float32), "head"))
+    nodes.append(helper.make_node("MatMul", [name, "head"], ["y"], name="head"))
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 16, WIDTH])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 16, 10])],
+        weights,
+    )
+    path = tmp_path_factory.mktemp("model") / "toy.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path

@@ -1,0 +1,119 @@
+import os
+import signal
+from concurrent.futures import wait
+
+import numpy as np
+import psutil
+import pytest
+
+from coordinator.config import local_cluster
+from coordinator.deployment import deploy_plan
+from coordinator.errors import OutputMismatchError
+from coordinator.fleet import connect_fleet
+from coordinator.planning import probe_links
+from coordinator.profiling import profile_fleet
+from coordinator.provisioning import send_shards
+from node_agent.errors import NodeError
+from partitioner.cost import CostModel
+from partitioner.onnx_io import load_model
+from partitioner.plan import Stage
+
+
+@pytest.fixture(scope="module")
+def model(toy_model):
+    return load_model(str(toy_model))
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    with connect_fleet(local_cluster(2), run_dir=tmp_path_factory.mktemp("fleet")) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def candidate_at(fleet, model):
+    """Makes the plan that splits at a position, first half on the first node."""
+    n_units = model.graph.n_units
+    whole = {node.name: [(0, n_units)] for node in fleet.nodes}
+    profile = profile_fleet(fleet, model, whole, n_rounds=3, budget_seconds=1)
+    cost_model = CostModel(model.graph, probe_links(fleet, lambda *_: None), profile)
+    first, second = (node.name for node in fleet.nodes)
+    return lambda position: cost_model.candidate(
+        (Stage(device=first, start=0, stop=position), Stage(device=second, start=position, stop=n_units))
+    )
+
+
+class Altered:
+    """A model that claims other outputs than it computes."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def run_whole(self, inputs):
+        return {name: values * np.float32(1.001) for name, values in self._model.run_whole(inputs).items()}
+
+
+def n_stages(fleet):
+    return sum(len(node.client.list_stages()) for node in fleet.nodes)
+
+
+def test_a_deployed_plan_answers_like_the_whole_model_and_leaves_nothing(fleet, model, candidate_at):
+    inputs = model.sample_inputs(7)
+    with deploy_plan(fleet, model, candidate_at(3)) as deployment:
+        answer = deployment.pipeline.infer(inputs)
+        assert n_stages(fleet) == 2
+    np.testing.assert_allclose(answer.outputs["y"], model.run_whole(inputs)["y"], rtol=1e-4, atol=1e-6)
+    assert [trace.stage for trace in answer.trace] == [0, 1]
+    assert all(trace.compute_seconds > 0 for trace in answer.trace)
+    assert n_stages(fleet) == 0
+
+
+def test_a_plan_with_other_outputs_is_refused_and_taken_off(fleet, model, candidate_at):
+    with pytest.raises(OutputMismatchError, match="'y'"), deploy_plan(fleet, Altered(model), candidate_at(3)):
+        pytest.fail("a plan with wrong outputs was served")
+    assert n_stages(fleet) == 0
+
+
+def test_every_split_point_of_the_toy_network_is_served(fleet, model, candidate_at):
+    for position in range(1, model.graph.n_units):
+        with deploy_plan(fleet, model, candidate_at(position)) as deployment:
+            assert deployment.pipeline.infer(model.sample_inputs(position)).outputs["y"].shape == (1, 16, 10)
+
+
+def test_weights_are_sent_once(fleet, model):
+    node = fleet.nodes[0].client
+    whole = model.cut(0, model.graph.n_units)
+    send_shards(node, model, [whole])
+    assert send_shards(node, model, [whole]) == 0
+    halves = [model.cut(0, 4), model.cut(4, model.graph.n_units)]
+    weight_bytes = sum(blob.n_bytes for blob in whole.blobs)
+    assert send_shards(node, model, halves) < 0.02 * weight_bytes
+
+
+def test_a_killed_node_ends_every_open_request_exactly_once(model, candidate_at, tmp_path):
+    with connect_fleet(local_cluster(2), run_dir=tmp_path) as fleet:
+        victim = local_pid(fleet.nodes[1].name, tmp_path)
+        with deploy_plan(fleet, model, candidate_at(3), window=8) as deployment:
+            futures = []
+            with pytest.raises(NodeError):  # noqa: PT012 - it may break at any request
+                for index in range(100_000):
+                    futures.append(deployment.pipeline.submit(model.sample_inputs(0), timeout_seconds=10))
+                    if index == 50:
+                        os.kill(victim, signal.SIGKILL)
+            done, pending = wait(futures, timeout=10)
+            assert not pending
+            errors = [future.exception() for future in done]
+            assert any(error is None for error in errors)
+            assert all(error is None or isinstance(error, NodeError) for error in errors)
+
+
+def local_pid(name, folder):
+    """Process of the local agent of that name whose store is below `folder`."""
+    return next(
+        child.pid
+        for child in psutil.Process().children(recursive=True)
+        if name in child.cmdline() and any(str(folder) in part for part in child.cmdline())
+    )
