@@ -1,6 +1,8 @@
 """Pipelines of real agents: separate processes, real sockets, outputs compared with onnxruntime run here."""
 
+import os
 import queue
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -145,6 +147,16 @@ def test_tensors_that_a_later_stage_needs_are_relayed(nodes, tmp_path):
         ((_, found),) = next(pipeline.results).tensors
     want = local_outputs(tmp_path, [first, middle, add], {"x": x, "skip": other})["y"]
     np.testing.assert_array_equal(found, want)
+
+
+def test_two_stages_may_lie_on_one_node(nodes, tmp_path):
+    shards = chain(3)
+    with Pipeline((nodes[0], nodes[1], nodes[0]), shards, "there and back") as pipeline:
+        pipeline.send(0, x=x_of(0))
+        ((_, found),) = next(pipeline.results).tensors
+        assert [stage.stage for stage in nodes[0].list_stages()] == [2, 0]
+        assert nodes[0].unload_stage("there and back") == 2
+    np.testing.assert_array_equal(found, local_outputs(tmp_path, shards, {"x": x_of(0)})["t3"])
 
 
 def test_large_frames_pass(nodes):
@@ -429,3 +441,19 @@ def test_fifty_deployments_leave_no_threads_and_no_memory(nodes, tmp_path):
         assert process.num_threads() <= n_threads + 2
         assert process.num_fds() <= n_files + 2
         assert process.memory_info().rss - resident < 30 << 20
+
+
+@pytest.mark.slow
+def test_a_frozen_node_is_noticed(tmp_path):
+    with running_agent(tmp_path) as agent:
+        failed = queue.SimpleQueue()
+        sender = FrameSender(agent.address)
+        sender.failure.listen(failed.put)
+        os.kill(agent.process.pid, signal.SIGSTOP)
+        try:
+            error = failed.get(timeout=30)
+        finally:
+            os.kill(agent.process.pid, signal.SIGCONT)
+        assert isinstance(error, NodeUnreachableError)
+        assert agent.address in str(error)
+        sender.close()
