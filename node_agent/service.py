@@ -11,7 +11,7 @@ from node_agent import wire_codec
 from node_agent.agent import Agent
 from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
 from node_agent.dataplane.frame import decode
-from node_agent.dataplane.grpc_link import SERVICE
+from node_agent.dataplane.grpc_link import ACCEPTED, SERVICE
 from node_agent.dataplane.push import PushStream
 from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.errors import FrameError, ProtocolMismatchError, RequestRejectedError, StageMissingError
@@ -124,7 +124,7 @@ class DataPlaneServicer:
         with errors_to_status(context, "Push"), self._one_stream():
             stream = PushStream(received, self._agent.stages)
             context.add_callback(stream.close)
-            context.send_initial_metadata(())  # tells the sender that it has been taken
+            context.send_initial_metadata((ACCEPTED,))
             yield from stream.answers()
 
     def results(self, received: Iterator[bytes], context: Context) -> Iterator[bytes]:
@@ -139,7 +139,7 @@ class DataPlaneServicer:
             except QueueClosedError as exc:
                 raise StageMissingError(f"Deployment {wanted.deployment!r} was just unloaded.") from exc
             context.add_callback(lambda: outbox.unsubscribe(link))
-            context.send_initial_metadata(())
+            context.send_initial_metadata((ACCEPTED,))
             try:
                 yield from link
             finally:

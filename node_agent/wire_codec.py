@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from node_agent import messages
+from node_agent.errors import RequestRejectedError
 from node_agent.wire import agent_pb2
 
 MESSAGE_OF: dict[type, type[Message]] = {
@@ -36,17 +37,29 @@ _VALUE_OF = {message: value for value, message in MESSAGE_OF.items()}
 
 
 def to_wire(value: Any) -> Any:
-    """Protobuf message that says what the dataclass `value` says."""
+    """Protobuf message that says what the dataclass `value` says.
+
+    Raises:
+        RequestRejectedError: A field has a type or a size that the contract does not allow.
+    """
     message = MESSAGE_OF[type(value)]()
     for field in dataclasses.fields(value):
-        content = getattr(value, field.name)
-        if isinstance(content, tuple):
-            getattr(message, field.name).extend(_element_to_wire(element) for element in content)
-        elif type(content) in MESSAGE_OF:
-            getattr(message, field.name).CopyFrom(to_wire(content))
-        elif content is not None:
-            setattr(message, field.name, content)
+        try:
+            _set_field(message, field.name, getattr(value, field.name))
+        except (TypeError, ValueError) as exc:
+            if isinstance(exc, RequestRejectedError):
+                raise
+            raise RequestRejectedError(f"{type(value).__name__}.{field.name} cannot be sent: {exc}") from exc
     return message
+
+
+def _set_field(message: Any, name: str, content: Any) -> None:
+    if isinstance(content, tuple):
+        getattr(message, name).extend(_element_to_wire(element) for element in content)
+    elif type(content) in MESSAGE_OF:
+        getattr(message, name).CopyFrom(to_wire(content))
+    elif content is not None:
+        setattr(message, name, content)
 
 
 def _element_to_wire(element: Any) -> Any:

@@ -18,6 +18,10 @@ from node_agent.messages import Frame, LinkEmulation, SubscribeFrame
 from node_agent.wire_errors import error_from_rpc
 
 SERVICE = "splitfront.node.v1.DataPlane"
+
+ACCEPTED = ("splitfront-accepted", "1")
+"""Initial metadata of a stream that the node has taken. Headers alone prove nothing: a refusal has them, too."""
+
 _OPEN_SECONDS = 10.0
 _logger = logging.getLogger(__name__)
 _DRAIN_SECONDS = 1.0
@@ -43,7 +47,7 @@ class _Stream:
             raise
 
     def _await_acceptance(self, timeout_seconds: float) -> None:
-        """Waits for the headers that a node sends as soon as it has taken the stream."""
+        """Waits for what a node says as soon as it has taken the stream, or for its refusal."""
         is_late = threading.Event()
 
         def give_up() -> None:
@@ -53,9 +57,11 @@ class _Stream:
         timer = threading.Timer(timeout_seconds, give_up)
         timer.daemon = True
         timer.start()
-        self.call.initial_metadata()
+        is_accepted = ACCEPTED in (tuple(pair) for pair in self.call.initial_metadata() or ())
+        if not is_accepted:
+            self.call.code()  # waits for the end
         timer.cancel()
-        if self.call.is_active() or self.call.code() is grpc.StatusCode.OK:
+        if is_accepted:
             return
         if is_late.is_set():
             raise NodeUnreachableError(

@@ -45,7 +45,8 @@ class OutgoingLink:
         self._emulation: LinkEmulation | None = None
         self._shaped: ShapedLink | None = None
         self.busy_seconds = 0.0
-        """Emulated: sending time by the model. Otherwise: time spent in handing messages to the transport."""
+        """Emulated: sending time by the model. Otherwise: time spent in handing messages to the transport, which is
+        slow where the network is, and where the other end does not take them."""
         self.sent_bytes = 0
         self.emulate(emulation)
         for content in backlog:

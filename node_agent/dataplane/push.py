@@ -41,7 +41,7 @@ class PushStream:
         self._stages = stages
         self._answers = OutgoingLink()
         self._followed: set[Stage] = set()
-        self._dropped: set[tuple[str, int, int]] = set()
+        self._dropped: tuple[str, int, int] | None = None
         self._reader = threading.Thread(target=self._read, name="push stream", daemon=True)
 
     def answers(self) -> Iterator[bytes]:
@@ -116,10 +116,10 @@ class PushStream:
             stage.failure.listen(self._end)
 
     def _drop(self, frame: TensorFrame | ErrorFrame, epoch: int) -> None:
-        """Drops a frame of another epoch; each such epoch is logged once for this stream."""
+        """Drops a frame of another epoch; a row of them is logged once."""
         key = (frame.deployment, frame.stage, frame.epoch)
-        if key not in self._dropped:
-            self._dropped.add(key)
+        if key != self._dropped:
+            self._dropped = key
             _logger.warning(
                 "frames of another epoch are dropped",
                 extra={"deployment": frame.deployment, "stage": frame.stage, "epoch": frame.epoch, "current": epoch},

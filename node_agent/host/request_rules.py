@@ -19,6 +19,8 @@ def check_load(load: StageLoad) -> None:
     faults = [] if load.deployment else ["a deployment needs a name"]
     if not 0 <= load.stage < load.n_stages:
         faults.append(f"stage {load.stage} is none of {load.n_stages}: want 0 to {load.n_stages - 1}")
+    if load.epoch < 0:
+        faults.append(f"the epoch must be 0 or more, got {load.epoch}")
     is_last = load.stage == load.n_stages - 1
     if is_last and load.next_address:
         faults.append(f"the last stage has no next address, got {load.next_address!r}")

@@ -449,7 +449,8 @@ class Node(object):
 
 
 class DataPlaneStub(object):
-    """The data plane. Streams are long-lived: one per neighbour and deployment.
+    """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
+    by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
     """
 
     def __init__(self, channel):
@@ -471,7 +472,8 @@ class DataPlaneStub(object):
 
 
 class DataPlaneServicer(object):
-    """The data plane. Streams are long-lived: one per neighbour and deployment.
+    """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
+    by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
     """
 
     def Push(self, request_iterator, context):
@@ -510,7 +512,8 @@ def add_DataPlaneServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DataPlane(object):
-    """The data plane. Streams are long-lived: one per neighbour and deployment.
+    """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
+    by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
     """
 
     @staticmethod

@@ -144,7 +144,9 @@ class NodeServicer(metaclass=_abc_1.ABCMeta):
 def add_NodeServicer_to_server(servicer: NodeServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class DataPlaneStub:
-    """The data plane. Streams are long-lived: one per neighbour and deployment."""
+    """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
+    by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -157,7 +159,9 @@ class DataPlaneStub:
 
 @_typing.type_check_only
 class DataPlaneAsyncStub(DataPlaneStub):
-    """The data plane. Streams are long-lived: one per neighbour and deployment."""
+    """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
+    by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Push: _aio.StreamStreamMultiCallable[_agent_pb2.Frame, _agent_pb2.Frame]  # type: ignore[assignment]
@@ -166,7 +170,9 @@ class DataPlaneAsyncStub(DataPlaneStub):
     """What the last stage of a deployment sends out. The first frame of the request names the deployment."""
 
 class DataPlaneServicer(metaclass=_abc_1.ABCMeta):
-    """The data plane. Streams are long-lived: one per neighbour and deployment."""
+    """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
+    by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+    """
 
     @_abc_1.abstractmethod
     def Push(

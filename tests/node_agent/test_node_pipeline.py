@@ -1,6 +1,8 @@
 """Pipelines of real agents: separate processes, real sockets, outputs compared with onnxruntime run here."""
 
+import os
 import queue
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -18,7 +20,15 @@ from node_agent.client import NodeClient
 from node_agent.dataplane.frame import encode
 from node_agent.dataplane.grpc_link import SERVICE, FrameSender, subscribe
 from node_agent.errors import FrameError, NodeUnreachableError, StageFailedError, StageMissingError
-from node_agent.messages import ErrorFrame, LinkEmulation, ProbeFrame, ProbeRequest, SubscribeFrame, TensorFrame
+from node_agent.messages import (
+    ErrorFrame,
+    LinkEmulation,
+    ProbeFrame,
+    ProbeRequest,
+    StageTrace,
+    SubscribeFrame,
+    TensorFrame,
+)
 
 PACE = 0.02
 
@@ -147,6 +157,16 @@ def test_tensors_that_a_later_stage_needs_are_relayed(nodes, tmp_path):
     np.testing.assert_array_equal(found, want)
 
 
+def test_two_stages_may_lie_on_one_node(nodes, tmp_path):
+    shards = chain(3)
+    with Pipeline((nodes[0], nodes[1], nodes[0]), shards, "there and back") as pipeline:
+        pipeline.send(0, x=x_of(0))
+        ((_, found),) = next(pipeline.results).tensors
+        assert [stage.stage for stage in nodes[0].list_stages()] == [2, 0]
+        assert nodes[0].unload_stage("there and back") == 2
+    np.testing.assert_array_equal(found, local_outputs(tmp_path, shards, {"x": x_of(0)})["t3"])
+
+
 def test_large_frames_pass(nodes):
     n_values = 4 << 20
     copy = build_shard([helper.make_node("Neg", ["x"], ["y"])], (spec("x", (n_values,)),), (spec("y", (n_values,)),))
@@ -159,7 +179,7 @@ def test_large_frames_pass(nodes):
 
 
 def run_window(pipeline, n_requests, window):
-    """Seconds between the first and the last result with `window` requests in flight."""
+    """Results per second between the first and the last one, with `window` requests in flight."""
     times = []
     for request in range(window):
         pipeline.send(request, x=x_of(0))
@@ -169,29 +189,35 @@ def run_window(pipeline, n_requests, window):
         times.append(time.perf_counter())
         if request + window < n_requests:
             pipeline.send(request + window, x=x_of(0))
-    return times[-1] - times[0]
+    return (n_requests - 1) / (times[-1] - times[0])
+
+
+def best_of_three(measure, is_enough):
+    """The best of up to three measurements: a busy machine can only make a pipeline look slower than it is."""
+    found = []
+    while len(found) < 3 and not (found and is_enough(max(found))):
+        found.append(measure())
+    return max(found)
 
 
 def test_stages_overlap(nodes):
     """Two stages of 20 ms give a result every 20 ms, not every 40."""
     with Pipeline(nodes[:2], chain(2), "overlap", pace_seconds=PACE) as pipeline:
-        n_requests = 60
-        seconds = run_window(pipeline, n_requests, window=4)
-        per_second = (n_requests - 1) / seconds
+        per_second = best_of_three(lambda: run_window(pipeline, 60, window=4), lambda best: best >= 0.9 / PACE)
         assert 0.9 / PACE <= per_second <= 1.001 / PACE
 
 
 def test_sending_overlaps_computing(nodes):
     """A stage of 20 ms and a link that is busy for 20 ms give a result every 20 ms."""
-    n_bytes = len(encode(TensorFrame(deployment="sending", epoch=1, request=0, stage=1, tensors=(("t1", x_of(0)),))))
+    trace = StageTrace(stage=0, queue_seconds=1, decode_seconds=1, compute_seconds=1, encode_seconds=1)
+    frame = TensorFrame(deployment="sending", epoch=1, request=9, stage=1, tensors=(("t1", x_of(0)),), trace=(trace,))
+    n_bytes = len(encode(frame))
     link = LinkEmulation(delay_seconds=0.03, bytes_per_second=n_bytes / (PACE * 0.95))
     with Pipeline(nodes[:2], chain(2), "sending", pace_seconds=PACE, links=(link,)) as pipeline:
-        n_requests = 40
-        seconds = run_window(pipeline, n_requests, window=8)
-        per_second = (n_requests - 1) / seconds
-        assert per_second >= 0.85 / PACE
+        per_second = best_of_three(lambda: run_window(pipeline, 40, window=8), lambda best: best >= 0.9 / PACE)
+        assert per_second >= 0.9 / PACE
         (status,) = nodes[0].list_stages()
-        assert status.send_seconds / n_requests == pytest.approx(PACE, rel=0.15)
+        assert status.send_seconds / status.n_frames == pytest.approx(0.95 * PACE, rel=0.1)
 
 
 def test_an_emulated_way_delays_each_request_on_every_hop(nodes):
@@ -204,7 +230,7 @@ def test_an_emulated_way_delays_each_request_on_every_hop(nodes):
             next(pipeline.results)
             seconds.append(time.perf_counter() - started)
     assert min(seconds) >= 0.08
-    assert np.median(seconds) < 0.16
+    assert min(seconds) < 0.11
 
 
 def test_a_failing_request_ends_in_an_error_that_names_stage_and_node(nodes):
@@ -309,6 +335,29 @@ def test_garbage_on_a_stream_is_refused_and_the_node_lives(nodes, garbage):
     assert nodes[0].status().uptime_seconds > 0
 
 
+def test_refused_streams_are_refused_each_time_and_leave_no_threads(tmp_path):
+    with running_agent(tmp_path) as agent:
+        process = psutil.Process(agent.process.pid)
+
+        def refuse():
+            with pytest.raises(StageMissingError):
+                subscribe(agent.address, SubscribeFrame(deployment="nobody", epoch=1))
+            sender = FrameSender(agent.address)
+            frame = TensorFrame(deployment="nobody", epoch=1, request=0, stage=0, tensors=())
+            assert error_of(sender, frame)[0] is StageMissingError
+
+        for _ in range(10):
+            refuse()
+        n_threads, n_own = process.num_threads(), threading.active_count()
+        for _ in range(40):
+            refuse()
+        deadline = time.monotonic() + 10
+        while process.num_threads() > n_threads + 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert process.num_threads() <= n_threads + 2
+        assert threading.active_count() <= n_own + 2
+
+
 def test_a_frame_on_the_wrong_stream_is_refused(nodes):
     sender = FrameSender(nodes[0].address)
     kind, words = error_of(sender, SubscribeFrame(deployment="d", epoch=1))
@@ -389,7 +438,7 @@ def test_probes_follow_the_emulated_link(nodes):
         seconds = [sample.round_trip_seconds for sample in samples if sample.n_bytes == n_bytes]
         floor = 0.03 + n_bytes / 1e6
         assert min(seconds) >= floor
-        assert np.median(seconds) < floor + 0.03
+        assert min(seconds) < floor + 0.02
 
 
 def test_probes_of_a_plain_link_are_quick_and_of_a_missing_node_fail(nodes):
@@ -429,3 +478,19 @@ def test_fifty_deployments_leave_no_threads_and_no_memory(nodes, tmp_path):
         assert process.num_threads() <= n_threads + 2
         assert process.num_fds() <= n_files + 2
         assert process.memory_info().rss - resident < 30 << 20
+
+
+@pytest.mark.slow
+def test_a_frozen_node_is_noticed(tmp_path):
+    with running_agent(tmp_path) as agent:
+        failed = queue.SimpleQueue()
+        sender = FrameSender(agent.address)
+        sender.failure.listen(failed.put)
+        os.kill(agent.process.pid, signal.SIGSTOP)
+        try:
+            error = failed.get(timeout=30)
+        finally:
+            os.kill(agent.process.pid, signal.SIGCONT)
+        assert isinstance(error, NodeUnreachableError)
+        assert agent.address in str(error)
+        sender.close()

@@ -1,4 +1,5 @@
 import numpy as np
+import onnxruntime
 import pytest
 from node_shards import blob_of, build_shard, failing_shard, matmul_shard, spec, weights_of
 from onnx import helper
@@ -37,6 +38,17 @@ def test_weights_are_found_by_their_digests(node):
     assert session.inputs == shard.receives
     assert session.outputs == shard.sends
     assert session.seconds > 0
+    session.close()
+
+
+def test_sessions_are_opened_as_a_stage_wants_them(node):
+    shard = matmul_shard()
+    shard.put_into(node)
+    session = open_session(node.store, shard.ref, RuntimeOptions(n_threads=2, providers=("CPUExecutionProvider",)))
+    used = session._session.get_session_options()
+    assert used.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    assert (used.intra_op_num_threads, used.inter_op_num_threads) == (2, 1)
+    assert used.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     session.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from node_agent import errors, messages, wire_codec, wire_errors
 from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
-from node_agent.errors import NodeError, ProtocolMismatchError
+from node_agent.errors import NodeError, ProtocolMismatchError, RequestRejectedError
 from node_agent.messages import (
     BlobRef,
     LinkEmulation,
@@ -66,6 +66,17 @@ def test_value_and_message_have_the_same_fields(value):
     ours = [field.name for field in dataclasses.fields(value)]
     theirs = [field.name for field in wire_codec.MESSAGE_OF[value].DESCRIPTOR.fields]
     assert sorted(ours) == sorted(theirs)
+
+
+def test_what_the_contract_does_not_allow_is_rejected_by_name():
+    for load, name in (
+        (dataclasses.replace(LOAD, epoch=-1), "StageLoad.epoch"),
+        (dataclasses.replace(LOAD, deployment=7), "StageLoad.deployment"),
+        (dataclasses.replace(LOAD, link=LinkEmulation(seed=2**64)), "LinkEmulation.seed"),
+        (dataclasses.replace(LOAD, receives=(TensorSpec(name="x", dtype="int8", shape=(2**63,)),)), "TensorSpec.shape"),
+    ):
+        with pytest.raises(RequestRejectedError, match=f"{name} cannot be sent"):
+            wire_codec.to_wire(load)
 
 
 def test_every_control_message_is_in_the_table():
