@@ -26,10 +26,11 @@ def layer_names(nodes: Sequence[NodeProto]) -> tuple[str, ...]:
 
 
 def _layer_name(node: NodeProto) -> str:
-    weight = next((name for name in node.input[1:] if name.endswith(".weight")), "")
-    if weight:
-        return weight.removesuffix(".weight")
+    stem = next((name for name in node.input[1:] if name.endswith(".weight")), "").removesuffix(".weight")
     scope = torch_scope(node)
+    # Folding puts a convolution into the scope of its batch norm, a sibling; equal weights are shared by strangers.
+    if stem and (scope is None or scope.rpartition(".")[0] == stem.rpartition(".")[0]):
+        return stem
     if scope is None:
         return node.name or node.output[0]
     return f"{scope}.{node.op_type.lower()}" if scope else node.output[0]
