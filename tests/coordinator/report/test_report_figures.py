@@ -73,7 +73,7 @@ def test_error_bars_end_where_the_interval_does_and_leave_out_infinite_ends() ->
 
 def test_hover_tells_plan_cuts_devices_bytes_and_figures() -> None:
     hover = trace(front_figure(sample_run()), "chosen")["hovertext"][0]
-    for part in ("chosen (plan 8 of 8)", "90.1 ms, 59.8 /s", "busiest: pi-2 → server, 16.7 ms", "pi-1: 9 units"):
+    for part in ("chosen (front 7)", "90.1 ms, 59.8 /s", "busiest: pi-2 → server, 16.7 ms", "pi-1: 9 units"):
         assert part in hover
     assert "↓ 392 KiB after features.8.conv.2" in hover
 

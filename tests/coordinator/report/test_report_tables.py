@@ -26,7 +26,7 @@ def run() -> Run:
 
 def test_front_table_has_every_plan_and_marks_two(run: Run) -> None:
     text = shown(tables.front_table(run.search, run.graph, run.chosen, run.knee))
-    for number, candidate in enumerate(run.search.front, start=1):
+    for number, candidate in enumerate(run.search.front):
         line = next(line for line in text.splitlines() if f" {number} " in line[:8])
         assert f"{candidate.cost.latency_seconds * 1e3:.1f} ms" in line
         assert f"{candidate.cost.throughput_per_second:.1f} /s" in line
