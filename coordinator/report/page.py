@@ -92,7 +92,7 @@ def _lead(run: Run) -> tuple[str, ...]:
 
 
 def _badges(run: Run) -> str:
-    badges = [("badge warn", emulation_sentence(run))] if run.emulation else []
+    badges = [("badge warn", emulation_sentence(run.emulation))] if run.emulation else []
     if run.measurement is None:
         badges.append(("badge", "predicted only"))
     elif run.measurement.n_errors:

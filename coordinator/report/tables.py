@@ -8,7 +8,7 @@ from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.report import quantities
 from coordinator.report.names import operators, printable, shorten, split_bytes, split_names
 from coordinator.report.run import is_same_plan, resource_label
-from coordinator.report.text import describe_plan, error_text
+from coordinator.report.text import describe_plan, emulation_sentence, error_text
 from coordinator.report.unit_times import unit_times
 from partitioner.graph import Graph
 from partitioner.plan import Candidate
@@ -62,7 +62,7 @@ def measurement_table(measurement: Measurement) -> Table:
         table.add_row(*_measured_row(plan), style="bold" if index == 0 else "")
     notes = [f"p99 of {measurement.latency_seconds.n_samples:,} samples"]
     if measurement.emulation:
-        notes.append(f"emulated: {', '.join(printable(resource_label(name)) for name in measurement.emulation)}")
+        notes.append(emulation_sentence(map(resource_label, measurement.emulation)))
     table.caption = Text("   ".join(notes))
     return table
 

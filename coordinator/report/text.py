@@ -1,5 +1,7 @@
 """Sentences about a run, for the page and the terminal. They promise no more than the intervals allow."""
 
+from collections.abc import Iterable
+
 from coordinator.measurement import PlanMeasurement
 from coordinator.report import quantities
 from coordinator.report.comparison import (
@@ -81,12 +83,13 @@ def correctness_sentence(measured: PlanMeasurement) -> str:
     )
 
 
-def emulation_sentence(run: Run) -> str:
-    """What was emulated, short enough for a badge; empty on real hardware."""
-    if not run.emulation:
+def emulation_sentence(names: Iterable[str]) -> str:
+    """What was emulated (devices and `a → b`), short enough for a badge; empty on real hardware."""
+    names = tuple(names)
+    if not names:
         return ""
-    links = sum(" → " in name for name in run.emulation)
-    parts = [shorten(name, 20) for name in run.emulation if " → " not in name]
+    links = sum(" → " in name for name in names)
+    parts = [shorten(name, 20) for name in names if " → " not in name]
     if links:
         parts.append("1 link" if links == 1 else f"{links} links")
     return f"emulated: {', '.join(parts)}"

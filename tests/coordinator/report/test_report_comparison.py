@@ -121,10 +121,10 @@ def test_key_figures_in_order() -> None:
 
 def test_emulation_is_gathered_from_cluster_profile_and_measurement() -> None:
     run = sample_run()
-    assert text.emulation_sentence(run) == "emulated: pi-1, pi-2, 12 links"
+    assert text.emulation_sentence(run.emulation) == "emulated: pi-1, pi-2, 12 links"
     real = replace(run.cluster, devices=(), links=())
-    assert text.emulation_sentence(replace(run, cluster=real, profile=None)) == "emulated: pi-1, 1 link"
-    assert text.emulation_sentence(unsplit_run()) == ""
+    assert text.emulation_sentence(replace(run, cluster=real, profile=None).emulation) == "emulated: pi-1, 1 link"
+    assert text.emulation_sentence(unsplit_run().emulation) == ""
 
 
 def _measurement(run: Run) -> Measurement:
