@@ -43,6 +43,8 @@ def parse_arguments(description: str | None) -> argparse.Namespace:
 def publish(figures: Sequence[Figure], path: Path | None) -> int:
     """Prints the table, writes the file if asked to, and gives the exit status: 1 when a figure does not hold."""
     table = Table("figure", "value", "95 % interval", "unit", "target", "holds")
+    for column in table.columns:
+        column.no_wrap = True
     for figure in figures:
         low, high = figure.interval
         holds = "" if figure.holds is None else "yes" if figure.holds else "NO"
