@@ -49,7 +49,8 @@ def publish(figures: Sequence[Figure], path: Path | None) -> int:
         low, high = figure.interval
         holds = "" if figure.holds is None else "yes" if figure.holds else "NO"
         table.add_row(figure.name, f"{figure.value:.4g}", f"{low:.4g} … {high:.4g}", figure.unit, figure.target, holds)
-    Console().print(table)
+    console = Console()
+    console.print(table, width=max(console.width, 110), crop=False)
     if path is not None:
         record = {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

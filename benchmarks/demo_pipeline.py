@@ -14,6 +14,7 @@ from coordinator.__main__ import run
 from coordinator.benching import best_single
 from coordinator.measurement import Estimate, Measurement, PlanMeasurement
 from coordinator.run_folder import RunFolder
+from partitioner.search.result import SearchResult
 
 ROUNDS = 3
 
@@ -24,7 +25,8 @@ def main() -> int:
     seconds, rounds = (2.0, 1) if arguments.quick else (6.0, ROUNDS)
     with tempfile.TemporaryDirectory() as folder:
         measurements = measure(Path(folder), seconds=seconds, rounds=rounds)
-    return publish(figures(measurements), arguments.json)
+        n_points = len(RunFolder(Path(folder)).load("front", SearchResult).front)
+    return publish(figures(measurements, n_points), arguments.json)
 
 
 def measure(folder: Path, *, seconds: float, rounds: int) -> list[Measurement]:
@@ -42,14 +44,13 @@ def measure(folder: Path, *, seconds: float, rounds: int) -> list[Measurement]:
     return found
 
 
-def figures(measurements: list[Measurement]) -> list[Figure]:
+def figures(measurements: list[Measurement], n_points: int) -> list[Figure]:
     """Ratios of all rounds; the interval spans the rounds' extremes, or the run's own where there is one round."""
     chosen = [bound_ratio(measurement) for measurement in measurements]
     speedups = [speedup(measurement) for measurement in measurements]
     errors = [
         abs(m.predicted.latency_seconds / m.latency_seconds.p50.value - 1) for m in measurements for m in plans(m)
     ]
-    n_points = float(len(plans(measurements[0])))
     front_ratios = [bound_ratio(plan).value for m in measurements for plan in plans(m)]
     return [
         at_least("demo_throughput_to_bound", *_median(chosen), "ratio", 0.9),

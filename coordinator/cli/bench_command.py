@@ -13,7 +13,7 @@ from coordinator.cli.options import bench_options, dry_run_option, json_option, 
 @json_option
 @dry_run_option
 def command(*, folder: Path, bench_seconds: float, as_json: bool, dry_run: bool) -> None:
-    r"""Deploys and measures the plan of a run folder, the rest of the front, and the whole model on each node.
+    """Deploys and measures the plan of a run folder, the rest of the front, and the whole model on each node.
 
     \b
     Examples:

@@ -21,7 +21,7 @@ from coordinator.cli.options import choose_option, json_option, seed_option
 @seed_option
 @json_option
 def command(*, model: str, folder: Path, wish: str, seed: int, as_json: bool) -> None:
-    r"""Runs all steps on this machine: two emulated Pi-like devices and a server behind a slower emulated link.
+    """Runs all steps on this machine: two emulated Pi-like devices and a server behind a slower emulated link.
 
     The devices and links are emulated by node agents in processes of their own; the figures show how the parts work
     together, not what real hardware would give.

@@ -13,7 +13,7 @@ from coordinator.cli.options import dry_run_option, run_option
 @click.option("--seconds", type=click.FloatRange(min=0), help="Take it off again after so long.  [default: Ctrl-C]")
 @dry_run_option
 def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
-    r"""Puts the plan of a run folder on its nodes, verifies it against the whole model, and keeps it up.
+    """Puts the plan of a run folder on its nodes, verifies it against the whole model, and keeps it up.
 
     A plan whose outputs differ from the whole model's is taken off at once. While it is up, a line each ten seconds
     says that it still answers correctly.

@@ -11,7 +11,7 @@ import click
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of cluster files instead.")
 def command(path: Path, *, force: bool, schema: bool) -> None:
-    r"""Writes a commented example of a cluster file to PATH.
+    """Writes a commented example of a cluster file to PATH.
 
     \b
     Examples:

@@ -15,7 +15,7 @@ from coordinator.cli.options import json_option, model_argument, model_options, 
 def command(
     model: str, *, batch: int, dims: tuple[tuple[str, int], ...], weights: Path | None, seed: int, as_json: bool
 ) -> None:
-    r"""Shows the units of MODEL (what the runtime fuses) and what crosses each split point.
+    """Shows the units of MODEL (what the runtime fuses) and what crosses each split point.
 
     MODEL is a .onnx or .pt2 file, package.module:factory, or a zoo name: mobilenet_v2, resnet18, resnet50, alexnet,
     vgg16, inception_v3.

@@ -12,7 +12,7 @@ from coordinator.cli.options import choose_option, json_option, run_option
 @choose_option
 @json_option
 def command(*, folder: Path, wish: str, as_json: bool) -> None:
-    r"""Chooses the plan to deploy from the front in a run folder.
+    """Chooses the plan to deploy from the front in a run folder.
 
     \b
     Examples:

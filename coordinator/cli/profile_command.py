@@ -39,7 +39,7 @@ def command(
     as_json: bool,
     dry_run: bool,
 ) -> None:
-    r"""Profiles MODEL layer by layer on every node, probes the links, and begins a run folder.
+    """Profiles MODEL layer by layer on every node, probes the links, and begins a run folder.
 
     \b
     Examples:

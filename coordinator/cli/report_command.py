@@ -10,7 +10,7 @@ from coordinator.cli.options import run_option
 @click.command(short_help="Draw a run: report.html and figures.")
 @run_option
 def command(*, folder: Path) -> None:
-    r"""Draws a run folder: one self-contained report.html, and the figures as PNG and SVG.
+    """Draws a run folder: one self-contained report.html, and the figures as PNG and SVG.
 
     \b
     Example:

@@ -29,7 +29,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="splitfront", prog_name="splitfront")
 def splitfront() -> None:
-    r"""Splits a trained network over unequal machines, runs it as a pipeline, and measures it.
+    """Splits a trained network over unequal machines, runs it as a pipeline, and measures it.
 
     \b
     Try it on this machine, nothing else needed:

@@ -52,7 +52,7 @@ def command(
     as_json: bool,
     dry_run: bool,
 ) -> None:
-    r"""Profiles MODEL on a cluster, finds the front, deploys the chosen plan, measures it and draws the report.
+    """Profiles MODEL on a cluster, finds the front, deploys the chosen plan, measures it and draws the report.
 
     \b
     Examples:

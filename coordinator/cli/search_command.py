@@ -23,7 +23,7 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    r"""Finds the Pareto front of latency and throughput under the profile in a run folder; needs no node.
+    """Finds the Pareto front of latency and throughput under the profile in a run folder; needs no node.
 
     \b
     Examples:

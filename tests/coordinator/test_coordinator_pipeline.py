@@ -3,8 +3,8 @@ import threading
 
 import numpy as np
 import pytest
-from coordinator.errors import MeasurementError
 
+from coordinator.errors import MeasurementError
 from coordinator.pipeline import Pipeline
 from node_agent.errors import NodeUnreachableError, StageFailedError
 from node_agent.messages import ErrorFrame, TensorFrame

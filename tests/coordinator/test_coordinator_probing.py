@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from coordinator.errors import MeasurementError
 
+from coordinator.errors import MeasurementError
 from coordinator.probing import LONGEST_SECONDS, SIZES_BYTES, fit_link, probe_adaptively
 from node_agent.messages import ProbeSample
 
