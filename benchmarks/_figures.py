@@ -15,6 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 
+MIN_WIDTH = 110
+"""Of the table: names of figures are read whole, also in a log."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One figure of a benchmark. `holds` is None where nothing was promised."""
@@ -49,8 +53,7 @@ def publish(figures: Sequence[Figure], path: Path | None) -> int:
         low, high = figure.interval
         holds = "" if figure.holds is None else "yes" if figure.holds else "NO"
         table.add_row(figure.name, f"{figure.value:.4g}", f"{low:.4g} … {high:.4g}", figure.unit, figure.target, holds)
-    console = Console()
-    console.print(table, width=max(console.width, 110), crop=False)
+    Console(width=max(Console().width, MIN_WIDTH)).print(table)
     if path is not None:
         record = {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
