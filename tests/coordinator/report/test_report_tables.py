@@ -43,7 +43,7 @@ def test_measurement_table_has_every_plan_with_interval_prediction_and_error(run
         assert plan.label in text
     for part in ("92.8 ms", "91.4 – 94.1", "90.1 ms −2.9 %", "58.0 /s", "59.8 /s +3.0 %", "121 ms", "1.3e-6"):
         assert part in text
-    assert "emulated: pi-1, client → server" in text
+    assert "emulated: pi-1, 1 link" in text
     failed = shown(tables.measurement_table(replace(run.measurement, n_errors=2)))
     assert "2 failed" in failed
 
