@@ -3,6 +3,7 @@
 A command calls one of them, `splitfront run` all.
 """
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -66,6 +67,9 @@ def open_model(settings: RunSettings, progress: Progress) -> Model:
         ModelError: It cannot be used.
         RunFolderError: The file changed since the run was made.
     """
+    if ":" in settings.source and not Path(settings.source).exists():
+        # `package.module:factory` is looked for where the user stands, as `python -m` does.
+        sys.path.insert(0, str(Path.cwd()))
     with progress.progress(f"Loading {settings.source}"):
         model = load_model(
             settings.source,

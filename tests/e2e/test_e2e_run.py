@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -85,6 +86,22 @@ def test_where_splitting_does_not_pay_the_tool_says_so_and_runs_one_device(toy_m
     assert len(found["plan"]["stages"]) == 1
     assert found["recommendation"].startswith("Do not split")
     assert found["emulation"]
+
+
+@pytest.mark.slow
+def test_a_pytorch_factory_is_found_where_the_user_stands(tmp_path):
+    (tmp_path / "small_network.py").write_text(
+        "import torch\n\ndef make():\n"
+        "    layers = [torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.LazyLinear(5)]\n"
+        "    network = torch.nn.Sequential(*layers)\n    network(torch.zeros(1, 3, 32, 32))\n"
+        "    return network, (torch.zeros(1, 3, 32, 32),)\n"
+    )
+    command = Path(sys.executable).with_name("splitfront")
+    done = subprocess.run(
+        [command, "inspect", "small_network:make"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Conv" in done.stdout
 
 
 @pytest.mark.parametrize("phase", ["Loading", "Probing", "Profiling", "Searching", "Deploying"])
