@@ -25,7 +25,7 @@ def exhaustive_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
             f"Engine 'exhaustive' would look at {n_plans:,} plans, more than its {MOST_PLANS:,}: use engine 'exact', "
             f"which gives the same front."
         )
-    plans = iter(_every_plan(problem))
+    plans = iter(every_plan(problem))
     best, n_done = encode_plans(problem, []), 0
     began = effort.clock()
     while chunk := list(islice(plans, CHUNK)):
@@ -48,7 +48,7 @@ def count_plans(problem: SearchProblem) -> int:
     return sum(perm(problem.n_devices, size) * comb(n_cuts, size - 1) for size in sizes)
 
 
-def _every_plan(problem: SearchProblem) -> Iterator[EncodedPlan]:
+def every_plan(problem: SearchProblem) -> Iterator[EncodedPlan]:
     inner = problem.positions[1:-1].tolist()
     for size in range(1, problem.max_stages + 1):
         for devices in permutations(range(problem.n_devices), size):
