@@ -49,6 +49,7 @@ def count_plans(problem: SearchProblem) -> int:
 
 
 def every_plan(problem: SearchProblem) -> Iterator[EncodedPlan]:
+    """Every plan over the allowed positions, forbidden ones included, fewest stages first."""
     inner = problem.positions[1:-1].tolist()
     for size in range(1, problem.max_stages + 1):
         for devices in permutations(range(problem.n_devices), size):

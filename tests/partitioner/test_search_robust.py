@@ -66,7 +66,7 @@ def test_one_condition_has_no_regret():
 
 
 def test_the_best_plan_of_one_condition_does_worse_over_all():
-    """The toy version, which searches the first condition only, is beaten more often than not, and never wins."""
+    """The toy version, which searches the first condition only, never wins, and regrets far more on average."""
     wins = []
     for seed in range(20):
         problems = conditions_of(seed, n_conditions=6)
@@ -75,7 +75,7 @@ def test_the_best_plan_of_one_condition_does_worse_over_all():
         robust = min(plan.worst_regret[0] for plan in search_robust(problems).plans)
         wins.append(worst_regrets(problems)[chosen, 0] - robust)
     assert min(wins) >= -1e-9
-    assert np.mean(np.array(wins) > 0.05) > 0.5
+    assert np.mean(wins) > 0.25
 
 
 def test_mean_and_probability_choose_by_their_own_measure():
