@@ -95,9 +95,10 @@ def test_a_slower_stage_never_raises_throughput_and_a_larger_window_never_lowers
 
 
 def test_times_that_vary_cost_throughput_and_queues_win_some_back():
-    steady = run(window=30, n_requests=3000)
-    short = run(window=30, n_requests=3000, variation=TAIL, queue_limit=1)
-    long = run(window=30, n_requests=3000, variation=TAIL, queue_limit=8)
+    balanced = plan_of_times([("a", 1.0), ("b", 1.0), ("c", 1.0)], [(0.0, 0.01)] * 4)
+    steady = run(balanced, window=30, n_requests=3000)
+    short = run(balanced, window=30, n_requests=3000, variation=TAIL, queue_limit=1)
+    long = run(balanced, window=30, n_requests=3000, variation=TAIL, queue_limit=8)
     assert short.throughput_per_second < long.throughput_per_second
     # shares and not rates: the mean of a sample of stage times is not their expectation
     shares = [found.bottleneck.busy_share for found in (short, long, steady)]
