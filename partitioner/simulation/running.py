@@ -9,7 +9,7 @@ import numpy as np
 from partitioner.front import FloatArray
 from partitioner.plan import CostEstimate
 from partitioner.simulation.events import Clock, Count, Resource
-from partitioner.simulation.line import Pipe, Queue, Sink, Station
+from partitioner.simulation.line import Pipe, Queue, Sink, Station, Taker
 from partitioner.simulation.load import Client, Load
 from partitioner.simulation.media import SharedMedium
 from partitioner.simulation.result import QueueLoad, ResourceLoad, SimulationResult
@@ -52,7 +52,7 @@ class Line:
 
     def _connect(self, cost: CostEstimate, times: Times, shared_media: Sequence[SharedMedium]) -> None:
         medium_of = {pair: f"medium:{medium.name}" for medium in shared_media for pair in medium.links}
-        targets = [*self._queues[1::2], Sink(self._client.take_result)]
+        targets: list[Taker] = [*self._queues[1::2], Sink(self._client.take_result)]
         for index, (hop, target) in enumerate(zip(cost.hops, targets, strict=True)):
             own = f"link:{hop.source}->{hop.target}"
             medium = self._resource(medium_of.get((hop.source, hop.target), own))
