@@ -1,8 +1,14 @@
-"""Writes the pictures of a run into its folder."""
+"""Writes the pictures of a run into its folder, and that of a network where it is wanted."""
 
 from pathlib import Path
 
+from coordinator.report.order_figure import order_figure
+from coordinator.report.order_points import order_points, order_title
 from coordinator.report.run import Run
+from partitioner.graph import Graph
+
+ORDER_SUFFIXES = (".html", ".png", ".svg")
+"""Formats of a network's picture."""
 
 
 def write_report(folder: Path, run: Run) -> tuple[Path, ...]:
@@ -26,3 +32,19 @@ def write_report(folder: Path, run: Run) -> tuple[Path, ...]:
         figures.draw_front(run, drawings / "front.svg"),
         figures.draw_profile(run, drawings / "profile.png"),
     )
+
+
+def write_order(graph: Graph, path: Path) -> Path:
+    """Draws a network along its order: interactive where `path` ends in `.html`, else PNG or SVG. Returns `path`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from coordinator.report import figures, page  # noqa: PLC0415
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix != ".html":
+        return figures.draw_order(graph, path)
+    title = order_title(graph, order_points(graph))
+    path.write_text(page.render_figures(title, (order_figure(graph),)), encoding="utf-8", newline="\n")
+    return path
