@@ -103,32 +103,39 @@ def _draw_crossing(panel: Axes, points: OrderPoints) -> None:
     low, high = min(positive) / 2, max(positive) * 2
     panel.set_yscale("log")
     panel.set_ylim(low, high)
-    for is_single, colour in ((True, palette.GREEN), (False, palette.YELLOW)):
+    kinds = ((True, palette.GREEN, "one tensor crosses"), (False, palette.YELLOW, "several cross"))
+    for is_single, colour, label in kinds:
         positions = [i for i, size in enumerate(sizes) if size and points.is_single[i] == is_single]
         heights = [sizes[i] for i in positions]
-        panel.vlines(positions, low, heights, color=colour, linewidth=1.1, alpha=0.55)
-        panel.plot(positions, heights, "o", color=colour, markersize=3.4)
-    panel.axhline(points.input_bytes, color=palette.RED, linewidth=1.0, linestyle="--")
+        if not points.is_dense:
+            panel.vlines(positions, low, heights, color=colour, linewidth=1.1, alpha=0.55)
+        if positions:
+            dot = 1.4 if points.is_dense else 3.4
+            panel.plot(positions, heights, "o", color=colour, markersize=dot, markeredgewidth=0, label=label)
+    label = f"input, {quantities.n_bytes(points.input_bytes)}"
+    panel.axhline(points.input_bytes, color=palette.RED, linewidth=1.0, linestyle="--", label=label)
     ticks = byte_ticks(low, high)
     panel.yaxis.set_major_locator(FixedLocator([mark for mark, _ in ticks]))
     panel.yaxis.set_major_formatter(FixedFormatter([words for _, words in ticks]))
     panel.yaxis.set_minor_locator(NullLocator())
     panel.grid(visible=False, axis="x")
     panel.set_ylabel("bytes that cross")
-    handles = [
-        Line2D([], [], color=palette.GREEN, marker="o", markersize=3.4, linestyle="none", label="one tensor crosses"),
-        Line2D([], [], color=palette.YELLOW, marker="o", markersize=3.4, linestyle="none", label="several cross"),
-        Line2D(
-            [], [], color=palette.RED, linewidth=1.0, linestyle="--", label=f"input, {quantities.n_bytes(sizes[0])}"
-        ),
-    ]
-    panel.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, handlelength=1.8)
+    panel.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        ncols=3,
+        handlelength=1.8,
+        markerscale=2.4 if points.is_dense else 1.0,
+    )
 
 
 def _draw_work(panel: Axes, points: OrderPoints) -> None:
     positions, shares = range(len(points.work_share)), [share * 100 for share in points.work_share]
     panel.fill_between(positions, shares, color=palette.BLUE, alpha=0.18, linewidth=0)
-    panel.plot(positions, shares, color=palette.BLUE, linewidth=1.3, marker="o", markersize=2.2)
+    panel.plot(
+        positions, shares, color=palette.BLUE, linewidth=1.3, marker="" if points.is_dense else "o", markersize=2.2
+    )
     panel.set_ylim(0, 104)
     panel.set_ylabel("work before it (%)")
 

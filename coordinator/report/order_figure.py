@@ -56,10 +56,12 @@ def _crossing(graph: Graph, points: OrderPoints, *, is_single: bool) -> tuple[Js
         "mode": "markers",
         "x": positions,
         "y": sizes,
-        "marker": {"size": 8, "color": colour},
+        "marker": {"size": 4 if points.is_dense else 8, "color": colour},
         "hovertext": [_position_hover(graph, points, position) for position in positions],
         "hoverinfo": "text",
     }
+    if points.is_dense:
+        return (dots,)
     stems = {
         "type": "scatter",
         "name": f"{name}, stems",
@@ -89,7 +91,7 @@ def _work(graph: Graph, points: OrderPoints) -> Json:
     return {
         "type": "scatter",
         "name": "work before it",
-        "mode": "lines+markers",
+        "mode": "lines" if points.is_dense else "lines+markers",
         "x": list(range(graph.n_units + 1)),
         "y": [share * 100 for share in points.work_share],
         "yaxis": "y2",

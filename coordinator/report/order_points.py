@@ -7,6 +7,9 @@ from coordinator.report import quantities
 from coordinator.report.names import shorten
 from partitioner.graph import Graph
 
+MOST_STEMS = 250
+"""More positions than that are dots alone, so that they do not melt into an area."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPoints:
@@ -26,6 +29,11 @@ class OrderPoints:
     def input_bytes(self) -> int:
         """What the first stage receives in any case."""
         return self.boundary_bytes[0]
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether there are too many positions for stems."""
+        return len(self.boundary_bytes) > MOST_STEMS
 
     @property
     def n_below_input(self) -> int:

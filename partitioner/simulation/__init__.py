@@ -3,7 +3,15 @@
 from partitioner.simulation.media import SharedMedium
 from partitioner.simulation.pipeline import simulate
 from partitioner.simulation.result import QueueLoad, ResourceLoad, SimulationResult
-from partitioner.simulation.variation import CONSTANT, Constant, Empirical, Lognormal, StageVariation, Variation
+from partitioner.simulation.variation import (
+    CONSTANT,
+    Constant,
+    Empirical,
+    Lognormal,
+    StageVariation,
+    Variation,
+    link_jitters,
+)
 
 __all__ = [
     "CONSTANT",
@@ -16,5 +24,6 @@ __all__ = [
     "SimulationResult",
     "StageVariation",
     "Variation",
+    "link_jitters",
     "simulate",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from partitioner.cluster import Cluster
 from partitioner.front import FloatArray
 
 
@@ -103,3 +104,8 @@ class Variation:
 
 CONSTANT = Variation()
 """Nothing varies."""
+
+
+def link_jitters(cluster: Cluster) -> dict[tuple[str, str], float]:
+    """Jitter of each link of a cluster, for `Variation.jitter_seconds_of`."""
+    return {pair: link.jitter_seconds for pair, link in cluster.link_of.items()}

@@ -4,10 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from search_builders import cluster_of
 from simulation_builders import plan_of_times, slower
 
 from partitioner.errors import PlanError
-from partitioner.simulation import CONSTANT, Constant, Empirical, Lognormal, SharedMedium, Variation, simulate
+from partitioner.simulation import (
+    CONSTANT,
+    Constant,
+    Empirical,
+    Lognormal,
+    SharedMedium,
+    Variation,
+    link_jitters,
+    simulate,
+)
 
 TAIL = Variation(stages=Lognormal(coefficient_of_variation=0.4))
 LINE = plan_of_times([("a", 0.8), ("b", 1.0), ("c", 0.9)], [(0.3, 0.1), (0.2, 0.5), (0.4, 0.3), (0.1, 0.05)], window=6)
@@ -137,6 +147,16 @@ def test_jitter_lengthens_latency_only_by_order_and_never_below_zero():
     assert ends[0] > 0.003
     everywhere = run(line, rate_per_second=0.02, n_requests=2000, variation=Variation(jitter_seconds=0.2))
     assert everywhere.mean_latency_seconds > rare.mean_latency_seconds + 0.05  # half of the way back is cut at zero
+
+
+def test_links_jitter_as_the_cluster_says():
+    cluster = cluster_of({"a": 1}, {("client", "a"): (1.0, 1e3), ("a", "client"): (1.0, 1e3)})
+    shaky = replace(cluster, links=(replace(cluster.links[0], jitter_seconds=0.1), cluster.links[1]))
+    assert link_jitters(shaky) == {("client", "a"): 0.1, ("a", "client"): 0.0}
+    line = plan_of_times([("a", 0.001)], [(1.0, 0.001), (1.0, 0.001)])
+    jitters = Variation(jitter_seconds_of=link_jitters(shaky))
+    found = run(line, window=1, n_requests=2000, variation=jitters)
+    assert np.std(found.latency_seconds) == pytest.approx(0.1, rel=0.05)
 
 
 def test_a_seed_gives_the_same_twice_and_streams_are_separate():

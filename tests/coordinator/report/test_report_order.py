@@ -72,6 +72,17 @@ def test_without_counted_work_there_is_one_panel() -> None:
     assert figure.height < order_figure(GRAPH).height
 
 
+def test_a_long_network_has_dots_without_stems(tmp_path: Path) -> None:
+    long = sample_graph(tuple(f"block.{i}" for i in range(300)))
+    names = [one["name"] for one in order_figure(long).traces]
+    assert "one tensor crosses" in names
+    assert not [name for name in names if "stems" in str(name)]
+    assert "one tensor crosses, stems" in [one["name"] for one in order_figure(GRAPH).traces]
+    dense, sparse = write_order(long, tmp_path / "long.svg"), write_order(GRAPH, tmp_path / "short.svg")
+    assert "LineCollection" in sparse.read_text()
+    assert "LineCollection" not in dense.read_text()
+
+
 def test_marks_of_bytes() -> None:
     assert byte_ticks(900, 3e6) == ((1024.0, "1 KiB"), (10240.0, "10 KiB"), (102400.0, "100 KiB"), (1048576.0, "1 MiB"))
     assert byte_ticks(1, 50) == ((1.0, "1 B"), (10.0, "10 B"))
