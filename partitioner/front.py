@@ -25,10 +25,7 @@ def is_dominated(points: npt.ArrayLike) -> BoolArray:
     array = _checked(points)
     if array.shape[1] == 2:
         return _is_dominated_2d(array)
-    mask = np.zeros(len(array), dtype=np.bool_)
-    for index, point in enumerate(array):
-        mask[index] = np.any(np.all(array <= point, axis=1) & np.any(array < point, axis=1))
-    return mask
+    return _is_dominated_by_sweep(array)
 
 
 def front_indices(points: npt.ArrayLike) -> IntArray:
@@ -61,29 +58,48 @@ def hypervolume_2d(points: npt.ArrayLike, reference: tuple[float, float]) -> flo
 
 
 def knee_index(points: npt.ArrayLike) -> int:
-    """Index of the point that bulges most from the chord between the two extremes towards the ideal.
+    """Index of the point that bulges most from the plane through the extremes towards the ideal.
 
-    Both objectives are first scaled to [0, 1] between the extremes. Where nothing bulges (fewer than three different
-    points, or a front on or beyond its chord) it is the extreme that is least in the first objective.
+    All objectives are first scaled to [0, 1] over the front. The extremes are the points least in one objective each;
+    where they span no plane that faces the ideal, one of equal weights through the nearest of them takes its place
+    (with two objectives both are the chord). Where nothing bulges (a front on or beyond its plane) it is the point that
+    is least in the first objective.
 
     Source: Das, "On characterizing the 'knee' of the Pareto curve", Structural Optimization 18, 1999.
 
     Args:
-        points: (n_plans, 2) float64, both minimised and finite; a front, in any order.
+        points: (n_plans, n_objectives) float64, all minimised and finite; a front, in any order.
 
     Raises:
-        ValueError: There are no points, or they are not (n_plans, 2) and finite.
+        ValueError: There are no points or objectives, or they are not finite.
     """
-    array = _checked_pairs(points)
-    if not len(array) or not np.all(np.isfinite(array)):
-        raise ValueError(f"A knee wants at least one point and finite figures; got {len(array)} points.")
+    array = _checked(points)
+    if not array.size or not np.all(np.isfinite(array)):
+        raise ValueError(f"A knee wants at least one point and finite figures; got the shape {array.shape}.")
     front = front_indices(array)
     lows, highs = array[front].min(axis=0), array[front].max(axis=0)
-    spans = np.where(highs > lows, highs - lows, 1.0)
-    bulges = 1.0 - np.sum((array[front] - lows) / spans, axis=1)
-    is_extreme = np.isin(np.arange(len(front)), [0, len(front) - 1])
-    bulges[is_extreme] = 0.0
+    scaled = (array[front] - lows) / np.where(highs > lows, highs - lows, 1.0)
+    extremes = _extremes(scaled)
+    bulges = 1.0 - np.sum(scaled * _facing_normal(scaled[extremes]), axis=1)
+    bulges[extremes] = 0.0
     return int(front[np.argmax(bulges)])
+
+
+def _extremes(scaled: FloatArray) -> IntArray:
+    """(n_objectives,) indices of the points least in each objective; of equals, that with the least sum."""
+    sums = scaled.sum(axis=1)
+    return np.array([np.lexsort((sums, column))[0] for column in scaled.T], dtype=np.int64)
+
+
+def _facing_normal(extremes: FloatArray) -> FloatArray:
+    """(n_objectives,) normal n of the plane n · x = 1: see `knee_index`."""
+    ones = np.ones(extremes.shape[1])
+    if len(extremes) > 2 and np.linalg.matrix_rank(extremes) == len(extremes):
+        normal = np.asarray(np.linalg.solve(extremes, ones), dtype=np.float64)
+        if np.all(normal > 0):
+            return normal
+    nearest = float(extremes.sum(axis=1).min())
+    return ones / nearest if nearest > 0 else ones
 
 
 def _is_dominated_2d(points: FloatArray) -> BoolArray:
@@ -94,6 +110,28 @@ def _is_dominated_2d(points: FloatArray) -> BoolArray:
     is_beaten_before = (group_start > 0) & (least_so_far[group_start - 1] <= second)
     mask = np.zeros(len(points), dtype=np.bool_)
     mask[order] = is_beaten_before | (second[group_start] < second)
+    return mask
+
+
+def _is_dominated_by_sweep(points: FloatArray) -> BoolArray:
+    """In lexicographic order only what comes before can dominate, and some of it that is not dominated itself does."""
+    order = np.lexsort(points.T[::-1])
+    ordered = points[order]
+    is_new = np.ones(len(points), dtype=np.bool_)
+    is_new[1:] = np.any(ordered[1:] != ordered[:-1], axis=1)
+    kept = np.empty((points.shape[1], len(points)))
+    is_beaten = np.zeros(len(points), dtype=np.bool_)
+    n_kept = 0
+    for index in np.flatnonzero(is_new):
+        is_below = np.ones(n_kept, dtype=np.bool_)
+        for column, figure in zip(kept[1:, :n_kept], ordered[index, 1:], strict=True):
+            is_below &= column <= figure
+        is_beaten[index] = is_below.any()
+        if not is_beaten[index]:
+            kept[:, n_kept] = ordered[index]
+            n_kept += 1
+    mask = np.zeros(len(points), dtype=np.bool_)
+    mask[order] = is_beaten[is_new][np.cumsum(is_new) - 1]
     return mask
 
 

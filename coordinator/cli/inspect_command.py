@@ -11,9 +11,21 @@ from coordinator.cli.options import json_option, model_argument, model_options, 
 @model_argument
 @model_options
 @seed_option
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also draws crossing bytes and work along the order: .png, .svg, or .html to explore.",
+)
 @json_option
 def command(
-    model: str, *, batch: int, dims: tuple[tuple[str, int], ...], weights: Path | None, seed: int, as_json: bool
+    model: str,
+    *,
+    batch: int,
+    dims: tuple[tuple[str, int], ...],
+    weights: Path | None,
+    seed: int,
+    figure: Path | None,
+    as_json: bool,
 ) -> None:
     """Shows the units of MODEL (what the runtime fuses) and what crosses each split point.
 
@@ -23,14 +35,18 @@ def command(
     \b
     Examples:
       splitfront inspect mobilenet_v2
+      splitfront inspect mobilenet_v2 --figure mobilenet.png
       splitfront inspect model.onnx --dim height=640 --dim width=640 --json
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import Request
     from coordinator.report.tables import inspect_table
+    from coordinator.report.write import ORDER_SUFFIXES, write_order
     from coordinator.steps import open_model
     from partitioner.serialize import artefact_json
 
+    if figure is not None and figure.suffix not in ORDER_SUFFIXES:
+        raise click.BadParameter(f"'{figure}' ends in none of {', '.join(ORDER_SUFFIXES)}.", param_hint="--figure")
     terminal = Terminal(as_json=as_json)
     request = Request(model=model, batch=batch, dims=dict(dims), weights=weights, seed=seed)
     graph = open_model(request.settings(cluster=""), terminal).graph
@@ -38,3 +54,8 @@ def command(
         click.echo(artefact_json(graph, seed=seed))
     else:
         terminal.show(inspect_table(graph))
+    if figure is not None:
+        try:
+            terminal.say(f"Drew {write_order(graph, figure)}")
+        except OSError as error:
+            raise click.FileError(str(figure), hint=str(error)) from error

@@ -36,3 +36,12 @@ def nice_ticks(scale: AxisScale) -> tuple[float, ...]:
     first, last = math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high))
     marks = (digit * 10.0**power for power in range(first, last + 1) for digit in (1, 2, 5))
     return tuple(mark for mark in marks if scale.low <= mark <= scale.high)
+
+
+def byte_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
+    """Marks of a logarithmic axis of bytes, with their words: `1 KiB`, `10 KiB`, `100 KiB`, `1 MiB`."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    marks = (
+        (digits * 1024.0**power, f"{digits} {unit}") for power, unit in enumerate(units) for digits in (1, 10, 100)
+    )
+    return tuple((mark, words) for mark, words in marks if low <= mark <= high)

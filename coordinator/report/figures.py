@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from coordinator.measurement import Estimate
 from coordinator.report import palette, quantities
-from coordinator.report.axes import AxisScale, nice_ticks, scale_for
+from coordinator.report.axes import AxisScale, byte_ticks, nice_ticks, scale_for
 from coordinator.report.front_points import FrontPoints, MeasuredPoint, PredictedPoint, front_points, outside_text
 from coordinator.report.names import shorten
+from coordinator.report.order_points import OrderPoints, order_note, order_points, order_title
 from coordinator.report.run import Run
 from coordinator.report.unit_times import UnitTimes, own_units, unit_times
 from partitioner.graph import Graph
@@ -78,6 +79,65 @@ def draw_profile(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Pa
         panels[-1].set_xlabel("unit (dashed: split points of the chosen plan)")
         panels[-1].set_xlim(-1, run.graph.n_units)
         return _save(figure, path)
+
+
+def draw_order(graph: Graph, path: Path, width_inches: float = SCREEN_WIDTH) -> Path:
+    """Draws bytes that cross and cumulative work along a network's order. Returns `path`."""
+    points = order_points(graph)
+    with _style():
+        figure = Figure(figsize=(width_inches, 4.1 if points.flops else 2.7), layout="constrained")
+        panels = figure.subplots(2 if points.flops else 1, 1, sharex=True, squeeze=False)[:, 0]
+        _draw_crossing(panels[0], points)
+        if points.flops:
+            _draw_work(panels[1], points)
+        panels[-1].set_xlabel("split point (units before it)")
+        panels[-1].set_xlim(-1, graph.n_units + 1)
+        figure.suptitle(order_title(graph, points), fontsize=9, fontweight="bold", x=0.01, ha="left")
+        figure.supxlabel(order_note(points), fontsize=7, color="#777777", x=0.01, ha="left")
+        return _save(figure, path)
+
+
+def _draw_crossing(panel: Axes, points: OrderPoints) -> None:
+    sizes = points.boundary_bytes
+    positive = [size for size in sizes if size] or [1]
+    low, high = min(positive) / 2, max(positive) * 2
+    panel.set_yscale("log")
+    panel.set_ylim(low, high)
+    kinds = ((True, palette.GREEN, "one tensor crosses"), (False, palette.YELLOW, "several cross"))
+    for is_single, colour, label in kinds:
+        positions = [i for i, size in enumerate(sizes) if size and points.is_single[i] == is_single]
+        heights = [sizes[i] for i in positions]
+        if not points.is_dense:
+            panel.vlines(positions, low, heights, color=colour, linewidth=1.1, alpha=0.55)
+        if positions:
+            dot = 1.4 if points.is_dense else 3.4
+            panel.plot(positions, heights, "o", color=colour, markersize=dot, markeredgewidth=0, label=label)
+    label = f"input, {quantities.n_bytes(points.input_bytes)}"
+    panel.axhline(points.input_bytes, color=palette.RED, linewidth=1.0, linestyle="--", label=label)
+    ticks = byte_ticks(low, high)
+    panel.yaxis.set_major_locator(FixedLocator([mark for mark, _ in ticks]))
+    panel.yaxis.set_major_formatter(FixedFormatter([words for _, words in ticks]))
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.grid(visible=False, axis="x")
+    panel.set_ylabel("bytes that cross")
+    panel.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        ncols=3,
+        handlelength=1.8,
+        markerscale=2.4 if points.is_dense else 1.0,
+    )
+
+
+def _draw_work(panel: Axes, points: OrderPoints) -> None:
+    positions, shares = range(len(points.work_share)), [share * 100 for share in points.work_share]
+    panel.fill_between(positions, shares, color=palette.BLUE, alpha=0.18, linewidth=0)
+    panel.plot(
+        positions, shares, color=palette.BLUE, linewidth=1.3, marker="" if points.is_dense else "o", markersize=2.2
+    )
+    panel.set_ylim(0, 104)
+    panel.set_ylabel("work before it (%)")
 
 
 def _draw_predicted(axes: Axes, points: FrontPoints) -> None:

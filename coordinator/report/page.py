@@ -52,6 +52,21 @@ def render_page(run: Run) -> str:
     )
 
 
+def render_figures(title: str, figures: Sequence[Figure]) -> str:
+    """A page of figures alone, under the same rules."""
+    library, script = _plotly_library(), _asset("page.js")
+    return Template(_asset("figures.html")).substitute(
+        title=html.escape(shorten(title, 120)),
+        policy=_policy((library, script)),
+        style=_asset("page.css"),
+        figures="\n".join(_figure(figure) for figure in figures),
+        figures_data=_inline_json({figure.name: _plot(figure) for figure in figures}),
+        templates_data=_inline_json(templates()),
+        library=library,
+        script=script,
+    )
+
+
 def _plotly_library() -> str:
     from plotly.offline import get_plotlyjs  # noqa: PLC0415 - 5 MB that only a page needs
 

@@ -10,6 +10,8 @@ YELLOW = "#CCBB44"
 RED = "#EE6677"
 PURPLE = "#AA3377"
 GREY = "#9A9A9A"
+RAMP = ("#4477AA", "#6C5FA0", "#95468B", "#C04F7B", "#EE6677")
+"""From blue over purple to red, for what has an order."""
 
 
 def faded(colour: str, opacity: float = 0.4) -> str:

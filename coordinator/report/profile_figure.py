@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from coordinator.report import palette, quantities
 from coordinator.report.figure import Figure, Json, axis, lines
 from coordinator.report.names import operators, plot_text
+from coordinator.report.order_figure import boundary_hover
 from coordinator.report.run import Run
 from coordinator.report.unit_times import UnitTimes, own_units, unit_times
 from partitioner.graph import Graph
@@ -71,23 +72,10 @@ def _boundary_bars(graph: Graph, y_axis: str) -> Json:
         "yaxis": y_axis,
         "width": 0.62,
         "marker": {"color": [palette.GREEN if one else palette.YELLOW for one in single], "line": {"width": 0}},
-        "hovertext": [_boundary_hover(graph, position) for position in positions],
+        "hovertext": [boundary_hover(graph, position) for position in positions],
         "hoverinfo": "text",
         "showlegend": False,
     }
-
-
-def _boundary_hover(graph: Graph, position: int) -> str:
-    if position == 0:
-        place = "inputs of the model"
-    elif position == graph.n_units:
-        place = "outputs of the model"
-    else:
-        place = f"after {plot_text(graph.units[position - 1].name, 60)}"
-    names = graph.boundaries[position]
-    shown = [plot_text(name, 60) for name in names[:6]]
-    rest = [f"and {len(names) - 6} more"] if len(names) > 6 else []
-    return lines([f"<b>{quantities.n_bytes(graph.boundary_bytes(position))}</b> {place}", *shown, *rest])
 
 
 def _domains(n_panels: int) -> list[tuple[float, float]]:

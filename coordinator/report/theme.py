@@ -37,5 +37,6 @@ def _template(*, ink: str, soft: str, grid: str, box: str) -> Json:
             "annotationdefaults": {"font": {"color": ink, "size": 12}},
             "xaxis": axis,
             "yaxis": axis,
+            "scene": {f"{name}axis": {**axis, "backgroundcolor": "rgba(0,0,0,0)"} for name in "xyz"},
         }
     }

@@ -1,8 +1,16 @@
-"""Writes the pictures of a run into its folder."""
+"""Writes pictures: those of a run into its folder, that of a network or of a front of many objectives elsewhere."""
 
 from pathlib import Path
 
+from coordinator.report.objective_space import ObjectiveSpace
+from coordinator.report.objectives_figure import objective_figures
+from coordinator.report.order_figure import order_figure
+from coordinator.report.order_points import order_points, order_title
 from coordinator.report.run import Run
+from partitioner.graph import Graph
+
+ORDER_SUFFIXES = (".html", ".png", ".svg")
+"""Formats of a network's picture."""
 
 
 def write_report(folder: Path, run: Run) -> tuple[Path, ...]:
@@ -26,3 +34,31 @@ def write_report(folder: Path, run: Run) -> tuple[Path, ...]:
         figures.draw_front(run, drawings / "front.svg"),
         figures.draw_profile(run, drawings / "profile.png"),
     )
+
+
+def write_order(graph: Graph, path: Path) -> Path:
+    """Draws a network along its order: interactive where `path` ends in `.html`, else PNG or SVG. Returns `path`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from coordinator.report import figures, page  # noqa: PLC0415
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix != ".html":
+        return figures.draw_order(graph, path)
+    title = order_title(graph, order_points(graph))
+    path.write_text(page.render_figures(title, (order_figure(graph),)), encoding="utf-8", newline="\n")
+    return path
+
+
+def write_objectives(space: ObjectiveSpace, title: str, path: Path) -> Path:
+    """Writes a page with all pictures of a front of three or more objectives. Returns `path`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from coordinator.report import page  # noqa: PLC0415
+
+    path.write_text(page.render_figures(title, objective_figures(space)), encoding="utf-8", newline="\n")
+    return path

@@ -6,11 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from report_sample import sample_run
+from report_sample import N_UNITS, sample_graph, sample_run
+from test_report_objectives import space
 from test_report_page import hostile_run
 
 from coordinator.report.page import render_page
 from coordinator.report.run import Run
+from coordinator.report.write import write_objectives, write_order
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -24,6 +26,11 @@ def opened(run: Run, folder: Path, *options: str) -> tuple[str, list[str]]:
     """The document after its scripts ran, and what the console said."""
     page = folder / "report.html"
     page.write_text(render_page(run), encoding="utf-8")
+    return opened_page(page, folder, *options)
+
+
+def opened_page(page: Path, folder: Path, *options: str) -> tuple[str, list[str]]:
+    """The same for a page that is there."""
     browser = subprocess.run(
         [
             str(CHROMIUM),
@@ -70,3 +77,29 @@ def test_names_from_a_model_do_not_run(tmp_path: Path) -> None:
     assert title is not None
     assert title.group(1) != "owned"
     assert "<img" not in document
+
+
+def test_the_picture_of_a_network_is_drawn(tmp_path: Path) -> None:
+    document, complaints = opened_page(write_order(sample_graph(), tmp_path / "order.html"), tmp_path)
+    assert complaints == []
+    assert len(re.findall(r'class="plot js-plotly-plot"', document)) == 1
+    assert len(re.findall(r'<path class="point"', document)) == 2 * (N_UNITS + 1)
+    for word in ("one tensor crosses", "100 KiB", "work before it (%)"):
+        assert word in document
+
+
+@pytest.mark.parametrize(("n_objectives", "names"), [(3, ["space", "pairs", "parallel"]), (4, ["parallel", "pairs"])])
+def test_pictures_of_many_objectives_are_drawn_under_the_policy(
+    tmp_path: Path, n_objectives: int, names: list[str]
+) -> None:
+    page = write_objectives(space(n_objectives), "many objectives", tmp_path / "front.html")
+    document, complaints = opened_page(page, tmp_path, "--enable-unsafe-swiftshader")
+    # the software renderer tells of its speed; a broken policy or script would tell of other things
+    assert [line for line in complaints if "INFO" not in line or "Policy" in line or "rror" in line] == []
+    assert re.findall(r'data-figure="(\w+)"', document) == names
+    assert len(re.findall(r'class="plot js-plotly-plot"', document)) == len(names)
+    drawn = document[: document.index('<script type="application/json"')]
+    assert "WebGL is not supported" not in drawn
+    assert ("<canvas" in drawn) == (n_objectives == 3)
+    for word in ("latency (ms), less is better", "throughput", "yellow star"):
+        assert word in drawn

@@ -1,0 +1,71 @@
+"""Plans in the space of several objectives, as plain numbers in the units in which they are shown."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from partitioner.front import BoolArray, FloatArray, is_dominated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """One axis."""
+
+    name: str
+    unit: str
+    """As it is shown; empty for a plain number."""
+    is_maximised: bool = False
+
+    @property
+    def title(self) -> str:
+        """`latency (ms)`."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveSpace:
+    """A front of two or more objectives.
+
+    Raises:
+        ValueError: The lengths do not fit, a figure is not finite, or `chosen` is no index.
+    """
+
+    objectives: tuple[Objective, ...]
+    points: tuple[tuple[float, ...], ...]
+    """One for each plan, one figure for each objective."""
+    labels: tuple[str, ...]
+    """One for each plan."""
+    chosen: int | None = None
+    """Index of the plan that is marked."""
+
+    def __post_init__(self) -> None:
+        n_plans, n_objectives = len(self.points), len(self.objectives)
+        if n_objectives < 2 or not n_plans or {len(point) for point in self.points} != {n_objectives}:
+            raise ValueError(f"Points want one figure for each of two or more objectives, got {n_objectives} of them.")
+        if len(self.labels) != n_plans or not (self.chosen is None or 0 <= self.chosen < n_plans):
+            raise ValueError(f"{n_plans} points want as many labels and a chosen one among them, or None.")
+        if not np.all(np.isfinite(self.points)):
+            raise ValueError("Points want finite figures.")
+
+    @property
+    def minimised(self) -> FloatArray:
+        """(n_plans, n_objectives) float64, those that are maximised negated."""
+        signs = [-1.0 if objective.is_maximised else 1.0 for objective in self.objectives]
+        return np.asarray(self.points, dtype=np.float64) * signs
+
+    @property
+    def goodness(self) -> FloatArray:
+        """(n_plans, n_objectives) float64 from 0, the worst of the front, to 1, its best; 1 where all are alike."""
+        costs = self.minimised
+        worst, span = costs.max(axis=0), np.ptp(costs, axis=0)
+        goodness: FloatArray = np.where(span > 0, (worst - costs) / np.where(span > 0, span, 1.0), 1.0)
+        return goodness
+
+    def column(self, objective: int) -> list[float]:
+        """Figures of all plans in one objective."""
+        return [point[objective] for point in self.points]
+
+    def is_on_front_of(self, one: int, other: int) -> BoolArray:
+        """(n_plans,) whether no plan is better in this pair of objectives alone."""
+        mask: BoolArray = ~is_dominated(self.minimised[:, [one, other]])
+        return mask

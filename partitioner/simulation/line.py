@@ -1,0 +1,166 @@
+"""Parts of a pipeline in simulated time. Requests are numbers, and keep their order everywhere.
+
+    source → link station → pipe → queue → stage station → queue → link station → pipe → … → sink
+
+A station is a thread of a node: it takes a request from its queue, waits for its resource (a device, or a medium),
+holds that for the request's time, and hands the request on, waiting where the next part is full. While it waits for
+room it holds the request, not the resource. A pipe is the way between the end of sending and arrival.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from partitioner.simulation.events import Action, Clock, Count, Resource
+
+
+class Taker(Protocol):
+    """What requests are handed to."""
+
+    def has_room(self) -> bool:
+        """Whether it would take a request now."""
+
+    def put(self, request: int) -> None:
+        """Takes a request; only while it has room."""
+
+    def when_room(self, action: Action) -> None:
+        """Remembers what to call each time that there is room again."""
+
+
+class Queue:
+    """Requests that wait before a station; at most `limit` of them."""
+
+    def __init__(self, name: str, clock: Clock, limit: float) -> None:
+        self.name = name
+        self.length = Count(clock)
+        self._limit = limit
+        self._requests: deque[int] = deque()
+        self._on_room: Action | None = None
+        self._on_request: Action | None = None
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def has_room(self) -> bool:
+        """Whether fewer than the limit wait."""
+        return len(self._requests) < self._limit
+
+    def put(self, request: int) -> None:
+        """Appends a request and wakes the station."""
+        self._requests.append(request)
+        self.length.add(1)
+        if self._on_request is not None:
+            self._on_request()
+
+    def take(self) -> int:
+        """The oldest request; the station marks itself busy before, since this may wake it."""
+        request = self._requests.popleft()
+        self.length.add(-1)
+        if self._on_room is not None:
+            self._on_room()
+        return request
+
+    def when_room(self, action: Action) -> None:
+        """See `Taker`."""
+        self._on_room = action
+
+    def when_request(self, action: Action) -> None:
+        """Remembers the station."""
+        self._on_request = action
+
+
+class Station:
+    """A stage that computes, or a link that sends: one request at a time."""
+
+    def __init__(self, source: Queue, resource: Resource, seconds: Sequence[float], target: Taker) -> None:
+        """A station of which request i takes `seconds[i]` of the resource."""
+        self._source = source
+        self._resource = resource
+        self._seconds = seconds
+        self._target = target
+        self._is_idle = True
+        self._held: int | None = None
+        source.when_request(self._begin)
+        target.when_room(self._hand_on)
+
+    def _begin(self) -> None:
+        if not self._is_idle or not len(self._source):
+            return
+        self._is_idle = False
+        request = self._source.take()
+        self._resource.serve(self._seconds[request], lambda: self._finish(request))
+
+    def _finish(self, request: int) -> None:
+        self._held = request
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        if self._held is None or not self._target.has_room():
+            return
+        request, self._held = self._held, None
+        self._target.put(request)
+        self._is_idle = True
+        self._begin()
+
+
+class Pipe:
+    """Delay of a link: all that is on its way moves at once, nothing overtakes, at most `limit` are inside.
+
+    What arrives at a full queue stays inside; so a stage that cannot follow slows the sender, as flow control does.
+    """
+
+    def __init__(self, clock: Clock, delays: Sequence[float], limit: float, target: Taker) -> None:
+        """A pipe that delays request i by `delays[i]` seconds."""
+        self._clock = clock
+        self._delays = delays
+        self._limit = limit
+        self._target = target
+        self._inside: deque[int] = deque()
+        self._n_arrived = 0
+        self._last_arrival = 0.0
+        self._on_room: Action | None = None
+        target.when_room(self._deliver)
+
+    def has_room(self) -> bool:
+        """Whether another request may be on its way."""
+        return len(self._inside) < self._limit
+
+    def put(self, request: int) -> None:
+        """Sends a request on its way."""
+        self._inside.append(request)
+        self._last_arrival = max(self._last_arrival, self._clock.now + self._delays[request])
+        self._clock.at(self._last_arrival, self._arrive)
+
+    def when_room(self, action: Action) -> None:
+        """See `Taker`."""
+        self._on_room = action
+
+    def _arrive(self) -> None:
+        self._n_arrived += 1
+        self._deliver()
+
+    def _deliver(self) -> None:
+        while self._n_arrived and self._target.has_room():
+            self._n_arrived -= 1
+            self._target.put(self._inside.popleft())
+            if self._on_room is not None:
+                self._on_room()
+
+
+class Sink:
+    """The client's end: takes every result at once."""
+
+    def __init__(self, on_result: Callable[[int], None]) -> None:
+        """A sink that calls `on_result` for each request."""
+        self._on_result = on_result
+
+    def has_room(self) -> bool:
+        """Always."""
+        return True
+
+    def put(self, request: int) -> None:
+        """Takes a result."""
+        self._on_result(request)
+
+    def when_room(self, action: Action) -> None:
+        """Never called: there always is room."""

@@ -1,0 +1,137 @@
+"""Runs a plan in simulated time."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from partitioner.cluster import CLIENT
+from partitioner.cost import QUEUE_LIMIT
+from partitioner.errors import PlanError
+from partitioner.plan import CostEstimate, HopCost, Plan
+from partitioner.simulation.load import Load
+from partitioner.simulation.media import SharedMedium, media_faults
+from partitioner.simulation.result import SimulationResult
+from partitioner.simulation.running import Line, Times
+from partitioner.simulation.variation import CONSTANT, Variation
+
+LEAST_WARM_UP = 200
+WARM_UP_WINDOWS = 5
+"""Windows that are left out at the beginning of a closed loop, where that is more."""
+JITTER_DEVIATIONS = 3
+"""Few delays are longer than their mean by so many standard deviations."""
+
+
+def simulate(
+    plan: Plan,
+    cost: CostEstimate,
+    *,
+    window: int | None = None,
+    rate_per_second: float | None = None,
+    n_requests: int = 10_000,
+    n_warm_up: int | None = None,
+    variation: Variation = CONSTANT,
+    shared_media: Sequence[SharedMedium] = (),
+    queue_limit: int = QUEUE_LIMIT,
+    seed: int = 0,
+) -> SimulationResult:
+    """Runs a plan request by request: the events of the pipeline, none of the cost model's formulas.
+
+    - Closed loop (no rate): `window` requests are always in flight, the plan's window where it is None.
+    - Open loop (a rate): requests arrive at random (Poisson); of them `window` are in flight at most, and the others
+      wait at the client; all are in flight where it is None.
+    - A stage takes one request at a time, its device one stage at a time. `queue_limit` requests may wait before and
+      after each stage; a stage that cannot hand on waits, and so does the link before it.
+    - A link sends one message at a time for `bytes / rate`; what is sent arrives `fixed_seconds` later, in order, with
+      as many on the way as fill the link. Links of one shared medium take turns.
+
+    Args:
+        plan: Whose batch, window and stages are run.
+        cost: Mean times of the plan's stages and hops; its sums are not read.
+        window: Most requests in flight, see above.
+        rate_per_second: Samples that arrive per second, `batch` of them with each request.
+        n_requests: Measured requests; in a closed loop rounded up to whole windows, so that bursts weigh evenly.
+        n_warm_up: Requests before them that are not measured.
+        variation: How times vary around the means.
+        shared_media: Links that take turns.
+        queue_limit: Requests that may wait before, and after, each stage.
+        seed: Of all chance. Each stage, each link and the arrivals draw from a stream of their own, so that a change
+            of one leaves the others as they were.
+
+    Raises:
+        PlanError: Plan and cost do not belong together, or a link is in two media.
+        ValueError: A number is out of range.
+    """
+    counts = {"window": window, "n_requests": n_requests, "queue_limit": queue_limit}
+    too_small = [f"{name} is {count}" for name, count in counts.items() if count is not None and count < 1]
+    if too_small or (n_warm_up is not None and n_warm_up < 0):
+        raise ValueError(f"Wanted 1 or more (a warm-up may be 0): {', '.join(too_small) or f'n_warm_up {n_warm_up}'}.")
+    faults = (*_plan_faults(plan, cost), *media_faults(shared_media))
+    if faults:
+        raise PlanError(f"Plan {plan.describe()!r} cannot be simulated: {'; '.join(faults)}.")
+    arrivals_stream, *streams = np.random.default_rng(seed).spawn(1 + 2 * len(cost.hops))
+    if rate_per_second is None:
+        load = _closed_loop(window or plan.window, n_requests, n_warm_up)
+    else:
+        load = _open_loop(window, rate_per_second / plan.batch, n_requests, n_warm_up, arrivals_stream)
+    times = _draw_times(cost, variation, load.n_total, streams)
+    return Line(cost, times, load, shared_media, queue_limit).run(plan.batch)
+
+
+def _plan_faults(plan: Plan, cost: CostEstimate) -> Iterator[str]:
+    places = (CLIENT, *(stage.device for stage in plan.stages), CLIENT)
+    if [stage.device for stage in cost.stages] != [stage.device for stage in plan.stages]:
+        yield "its cost is of other stages"
+    if [(hop.source, hop.target) for hop in cost.hops] != list(pairwise(places)):
+        yield "its cost is of other hops"
+
+
+def _closed_loop(window: int, n_requests: int, n_warm_up: int | None) -> Load:
+    warm_up = max(LEAST_WARM_UP, WARM_UP_WINDOWS * window) if n_warm_up is None else n_warm_up
+    whole_windows = math.ceil(n_requests / window) * window
+    return Load(n_warm_up=warm_up, n_measured=whole_windows, n_after=window, window=window, arrivals=None)
+
+
+def _open_loop(
+    window: int | None, rate_per_second: float, n_requests: int, n_warm_up: int | None, random: np.random.Generator
+) -> Load:
+    """Poisson arrivals at a rate of requests, not samples."""
+    if not 0 < rate_per_second < math.inf:
+        raise ValueError(f"rate_per_second gives {rate_per_second} requests per second: wanted more than 0.")
+    warm_up = max(LEAST_WARM_UP, n_requests // 10) if n_warm_up is None else n_warm_up
+    n_total = warm_up + n_requests + LEAST_WARM_UP
+    return Load(
+        n_warm_up=warm_up,
+        n_measured=n_requests,
+        n_after=LEAST_WARM_UP,
+        window=math.inf if window is None else window,
+        arrivals=np.cumsum(random.exponential(1.0 / rate_per_second, n_total)).tolist(),
+    )
+
+
+def _draw_times(
+    cost: CostEstimate, variation: Variation, n_total: int, streams: Sequence[np.random.Generator]
+) -> Times:
+    """Stages draw from the streams of even index, links from the others."""
+    stages = tuple(
+        variation.stage_seconds(index, stage.seconds, n_total, streams[2 * index])
+        for index, stage in enumerate(cost.stages)
+    )
+    delays = tuple(
+        variation.delay_seconds(hop.source, hop.target, _fixed_seconds(hop), n_total, streams[2 * index + 1])
+        for index, hop in enumerate(cost.hops)
+    )
+    limits = tuple(_pipe_limit(hop, variation.jitter_of(hop.source, hop.target)) for hop in cost.hops)
+    return Times(stages=stages, delays=delays, pipe_limits=limits)
+
+
+def _fixed_seconds(hop: HopCost) -> float:
+    return max(hop.seconds - hop.busy_seconds, 0.0)
+
+
+def _pipe_limit(hop: HopCost, jitter_seconds: float) -> float:
+    """Messages that are on their way while the link sends without a pause, and one."""
+    if hop.busy_seconds <= 0:
+        return math.inf
+    return math.ceil((_fixed_seconds(hop) + JITTER_DEVIATIONS * jitter_seconds) / hop.busy_seconds) + 1

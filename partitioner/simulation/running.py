@@ -1,0 +1,112 @@
+"""One pipeline in simulated time, built from its parts, run once."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from partitioner.front import FloatArray
+from partitioner.plan import CostEstimate
+from partitioner.simulation.events import Clock, Count, Resource
+from partitioner.simulation.line import Pipe, Queue, Sink, Station, Taker
+from partitioner.simulation.load import Client, Load
+from partitioner.simulation.media import SharedMedium
+from partitioner.simulation.result import QueueLoad, ResourceLoad, SimulationResult
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Times:
+    """Times of every request."""
+
+    stages: tuple[FloatArray, ...]
+    delays: tuple[FloatArray, ...]
+    pipe_limits: tuple[float, ...]
+    """Messages that fill each link, and one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    """Integrals over time, at one moment."""
+
+    now: float
+    busy_seconds: tuple[float, ...]
+    areas: tuple[float, ...]
+
+
+class Line:
+    """One pipeline and its client, built for one run."""
+
+    def __init__(
+        self, cost: CostEstimate, times: Times, load: Load, shared_media: Sequence[SharedMedium], queue_limit: int
+    ) -> None:
+        self._clock = Clock()
+        self._load = load
+        self._resources: dict[str, Resource] = {}
+        names = [f"stage {index} {end}" for index in range(len(cost.stages)) for end in ("in", "out")]
+        self._queues = [Queue("client out", self._clock, math.inf)]
+        self._queues += [Queue(name, self._clock, queue_limit) for name in names]
+        self._client = Client(self._clock, load, self._queues[0], self._note)
+        self._connect(cost, times, shared_media)
+        self._started = self._stopped = self._snapshot()
+
+    def _connect(self, cost: CostEstimate, times: Times, shared_media: Sequence[SharedMedium]) -> None:
+        medium_of = {pair: f"medium:{medium.name}" for medium in shared_media for pair in medium.links}
+        targets: list[Taker] = [*self._queues[1::2], Sink(self._client.take_result)]
+        for index, (hop, target) in enumerate(zip(cost.hops, targets, strict=True)):
+            own = f"link:{hop.source}->{hop.target}"
+            medium = self._resource(medium_of.get((hop.source, hop.target), own))
+            pipe = Pipe(self._clock, times.delays[index].tolist(), times.pipe_limits[index], target)
+            busy = [hop.busy_seconds] * self._load.n_total
+            Station(self._queues[2 * index], medium, busy, pipe)
+            if index < len(cost.stages):
+                device = self._resource(f"device:{cost.stages[index].device}")
+                seconds = times.stages[index].tolist()
+                Station(self._queues[2 * index + 1], device, seconds, self._queues[2 * index + 2])
+
+    def _resource(self, name: str) -> Resource:
+        return self._resources.setdefault(name, Resource(name, self._clock))
+
+    def run(self, batch: int) -> SimulationResult:
+        """Lets all requests come, until the last measured one ended."""
+        self._client.start()
+        self._clock.run()
+        first, stop = self._load.n_warm_up, self._load.n_warm_up + self._load.n_measured
+        latencies = np.array(self._client.ended_at[first:stop]) - np.array(self._client.came_at[first:stop])
+        latencies.flags.writeable = False
+        seconds = self._stopped.now - self._started.now
+        busy = np.subtract(self._stopped.busy_seconds, self._started.busy_seconds) / seconds
+        means = np.subtract(self._stopped.areas, self._started.areas) / seconds
+        return SimulationResult(
+            batch=batch,
+            latency_seconds=latencies,
+            seconds=seconds,
+            mean_in_system=float(means[0]),
+            resources=tuple(
+                ResourceLoad(name=name, busy_share=float(share))
+                for name, share in zip(self._resources, busy, strict=True)
+            ),
+            queues=tuple(
+                QueueLoad(name=name, mean=float(mean), peak=length.peak)
+                for (name, length), mean in zip(self._lengths(), means[1:], strict=True)
+            ),
+        )
+
+    def _lengths(self) -> list[tuple[str, Count]]:
+        return [("client backlog", self._client.backlog), *((queue.name, queue.length) for queue in self._queues)]
+
+    def _note(self, request: int) -> None:
+        """Hears of each result; the measured time lies between those of two requests."""
+        if request == self._load.n_warm_up - 1:
+            self._started = self._snapshot()
+        if request == self._load.n_warm_up + self._load.n_measured - 1:
+            self._stopped = self._snapshot()
+            self._clock.stop()
+
+    def _snapshot(self) -> _Snapshot:
+        counts = (self._client.in_system, *(length for _, length in self._lengths()))
+        return _Snapshot(
+            now=self._clock.now,
+            busy_seconds=tuple(resource.busy_seconds() for resource in self._resources.values()),
+            areas=tuple(count.area() for count in counts),
+        )

@@ -1,0 +1,36 @@
+import json
+
+import pytest
+from e2e_commands import splitfront
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".html", b"<!doctype html>")])
+def test_inspect_draws_what_the_suffix_says_beside_the_table(toy_model, tmp_path, suffix, start):
+    path = tmp_path / "pictures" / f"toy{suffix}"
+    done = splitfront("inspect", toy_model, "--dim", "batch=1", "--figure", path)
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes().startswith(start)
+    assert f"Drew {path}" in done.stdout.replace("\n", "")
+    assert "MatMul" in done.stdout
+
+
+def test_json_stays_clean_beside_a_picture(toy_model, tmp_path):
+    done = splitfront("inspect", toy_model, "--json", "--figure", tmp_path / "toy.svg")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["units"]
+    assert (tmp_path / "toy.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_a_picture_that_cannot_be_is_refused_before_the_model_is_read(tmp_path):
+    done = splitfront("inspect", "mobilnet_v2", "--figure", tmp_path / "toy.gif")
+    assert done.returncode == 2
+    assert ".html, .png, .svg" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(toy_model, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = splitfront("inspect", toy_model, "--figure", tmp_path / "file" / "toy.svg")
+    assert done.returncode == 1
+    assert "toy.svg" in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
