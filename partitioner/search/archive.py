@@ -1,4 +1,4 @@
-"""All plans met that no other plan met dominates: what an evolutionary engine returns, whatever its population forgets."""
+"""All plans met that no plan met dominates: what an evolutionary engine returns, whatever its population forgets."""
 
 from dataclasses import dataclass
 

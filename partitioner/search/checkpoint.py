@@ -48,7 +48,7 @@ def save_checkpoint(path: Path, problem: SearchProblem, method: Method, seed: in
         **{name: getattr(state, name) for name in COUNTS},
         "random_state": state.random_state,
     }
-    arrays = {
+    arrays: dict[str, Any] = {
         "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
         "genes": state.population.genes,
         "standing": state.standing,
@@ -60,7 +60,7 @@ def save_checkpoint(path: Path, problem: SearchProblem, method: Method, seed: in
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

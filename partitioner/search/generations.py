@@ -14,17 +14,15 @@ import numpy as np
 from partitioner.front import FloatArray, IntArray
 from partitioner.search.archive import Archive, empty_archive
 from partitioner.search.breeding import Breeding, Genes
-from partitioner.search.encoding import evaluate, join_plans
+from partitioner.search.encoding import evaluate
 from partitioner.search.extremes import extreme_plans
-from partitioner.search.neighbourhood import neighbours
+from partitioner.search.local_search import improve
 from partitioner.search.problem import SearchProblem
 from partitioner.search.variation import violations
 
 POPULATION = 100
 N_EVALUATIONS = 200_000
 """Most plans evaluated where the effort names neither evaluations nor seconds."""
-N_EXPLORED = 2
-"""Plans of the archive whose neighbourhood is looked at in each generation."""
 MOST_IDLE = 20
 """Generations without a new plan after which there is nothing left to find."""
 
@@ -130,8 +128,8 @@ def next_state(problem: SearchProblem, method: Method, state: State) -> State:
     n_evaluated = len(crowd)
     crowd = _joined(state.population, crowd)
     if method.breeding.is_memetic:
-        archive, n_neighbours = _improved(problem, archive, random)
-        n_evaluated += n_neighbours
+        improvement = improve(problem, archive, method.breeding.plans(problem, crowd.genes), random)
+        archive, n_evaluated = improvement.archive, n_evaluated + improvement.n_evaluated
         crowd = _joined(crowd, _archived(problem, method, archive))
     counts = state.n_generations + 1, state.n_evaluated + n_evaluated, 0 if n_evaluated else state.n_idle + 1
     return _selected(problem, method, crowd, archive, memory=state.memory, counts=counts, random=random)
@@ -143,9 +141,9 @@ def generator_of(random_state: Mapping[str, Any]) -> np.random.Generator:
     Raises:
         ValueError, TypeError, KeyError, OverflowError: It is no state of PCG64.
     """
-    bits = np.random.PCG64()
-    bits.state = dict(random_state)
-    return np.random.Generator(bits)
+    random = np.random.Generator(np.random.PCG64())
+    random.bit_generator.state = random_state
+    return random
 
 
 def crowd_of(problem: SearchProblem, method: Method, genes: Genes) -> Crowd:
@@ -172,26 +170,16 @@ def _new_children(problem: SearchProblem, method: Method, state: State, random: 
 def _winners(standing: FloatArray, n_winners: int, random: np.random.Generator) -> IntArray:
     """(n_winners,) of binary tournaments."""
     one, other = random.integers(len(standing), size=(2, n_winners))
-    return np.where(standing[one] <= standing[other], one, other)
+    winners: IntArray = np.where(standing[one] <= standing[other], one, other)
+    return winners
 
 
 def _first_of_each(problem: SearchProblem, method: Method, genes: Genes) -> IntArray:
     """Indices, ascending, of the first gene of each plan."""
     rows = np.ascontiguousarray(method.breeding.plans(problem, genes).rows())
     codes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    return np.sort(np.unique(codes, return_index=True)[1])
-
-
-def _improved(problem: SearchProblem, archive: Archive, random: np.random.Generator) -> tuple[Archive, int]:
-    """The archive after a step of Pareto local search, and the plans evaluated for it."""
-    unexplored = np.flatnonzero(~archive.is_explored)
-    chosen = random.permutation(unexplored)[:N_EXPLORED]
-    if not len(chosen):
-        return archive, 0
-    around = join_plans(
-        *(neighbours(problem, archive.plan(int(row)), float(archive.objectives[row, 1])) for row in chosen)
-    )
-    return archive.explore(chosen).add(around, evaluate(problem, around)), len(around)
+    first: IntArray = np.sort(np.unique(codes, return_index=True)[1])
+    return first
 
 
 def _archived(problem: SearchProblem, method: Method, archive: Archive) -> Crowd:

@@ -42,9 +42,8 @@ def _with_moved_cuts(problem: SearchProblem, code: EncodedPlans) -> EncodedPlans
         between = inside(problem, low, int(code.stops[0, column + 1]))
         columns.append(np.full(len(between), column))
         positions.append(between)
-    column, position = np.concatenate(columns), np.concatenate(positions)
-    moved = _repeated(code, len(column))
-    moved.stops[np.arange(len(column)), column] = position
+    moved = _repeated(code, sum(map(len, columns)))
+    moved.stops[np.arange(len(moved)), np.concatenate(columns)] = np.concatenate(positions)
     return moved
 
 

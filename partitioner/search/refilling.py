@@ -9,7 +9,7 @@ from partitioner.search.settling import Draft, compact
 
 
 def refill(problem: SearchProblem, plans: EncodedPlans, bounds: FloatArray) -> EncodedPlans:
-    """The plans' devices in their order, each stopping at the furthest position that keeps it and its link under a bound.
+    """The plans' devices in their order, each stopping as far as it and its next link stay under a bound.
 
     Where no position does, a stage takes the least that it can. The last device takes the rest, whatever it is. Devices
     for which nothing is left go.

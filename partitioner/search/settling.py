@@ -58,7 +58,8 @@ def compact(problem: SearchProblem, draft: Draft) -> EncodedPlans:
 
 def n_stages(plans: EncodedPlans) -> IntArray:
     """(n_plans,) number of stages."""
-    return np.sum(plans.devices >= 0, axis=1)
+    count: IntArray = np.sum(plans.devices >= 0, axis=1)
+    return count
 
 
 def _advances(draft: Draft) -> BoolArray:
@@ -107,7 +108,7 @@ def _pinned(problem: SearchProblem, plans: EncodedPlans, random: np.random.Gener
         return plans
     devices, stops, inner = plans.devices.copy(), plans.stops.copy(), problem.positions[1:-1]
     alone = np.flatnonzero(n_stages(plans) == 1)
-    if possible_stages(problem)[0] == 2 and len(alone) and len(inner):
+    if last is not None and possible_stages(problem)[0] == 2 and len(alone) and len(inner):
         stops[alone, 0] = random.choice(inner, len(alone))
         devices[alone, 1] = last
     ends = np.sum(devices >= 0, axis=1) - 1

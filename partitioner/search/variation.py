@@ -120,7 +120,7 @@ def _relieve(problem: SearchProblem, plans: EncodedPlans, random: np.random.Gene
     return _moved(problem, plans, np.maximum(cuts, 0), bounds + np.where(is_link, steps, inward))
 
 
-def _exchange_devices(problem: SearchProblem, plans: EncodedPlans, random: np.random.Generator) -> Draft:
+def _exchange_devices(_: SearchProblem, plans: EncodedPlans, random: np.random.Generator) -> Draft:
     """Two stages exchange their devices."""
     count, rows = n_stages(plans), np.arange(len(plans))
     one = _random_below(count, random)
@@ -176,7 +176,7 @@ def inserted(
     return Draft(devices=take(wide, order, axis=1), stops=take(stops, order, axis=1), works=take(works, order, axis=1))
 
 
-def _drop_stage(problem: SearchProblem, plans: EncodedPlans, random: np.random.Generator) -> Draft:
+def _drop_stage(_: SearchProblem, plans: EncodedPlans, random: np.random.Generator) -> Draft:
     """A random stage taken away; the next one takes its units, or half the time the one before."""
     count, rows = n_stages(plans), np.arange(len(plans))
     columns = _random_below(count, random)
