@@ -122,11 +122,17 @@ def _identity(problem: SearchProblem, method: Method, seed: int) -> dict[str, An
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise _damaged(path, "no checkpoint, or cut short")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes().decode())
     except OSError as exc:
         raise ArtefactError(f"{path}: the checkpoint cannot be read: {exc}.") from exc
+    except ArtefactError:
+        raise
     except (ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as exc:
         raise _damaged(path, f"no checkpoint, or cut short ({exc})") from exc
     if not isinstance(header, dict):

@@ -24,7 +24,7 @@ POPULATION = 100
 N_EVALUATIONS = 200_000
 """Most plans evaluated where the effort names neither evaluations nor seconds."""
 MOST_IDLE = 20
-"""Generations without a new plan after which there is nothing left to find."""
+"""Generations without anything new after which there is nothing left to find."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class State:
     n_generations: int
     n_evaluated: int
     n_idle: int
-    """Generations in a row without a new plan."""
+    """Generations in a row without a new child, a plan to explore, or a better archive."""
     random_state: Mapping[str, Any]
     """Of the bit generator, at the end of the generation."""
 
@@ -125,13 +125,16 @@ def next_state(problem: SearchProblem, method: Method, state: State) -> State:
     random = generator_of(state.random_state)
     crowd = crowd_of(problem, method, _new_children(problem, method, state, random))
     archive = state.archive.add(method.breeding.plans(problem, crowd.genes), crowd.objectives)
-    n_evaluated = len(crowd)
+    n_children = n_evaluated = len(crowd)
     crowd = _joined(state.population, crowd)
     if method.breeding.is_memetic:
         improvement = improve(problem, archive, method.breeding.plans(problem, crowd.genes), random)
         archive, n_evaluated = improvement.archive, n_evaluated + improvement.n_evaluated
         crowd = _joined(crowd, _archived(problem, method, archive))
-    counts = state.n_generations + 1, state.n_evaluated + n_evaluated, 0 if n_evaluated else state.n_idle + 1
+    is_idle = (
+        not n_children and archive.is_explored.all() and np.array_equal(archive.objectives, state.archive.objectives)
+    )
+    counts = state.n_generations + 1, state.n_evaluated + n_evaluated, state.n_idle + 1 if is_idle else 0
     return _selected(problem, method, crowd, archive, memory=state.memory, counts=counts, random=random)
 
 
