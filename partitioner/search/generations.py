@@ -131,9 +131,8 @@ def next_state(problem: SearchProblem, method: Method, state: State) -> State:
         improvement = improve(problem, archive, method.breeding.plans(problem, crowd.genes), random)
         archive, n_evaluated = improvement.archive, n_evaluated + improvement.n_evaluated
         crowd = _joined(crowd, _archived(problem, method, archive))
-    is_idle = (
-        not n_children and archive.is_explored.all() and np.array_equal(archive.objectives, state.archive.objectives)
-    )
+    is_explored = not method.breeding.is_memetic or bool(archive.is_explored.all())
+    is_idle = not n_children and is_explored and np.array_equal(archive.objectives, state.archive.objectives)
     counts = state.n_generations + 1, state.n_evaluated + n_evaluated, state.n_idle + 1 if is_idle else 0
     return _selected(problem, method, crowd, archive, memory=state.memory, counts=counts, random=random)
 
