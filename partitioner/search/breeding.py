@@ -43,7 +43,7 @@ class Breeding(Protocol):
 class PermutationAndCuts:
     """Genes are the order of devices and the cuts themselves; the operators of `variation` keep them valid."""
 
-    label = "permutation-and-cut encoding, own operators, local search from the archive"
+    label = "permutation-and-cut encoding, own operators, local search and recutting of the archive"
     is_memetic = True
 
     def first(self, problem: SearchProblem, n_plans: int, seeds: EncodedPlans, random: np.random.Generator) -> Genes:

@@ -37,7 +37,7 @@ SBX_ETA, SBX_SHARE, PM_ETA = 15.0, 0.9, 20.0
 
 
 def nsga2_front(problem: SearchProblem, effort: Effort, *, population: int = POPULATION) -> EngineOutcome:
-    """The best plans that NSGA-II met, with own operators and local search on the archive.
+    """The best plans that NSGA-II met, with own operators and a memetic step on the archive (`local_search`).
 
     Args:
         problem: What to search.

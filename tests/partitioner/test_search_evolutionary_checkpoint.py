@@ -63,24 +63,24 @@ def are_same(one, other):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("n_generations", [0, 1, 4])
 def test_a_killed_run_goes_on_to_the_same_end(tmp_path, engine, n_generations):
-    whole = engine(PROBLEM, Effort(seed=7, n_evaluations=6000), population=30)
+    whole = engine(PROBLEM, Effort(seed=7, n_evaluations=2500), population=30)
     path = tmp_path / "runs" / "state.npz"
-    effort = Effort(seed=7, n_evaluations=6000, checkpoint=path, on_progress=killed_after(n_generations))
+    effort = Effort(seed=7, n_evaluations=2500, checkpoint=path, on_progress=killed_after(n_generations))
     with pytest.raises(Killed):
         engine(PROBLEM, effort, population=30)
     with np.load(path, allow_pickle=False) as file:
         assert json.loads(file["header"].tobytes())["n_generations"] == n_generations
-    resumed = engine(PROBLEM, Effort(seed=7, n_evaluations=6000, checkpoint=path), population=30)
+    resumed = engine(PROBLEM, Effort(seed=7, n_evaluations=2500, checkpoint=path), population=30)
     assert are_same(resumed, whole)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_ended_run_can_be_given_more(tmp_path, engine):
     path = tmp_path / "state.npz"
-    for n_evaluations in (500, 1500, 4000):
+    for n_evaluations in (500, 900, 1800):
         part = engine(PROBLEM, Effort(seed=2, n_evaluations=n_evaluations, checkpoint=path), population=30)
-    assert are_same(part, engine(PROBLEM, Effort(seed=2, n_evaluations=4000), population=30))
-    assert are_same(part, engine(PROBLEM, Effort(seed=2, n_evaluations=4000, checkpoint=path), population=30))
+    assert are_same(part, engine(PROBLEM, Effort(seed=2, n_evaluations=1800), population=30))
+    assert are_same(part, engine(PROBLEM, Effort(seed=2, n_evaluations=1800, checkpoint=path), population=30))
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.engine)
