@@ -1,7 +1,9 @@
 """The engines by name, and the one call that runs them."""
 
+import importlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -19,8 +21,8 @@ from partitioner.search.result import Certificate, SearchResult
 from partitioner.search.sampling import random_valid_plans
 
 Engine = Callable[[SearchProblem, Effort], EngineOutcome]
-HEURISTICS = frozenset({"nsga2"})
-"""Engines whose front is compared with the exact one."""
+HEURISTICS = frozenset({"nsga2", "nsga3", "nsga2_random_key"})
+"""Engines whose front is compared with the exact one, and which keep checkpoints."""
 
 CHEAP_CELLS = 5_000_000
 """Cells of one pass of the exact engine up to which a heuristic front is compared with the exact one."""
@@ -28,13 +30,22 @@ REFERENCE_MARGIN = 1.1
 """The reference of hypervolumes is this times the worst of each objective on the front."""
 
 
-def _nsga2(problem: SearchProblem, effort: Effort) -> EngineOutcome:
-    from partitioner.search.evolutionary import nsga2_front  # noqa: PLC0415  pymoo loads slowly, and only here
+def _evolutionary(name: str) -> Engine:
+    """An engine of `evolutionary`, imported when it runs: pymoo loads slowly."""
 
-    return nsga2_front(problem, effort)
+    def run(problem: SearchProblem, effort: Effort) -> EngineOutcome:
+        module = importlib.import_module("partitioner.search.evolutionary")
+        engine: Engine = getattr(module, f"{name}_front")
+        return engine(problem, effort)
+
+    return run
 
 
-ENGINES: dict[str, Engine] = {"exact": exact_front, "nsga2": _nsga2, "exhaustive": exhaustive_front}
+ENGINES: dict[str, Engine] = {
+    "exact": exact_front,
+    "exhaustive": exhaustive_front,
+    **{name: _evolutionary(name) for name in sorted(HEURISTICS)},
+}
 
 
 def search(
@@ -42,7 +53,9 @@ def search(
     engine: str = "exact",
     *,
     budget_seconds: float | None = None,
+    n_evaluations: int | None = None,
     seed: int = 0,
+    checkpoint: Path | None = None,
     n_dominated: int = 200,
     on_progress: Progress | None = None,
     clock: Clock = time.monotonic,
@@ -53,21 +66,33 @@ def search(
         problem: Made by `build_problem`; a cost model alone is searched without wishes.
         engine: One of `ENGINES`.
         budget_seconds: The engine stops then with what it has; it ends by itself where this is None.
+        n_evaluations: Plans after which an engine of `HEURISTICS` ends, those of a resumed checkpoint included.
         seed: Of all randomness; equal seeds give equal results, unless a budget of seconds ends the engine.
+        checkpoint: File in which an engine of `HEURISTICS` keeps its state, and from which it goes on where it exists.
         n_dominated: Most other plans to return for the picture.
         on_progress: Called with the fraction done and a line for people.
         clock: Seconds, never going back.
 
     Raises:
-        PlanError: The engine is unknown or cannot take a problem of this size.
+        PlanError: The engine is unknown, keeps no checkpoint, or cannot take a problem of this size.
+        ArtefactError: The checkpoint is damaged, belongs to another search, or cannot be written.
         InfeasibleError: No plan satisfies the constraints, or the engine found none.
     """
     if engine not in ENGINES:
         raise PlanError(f"Engine {engine!r} is unknown: choose one of {', '.join(sorted(ENGINES))}.")
+    if checkpoint is not None and engine not in HEURISTICS:
+        raise PlanError(f"Engine {engine!r} keeps no checkpoint: choose one of {', '.join(sorted(HEURISTICS))}.")
     began = clock()
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
     check_feasible(built)
-    effort = Effort(seed=seed, budget_seconds=budget_seconds, on_progress=on_progress or no_progress, clock=clock)
+    effort = Effort(
+        seed=seed,
+        budget_seconds=budget_seconds,
+        n_evaluations=n_evaluations,
+        checkpoint=checkpoint,
+        on_progress=on_progress or no_progress,
+        clock=clock,
+    )
     outcome = ENGINES[engine](built, effort)
     if not len(outcome.plans):
         raise InfeasibleError(f"Plans exist, but engine {engine!r} found none within its budget: use engine 'exact'.")

@@ -1,151 +1,213 @@
-"""NSGA-II over permutations and cuts. The only module that imports pymoo; engines import it when it is asked for.
+"""NSGA-II and NSGA-III over splits. The only module that imports pymoo; engines import it when it is asked for.
+
+The survival is pymoo's (its non-dominated sorting, crowding distance, hyperplane normalisation and niching), the loop
+is that of `generations`, where pymoo's would not resume to the last bit from plain arrays.
 
 Source: Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE
-Transactions on Evolutionary Computation 6, 2002; as implemented by pymoo (Blank and Deb, IEEE Access 8, 2020).
+Transactions on Evolutionary Computation 6, 2002; Deb and Jain, "An evolutionary many-objective optimization algorithm
+using reference-point-based nondominated sorting approach", IEEE Transactions on Evolutionary Computation 18, 2014; as
+implemented by pymoo (Blank and Deb, IEEE Access 8, 2020).
 """
 
-from itertools import count
-from typing import Any
+import warnings
+from math import comb
 
 import numpy as np
-from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.algorithms.moo.nsga3 import HyperplaneNormalization, associate_to_niches, calc_niche_count, niching
 from pymoo.config import Config
-from pymoo.core.crossover import Crossover
-from pymoo.core.mutation import Mutation
-from pymoo.core.problem import Problem
-from pymoo.core.sampling import Sampling
-from pymoo.core.termination import NoTermination
+from pymoo.operators.crossover.sbx import cross_sbx
+from pymoo.operators.mutation.pm import mut_pm
+from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+from pymoo.util.ref_dirs import get_reference_directions
 
-from partitioner.front import IntArray
-from partitioner.search.encoding import (
-    EncodedPlan,
-    EncodedPlans,
-    decode_rows,
-    encode_plans,
-    evaluate,
-    join_plans,
-    non_dominated,
-)
+from partitioner.front import FloatArray, IntArray
+from partitioner.search.breeding import Genes, PermutationAndCuts
+from partitioner.search.encoding import EncodedPlans
+from partitioner.search.generations import POPULATION, Method, Selected
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
-from partitioner.search.sampling import random_plans
-from partitioner.search.variation import mutate, splice, violations
+from partitioner.search.random_key import keys_of_plans, n_keys, plans_of_keys
+from partitioner.search.running import evolve
 
 Config.warnings["not_compiled"] = False  # printed on stdout; uncompiled pymoo is only slower
 
-N_EVALUATIONS = 20_000
-"""Limit where the effort has no budget of seconds."""
-POPULATION = 100
-MATINGS = 5
-"""Attempts to fill a generation with new plans; where plans are few, most children are known already."""
-FORBIDDEN = 1e30
-"""Objective of a forbidden plan; NSGA-II ranks those by their violation alone, and wants finite numbers."""
+SBX_ETA, SBX_SHARE, PM_ETA = 15.0, 0.9, 20.0
+"""Of the plain encoding: pymoo's defaults for NSGA-II."""
 
 
-def nsga2_front(
-    problem: SearchProblem, effort: Effort, *, n_evaluations: int = N_EVALUATIONS, population: int = POPULATION
-) -> EngineOutcome:
-    """The best plans met, not only those of the last population.
+def nsga2_front(problem: SearchProblem, effort: Effort, *, population: int = POPULATION) -> EngineOutcome:
+    """The best plans that NSGA-II met, with own operators and a memetic step on the archive (`local_search`).
 
     Args:
         problem: What to search.
-        effort: Seed, and a budget of seconds which, where given, replaces `n_evaluations`.
-        n_evaluations: Most plans to evaluate, a multiple of `population`. Where plans are few and most children are
-            known already, fewer are.
+        effort: Seed, budget and checkpoint; see `running.evolve` for what ends it.
         population: Size of the population, and of each generation's offspring.
+
+    Raises:
+        ArtefactError: The checkpoint is damaged, belongs to another search, or cannot be written.
     """
-    algorithm = _algorithm(problem, effort.seed, population)
-    archive, n_done, began = encode_plans(problem, []), 0, effort.clock()
-    for n_generations in count(1):
-        generation = algorithm.ask()
-        if generation is None:
-            break
-        algorithm.evaluator.eval(algorithm.problem, generation)
-        algorithm.tell(infills=generation)
-        archive = non_dominated(problem, join_plans(archive, decode_rows(_rows(generation))))
-        n_done += len(generation)
-        fraction = _fraction_done(effort, began, n_generations * population / n_evaluations)
-        effort.on_progress(fraction, f"{n_done:,} plans evaluated, {len(archive)} on the front")
-        if fraction >= 1.0:
-            break
-    statement = f"Heuristic: NSGA-II (population {population}, seed {effort.seed}) evaluated {n_done:,} plans."
-    return EngineOutcome(plans=archive, n_evaluated=n_done, is_exact=False, statement=statement)
+    method = Method(engine="nsga2", selection=RankAndCrowding(), breeding=PermutationAndCuts(), population=population)
+    return evolve(problem, effort, method)
 
 
-def _fraction_done(effort: Effort, began: float, fraction_of_evaluations: float) -> float:
-    if effort.budget_seconds is None:
-        return min(1.0, fraction_of_evaluations)
-    return min(1.0, (effort.clock() - began) / max(effort.budget_seconds, 1e-9))
-
-
-def _algorithm(problem: SearchProblem, seed: int, population: int) -> NSGA2:
-    """A ready algorithm. pymoo accepts misspelt arguments without a word: the tests check that these took effect."""
-    algorithm = NSGA2(
-        pop_size=population,
-        sampling=_RandomPlans(),
-        crossover=_Splice(problem),
-        mutation=_Mutate(problem),
-        seed=seed,
+def nsga3_front(problem: SearchProblem, effort: Effort, *, population: int = POPULATION) -> EngineOutcome:
+    """The best plans that NSGA-III met, as `nsga2_front`; one reference direction for each of the population."""
+    method = Method(
+        engine="nsga3", selection=ReferenceDirections(), breeding=PermutationAndCuts(), population=population
     )
-    algorithm.mating.n_max_iterations = MATINGS
-    return algorithm.setup(_PymooProblem(problem), termination=NoTermination())
+    return evolve(problem, effort, method)
 
 
-class _PymooProblem(Problem):  # type: ignore[misc]  # pymoo brings no types
-    """Two objectives and one constraint, a whole generation at a time."""
+def nsga2_random_key_front(problem: SearchProblem, effort: Effort, *, population: int = POPULATION) -> EngineOutcome:
+    """The best plans that NSGA-II met in the plain encoding: a baseline that shows what operators are worth.
 
-    def __init__(self, search: SearchProblem) -> None:
-        super().__init__(n_var=2 * search.n_devices, n_obj=2, n_ieq_constr=1, vtype=int)
-        self.search = search
-
-    def _evaluate(self, x: IntArray, out: dict[str, Any], *_: Any, **__: Any) -> None:
-        plans = decode_rows(x.astype(np.int64))
-        objectives = evaluate(self.search, plans)
-        out["F"] = np.where(np.isfinite(objectives), objectives, FORBIDDEN)
-        out["G"] = violations(self.search, plans)[:, None]
+    Seeds, archive and loop are those of `nsga2_front`; genes are random keys, crossed by simulated binary crossover,
+    mutated polynomially, and no local search is done.
+    """
+    method = Method(
+        engine="nsga2_random_key", selection=RankAndCrowding(), breeding=RandomKeys(), population=population
+    )
+    return evolve(problem, effort, method)
 
 
-class _RandomPlans(Sampling):  # type: ignore[misc]  # pymoo brings no types
-    """The first population."""
+class RankAndCrowding:
+    """NSGA-II's survival: by rank, and within the last rank by crowding distance; then the least forbidden."""
 
-    def _do(self, problem: _PymooProblem, n_samples: int, *_: Any, random_state: Any, **__: Any) -> IntArray:
-        return random_plans(problem.search, n_samples, random_state).rows()
+    label = "NSGA-II"
 
-
-class _Splice(Crossover):  # type: ignore[misc]  # pymoo brings no types
-    """Two parents, two children: each begins as one parent and ends as the other."""
-
-    def __init__(self, search: SearchProblem) -> None:
-        super().__init__(n_parents=2, n_offsprings=2, prob=0.9)
-        self.search = search
-
-    def _do(self, _: _PymooProblem, x: IntArray, *__: Any, random_state: Any, **___: Any) -> IntArray:
-        firsts, seconds = _plans(x[0]), _plans(x[1])
-        children = [
-            [splice(self.search, head, tail, random_state) for head, tail in zip(heads, tails, strict=True)]
-            for heads, tails in ((firsts, seconds), (seconds, firsts))
-        ]
-        return np.stack([encode_plans(self.search, plans).rows() for plans in children])
-
-
-class _Mutate(Mutation):  # type: ignore[misc]  # pymoo brings no types
-    """One small change to each child."""
-
-    def __init__(self, search: SearchProblem) -> None:
-        super().__init__(prob=1.0)
-        self.search = search
-
-    def _do(self, _: _PymooProblem, x: IntArray, *__: Any, random_state: Any, **___: Any) -> IntArray:
-        return encode_plans(self.search, [mutate(self.search, plan, random_state) for plan in _plans(x)]).rows()
+    def select(
+        self,
+        objectives: FloatArray,
+        violations: FloatArray,
+        n_survive: int,
+        memory: FloatArray,
+        random: np.random.Generator,
+    ) -> Selected:
+        """See `generations.Selection`. What crowds equally is in random order."""
+        allowed = np.flatnonzero(np.isfinite(objectives).all(axis=1))
+        order = [np.zeros(0, dtype=np.int64)]
+        fronts = NonDominatedSorting().do(objectives[allowed], n_stop_if_ranked=n_survive) if len(allowed) else []
+        for front in fronts:
+            members = allowed[np.asarray(front, dtype=np.int64)]
+            shuffled = random.permutation(members)
+            distance = get_crowding_function("cd").do(objectives[shuffled])
+            order.append(shuffled[np.argsort(-distance, kind="stable")])
+        chosen = np.concatenate([*order, _least_forbidden(objectives, violations)])[:n_survive]
+        return Selected(indices=chosen, standing=np.arange(len(chosen), dtype=np.float64), memory=memory)
 
 
-def _rows(population: Any) -> IntArray:
-    return np.asarray(population.get("X"), dtype=np.int64)
+class ReferenceDirections:
+    """NSGA-III's survival: by rank, and within the last rank by niches around reference directions."""
+
+    label = "NSGA-III"
+
+    def select(
+        self,
+        objectives: FloatArray,
+        violations: FloatArray,
+        n_survive: int,
+        memory: FloatArray,
+        random: np.random.Generator,
+    ) -> Selected:
+        """See `generations.Selection`.
+
+        The memory has the scale, the ideal and the worst point, then the extreme points: pymoo takes differences below
+        1e-3 for none, so that objectives are scaled, by a scale that stays.
+        """
+        allowed = np.flatnonzero(np.isfinite(objectives).all(axis=1))
+        chosen = np.zeros(0, dtype=np.int64)
+        if len(allowed):
+            memory = memory if len(memory) else np.maximum(objectives[allowed].min(axis=0), 1e-12)[None, :]
+            kept, points = _niched(objectives[allowed] / memory[0], n_survive, memory[1:], random)
+            chosen, memory = allowed[kept], np.vstack([memory[:1], points])
+        rest = _least_forbidden(objectives, violations)[: n_survive - len(chosen)]
+        standing = np.concatenate([np.zeros(len(chosen)), 1.0 + np.arange(len(rest))])
+        return Selected(indices=np.concatenate([chosen, rest]), standing=standing, memory=memory)
 
 
-def _plans(rows: IntArray) -> list[EncodedPlan]:
-    codes: EncodedPlans = decode_rows(rows.astype(np.int64))
-    return [
-        [(device, stop) for device, stop in zip(devices, stops, strict=True) if device >= 0]
-        for devices, stops in zip(codes.devices.tolist(), codes.stops.tolist(), strict=True)
-    ]
+class RandomKeys:
+    """The plain encoding: simulated binary crossover and polynomial mutation on keys between 0 and 1."""
+
+    label = "plain random-key encoding, a baseline"
+    is_memetic = False
+
+    def first(self, problem: SearchProblem, n_plans: int, seeds: EncodedPlans, random: np.random.Generator) -> Genes:
+        """The first population: the seeds' keys, then random ones."""
+        rest = random.random((max(0, n_plans - len(seeds)), n_keys(problem)))
+        return np.concatenate([keys_of_plans(problem, seeds), rest])
+
+    def children(self, problem: SearchProblem, firsts: Genes, seconds: Genes, random: np.random.Generator) -> Genes:
+        """Two children of each pair of parents."""
+        n_genes, n_pairs = n_keys(problem), len(firsts)
+        low, high = np.zeros(n_genes), np.ones(n_genes)
+        is_crossed = random.random(n_pairs) < SBX_SHARE
+        parents = np.stack([firsts, seconds]).astype(np.float64)
+        n_crossed = int(is_crossed.sum())
+        parents[:, is_crossed] = cross_sbx(
+            parents[:, is_crossed],
+            low,
+            high,
+            np.full((n_crossed, 1), SBX_ETA),
+            np.full((n_crossed, 1), 0.5),
+            np.full((n_crossed, 1), 0.5),
+            random_state=random,
+        )
+        children = parents.reshape(2 * n_pairs, n_genes)
+        share = np.full(len(children), min(0.5, 1.0 / n_genes))
+        mutated: Genes = mut_pm(
+            children, low, high, np.full(len(children), PM_ETA), share, at_least_once=False, random_state=random
+        )
+        return mutated
+
+    def plans(self, problem: SearchProblem, genes: Genes) -> EncodedPlans:
+        """The plans that keys stand for."""
+        return plans_of_keys(problem, genes.astype(np.float64))
+
+    def genes(self, problem: SearchProblem, plans: EncodedPlans) -> Genes:
+        """Keys that stand for plans."""
+        return keys_of_plans(problem, plans)
+
+    def are_genes(self, problem: SearchProblem, genes: Genes) -> bool:
+        """Whether an array, from a file, holds keys."""
+        return genes.shape[1] == n_keys(problem) and bool(((genes >= 0.0) & (genes <= 1.0)).all())
+
+
+def _least_forbidden(objectives: FloatArray, violations: FloatArray) -> IntArray:
+    """Indices of forbidden plans, least violation first."""
+    forbidden = np.flatnonzero(~np.isfinite(objectives).all(axis=1))
+    return forbidden[np.argsort(violations[forbidden], kind="stable")]
+
+
+def _niched(
+    objectives: FloatArray, n_survive: int, points: FloatArray, random: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Survivors by rank and niche, and the normalisation's points: ideal, worst, extremes."""
+    n_objectives = objectives.shape[1]
+    directions = reference_directions(n_objectives, n_survive)
+    fronts = [np.asarray(f) for f in NonDominatedSorting().do(objectives, n_stop_if_ranked=n_survive)]
+    norm = HyperplaneNormalization(n_objectives)
+    if len(points):
+        norm.ideal_point, norm.worst_point, norm.extreme_points = points[0], points[1], points[2:]
+    with warnings.catch_warnings():  # pymoo silences all warnings of the process where it divides
+        norm.update(objectives, nds=fronts[0])
+    points = np.vstack([norm.ideal_point, norm.worst_point, norm.extreme_points])
+    before = np.concatenate([np.zeros(0, dtype=np.int64), *fronts[:-1]])
+    last = fronts[-1]
+    if len(before) + len(last) <= n_survive:
+        return np.concatenate([before, last]), points
+    ranked = np.concatenate([before, last])
+    niches, distances, _ = associate_to_niches(objectives[ranked], directions, norm.ideal_point, norm.nadir_point)
+    counts = calc_niche_count(len(directions), niches[: len(before)])
+    n_remaining = n_survive - len(before)
+    kept = niching(last, n_remaining, counts, niches[len(before) :], distances[len(before) :], random_state=random)
+    return np.concatenate([before, last[np.array(kept, dtype=np.int64)]]), points
+
+
+def reference_directions(n_objectives: int, most: int) -> FloatArray:
+    """(n_directions, n_objectives) evenly spread on the unit simplex, by Das and Dennis; at most `most` of them."""
+    n_parts = 1
+    while comb(n_parts + n_objectives, n_objectives - 1) <= most:
+        n_parts += 1
+    directions: FloatArray = get_reference_directions("das-dennis", n_objectives, n_partitions=n_parts)
+    return directions

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from partitioner.search.encoding import EncodedPlans
 
@@ -23,6 +24,10 @@ class Effort:
     seed: int = 0
     budget_seconds: float | None = None
     """None: until done; an engine that never is has a limit of its own."""
+    n_evaluations: int | None = None
+    """Plans after which an evolutionary engine ends, with the generation in which they are reached."""
+    checkpoint: Path | None = None
+    """Where an evolutionary engine keeps its state, and goes on from where the file exists."""
     on_progress: Progress = no_progress
     clock: Clock = time.monotonic
 
