@@ -1,5 +1,6 @@
 """Groups layers that must stay together, and puts the groups in an order that keeps few bytes alive."""
 
+import heapq
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -108,34 +109,60 @@ class _State:
         freed = sum(self._flow.n_bytes.get(name, 0) for name in self._flow.reads[group] if self._unread[name] == 1)
         return born - freed
 
-    def run(self, group: int) -> None:
-        """Counts the group as done."""
+    def run(self, group: int) -> tuple[int, ...]:
+        """Counts the group as done; returns the tensors of which a single reader is left, which will free them."""
         self.live_bytes += self.growth(group)
         self._clock += 1
+        self._born.update(dict.fromkeys(self._flow.writes[group], self._clock))
         for name in self._flow.reads[group]:
             self._unread[name] -= 1
-        self._born.update(dict.fromkeys(self._flow.writes[group], self._clock))
+        return tuple(name for name in self._flow.reads[group] if self._unread[name] == 1)
 
 
 def _sweep(flow: _Flow, inputs: Sequence[str], rank: Callable[[int, _State], tuple[int, ...]]) -> tuple[list[int], int]:
-    """Topological order that always takes the ready group of least rank, and its sum of live bytes."""
-    maker = {name: group for group, names in enumerate(flow.writes) for name in names}
-    waits_for = [{maker[name] for name in names if name in maker} for names in flow.reads]
-    followers: list[list[int]] = [[] for _ in waits_for]
-    for group, before in enumerate(waits_for):
-        for other in before:
-            followers[other].append(group)
-    ready = {group for group, before in enumerate(waits_for) if not before}
+    """Topological order that always takes the ready group of least rank, and its sum of live bytes.
+
+    The rank of a group that is ready must not grow; it may fall when a tensor that the group reads has no other reader
+    left. Then the group is queued again, so that the queue has no more entries than there are edges.
+    """
+    readers = _readers(flow)
+    n_awaited, followers = _dependences(flow)
     state = _State(flow, inputs)
+    queue = [(rank(group, state), group) for group, n_before in enumerate(n_awaited) if not n_before]
+    heapq.heapify(queue)
+    done: set[int] = set()
     order, total = [], 0
-    while ready:
-        group = min(ready, key=lambda candidate: rank(candidate, state))
-        ready.remove(group)
-        state.run(group)
+    while queue:
+        group = heapq.heappop(queue)[1]
+        if group in done:
+            continue
+        done.add(group)
+        changed = {reader for name in state.run(group) for reader in readers[name] if reader not in done}
         order.append(group)
         total += state.live_bytes
         for follower in followers[group]:
-            waits_for[follower].discard(group)
-            if not waits_for[follower]:
-                ready.add(follower)
+            n_awaited[follower] -= 1
+            changed.add(follower)
+        for other in changed:
+            if not n_awaited[other]:
+                heapq.heappush(queue, (rank(other, state), other))
     return order, total
+
+
+def _readers(flow: _Flow) -> dict[str, list[int]]:
+    readers: dict[str, list[int]] = {}
+    for group, names in enumerate(flow.reads):
+        for name in names:
+            readers.setdefault(name, []).append(group)
+    return readers
+
+
+def _dependences(flow: _Flow) -> tuple[list[int], list[list[int]]]:
+    """Number of groups that each group waits for, and the groups that wait for each."""
+    maker = {name: group for group, names in enumerate(flow.writes) for name in names}
+    before = [{maker[name] for name in names if name in maker} for names in flow.reads]
+    followers: list[list[int]] = [[] for _ in before]
+    for group, others in enumerate(before):
+        for other in others:
+            followers[other].append(group)
+    return [len(others) for others in before], followers
