@@ -17,7 +17,7 @@ def tidy(graph: GraphProto, *, what: str) -> None:
         UnsupportedModelError: The graph has a cycle or reads a tensor that nobody makes; `what` names the model.
     """
     _sort_nodes(graph, what)
-    _drop_identities(graph)
+    drop_identities(graph)
     _detach_constant_outputs(graph)
     drop_dead(graph)
 
@@ -60,7 +60,7 @@ def _sort_nodes(graph: GraphProto, what: str) -> None:
     replace_nodes(graph, ordered)
 
 
-def _drop_identities(graph: GraphProto) -> None:
+def drop_identities(graph: GraphProto) -> None:
     """Lets readers of an Identity or of an idle Dropout read its source; one that makes an output stays."""
     outputs = {value.name for value in graph.output}
     source_of: dict[str, str] = {}
