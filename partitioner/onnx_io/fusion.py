@@ -10,7 +10,8 @@ from onnx import NodeProto
 
 from partitioner.onnx_io.node_reads import writes_of
 from partitioner.onnx_io.session import write_optimised
-from partitioner.onnx_io.weights import WeightStore, external_arrays
+from partitioner.onnx_io.trial import trial_copy, write_structure
+from partitioner.onnx_io.weights import WeightStore
 from partitioner.onnx_io.wiring import Wiring
 
 _ACTIVATIONS = {"Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Clip"}
@@ -23,10 +24,9 @@ def find_survivors(proto: onnx.ModelProto, store: WeightStore, *, what: str) -> 
     Raises:
         UnsupportedModelError: onnxruntime cannot run the model; names the operator that it lacks.
     """
-    weights = external_arrays(proto.graph.initializer, store)
-    content = proto.SerializeToString()
     with tempfile.TemporaryDirectory(prefix="splitfront-") as folder:
-        path = write_optimised(content, Path(folder), weights=weights, what=what)
+        model, weights = write_structure(trial_copy(proto), store, Path(folder))
+        path = write_optimised(model, Path(folder), weights=weights, what=what)
         optimised = onnx.load_model(path, load_external_data=False)
     return {name: index for index, node in enumerate(optimised.graph.node) for name in writes_of(node)}
 

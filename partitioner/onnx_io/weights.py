@@ -1,9 +1,9 @@
 """Weights by content: what a graph refers to by digest, and where the bytes lie."""
 
 import hashlib
-import mmap
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,9 @@ INLINE_LIMIT_BYTES = 1024
 
 _CHUNK_BYTES = 1 << 20
 
-_PACKED = {TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1}
-"""Several elements to a byte: no array can view them, they stay in the graph."""
+_BITS_OF = {"UINT4": 4, "INT4": 4, "FLOAT4E2M1": 4, "UINT2": 2, "INT2": 2}
+_PACKED = {kind: _BITS_OF[name] for name, kind in TensorProto.DataType.items() if name in _BITS_OF}
+"""Element types with several elements to a byte, which no array can view → bits of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +90,18 @@ class WeightStore:
                 pass
             else:
                 return
-        target.write_bytes(self.read(sha256))
-
-
-def external_arrays(tensors: Iterable[TensorProto], store: WeightStore) -> dict[str, np.ndarray]:
-    """Values of those tensors that lie outside their graph, by name."""
-    return {tensor.name: store.array(tensor) for tensor in tensors if is_external(tensor)}
+        with target.open("wb") as file:
+            file.writelines(_chunks(source) if isinstance(source, FileRange) else (source,))
 
 
 def is_external(tensor: TensorProto) -> bool:
     """Whether the values lie outside the graph."""
     return tensor.data_location == TensorProto.EXTERNAL
+
+
+def is_packed(tensor: TensorProto) -> bool:
+    """Whether several elements share a byte."""
+    return tensor.data_type in _PACKED
 
 
 def location_of(tensor: TensorProto) -> str:
@@ -117,7 +119,9 @@ def tensor_bytes(tensor: TensorProto) -> int:
             return length
     if tensor.raw_data:
         return len(tensor.raw_data)
-    n_elements = int(np.prod(tensor.dims, dtype=np.int64))
+    n_elements = math.prod(tensor.dims)
+    if is_packed(tensor):
+        return math.ceil(n_elements * _PACKED[tensor.data_type] / 8)
     return n_elements * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
 
 
@@ -153,12 +157,12 @@ def move_out(tensor: TensorProto, folder: Path, store: WeightStore, *, trusted: 
         return
     if not is_external(tensor):
         to_raw(tensor)
-        if len(tensor.raw_data) >= INLINE_LIMIT_BYTES and tensor.data_type not in _PACKED:
+        if len(tensor.raw_data) >= INLINE_LIMIT_BYTES:
             raw = tensor.raw_data
             refer_to(tensor, store.add(raw), len(raw))
         return
     values = locate(tensor, folder)
-    if values.n_bytes < INLINE_LIMIT_BYTES or tensor.data_type in _PACKED:
+    if values.n_bytes < INLINE_LIMIT_BYTES:
         inline(tensor, folder)
         return
     known = location_of(tensor) if trusted else None
@@ -206,10 +210,23 @@ def locate(tensor: TensorProto, folder: Path) -> FileRange:
 
 
 def _digest(source: bytes | FileRange) -> str:
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
     digest = hashlib.sha256()
-    with source.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        for start in range(source.offset, source.offset + source.n_bytes, _CHUNK_BYTES):
-            digest.update(mapped[start : min(start + _CHUNK_BYTES, source.offset + source.n_bytes)])
+    if isinstance(source, bytes):
+        digest.update(source)
+    else:
+        for chunk in _chunks(source):
+            digest.update(chunk)
     return digest.hexdigest()
+
+
+def _chunks(source: FileRange) -> Iterator[bytes]:
+    """The bytes, read one MiB at a time: a weight may be larger than the memory."""
+    with source.path.open("rb") as file:
+        file.seek(source.offset)
+        left = source.n_bytes
+        while left:
+            chunk = file.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                raise ModelFileError(f"{source.path} has become shorter while it was read: load the model again")
+            left -= len(chunk)
+            yield chunk
