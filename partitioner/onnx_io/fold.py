@@ -12,6 +12,9 @@ from partitioner.onnx_io.shapes import infer_shapes, static_bytes, static_shapes
 from partitioner.onnx_io.tidy import drop_dead, drop_identities, replace_nodes
 from partitioner.onnx_io.weights import INLINE_LIMIT_BYTES, is_external
 
+_QUANTISERS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+"""Stay beside the operators that read them: there the runtime turns both into one that computes in integers."""
+
 _MAX_ROUNDS = 16
 """Each round resolves one more layer of shapes that are computed from shapes."""
 
@@ -78,7 +81,7 @@ def _small_constant_nodes(graph: GraphProto, constants: Constants) -> list[NodeP
     chosen = []
     for node in constants.nodes:
         is_small = all(0 < sizes.get(name, 0) < INLINE_LIMIT_BYTES for name in writes_of(node))
-        if is_small and known.issuperset(reads_of(node)) and not any(bodies_of(node)):
+        if is_small and node.op_type not in _QUANTISERS and known.issuperset(reads_of(node)) and not any(bodies_of(node)):
             chosen.append(node)
             known.update(writes_of(node))
     return chosen

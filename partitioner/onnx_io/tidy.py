@@ -19,6 +19,7 @@ def tidy(graph: GraphProto, *, what: str) -> None:
     _sort_nodes(graph, what)
     drop_identities(graph)
     _detach_constant_outputs(graph)
+    _split_dequantizers(graph)
     drop_dead(graph)
 
 
@@ -92,6 +93,35 @@ def _detach_constant_outputs(graph: GraphProto) -> None:
             old = tensor.name
             tensor.name = new_name_of[old]
             graph.node.append(helper.make_node("Identity", [tensor.name], [old], name=f"{old}/output"))
+
+
+def _split_dequantizers(graph: GraphProto) -> None:
+    """Gives each reader of a dequantised tensor a DequantizeLinear of its own, as onnxruntime does before it fuses.
+
+    With one for all, a cut would part some reader from it, which would then compute in floating point.
+    """
+    constants = {tensor.name for tensor in graph.initializer}
+    shared = {node.output[0]: node for node in graph.node if _is_live_dequantizer(node, constants)}
+    nodes: list[NodeProto] = []
+    n_copies = dict.fromkeys(shared, 0)
+    for node in graph.node:
+        if node.output and node.output[0] in shared:
+            nodes.append(node)
+            continue
+        for name in [name for name in reads_of(node) if name in shared]:
+            n_copies[name] += 1
+            copy = NodeProto()
+            copy.CopyFrom(shared[name])
+            copy.output[0] = f"{name}/{n_copies[name]}"
+            copy.name = f"{copy.name}/{n_copies[name]}" if copy.name else ""
+            rename_reads(node, {name: copy.output[0]})
+            nodes.append(copy)
+        nodes.append(node)
+    replace_nodes(graph, nodes)
+
+
+def _is_live_dequantizer(node: NodeProto, constants: set[str]) -> bool:
+    return node.op_type == "DequantizeLinear" and node.input[0] not in constants
 
 
 def replace_nodes(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
