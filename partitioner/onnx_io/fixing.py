@@ -13,7 +13,7 @@ def fix_inputs(graph: GraphProto, values: Mapping[str, int]) -> dict[str, np.nda
     fixed = {
         value.name: np.full(_shape_of(value), values[value.name], _dtype_of(value))
         for value in graph.input
-        if value.name in values and _is_scalar_integer(value)
+        if value.name in values and is_fixable(value)
     }
     kept = GraphProto(input=[value for value in graph.input if value.name not in fixed])
     del graph.input[:]
@@ -22,7 +22,8 @@ def fix_inputs(graph: GraphProto, values: Mapping[str, int]) -> dict[str, np.nda
     return fixed
 
 
-def _is_scalar_integer(value: ValueInfoProto) -> bool:
+def is_fixable(value: ValueInfoProto) -> bool:
+    """Whether an input is an integer tensor of one element."""
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not kind.elem_type or not kind.HasField("shape"):
         return False
