@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from onnx import GraphProto, NodeProto, TensorProto, helper
 
-from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io.node_reads import reads_of, rename_reads, writes_of
+from partitioner.onnx_io.sorting import sorted_nodes
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
@@ -14,9 +14,9 @@ def tidy(graph: GraphProto, *, what: str) -> None:
     """Sorts a graph, in place, and takes out what does nothing.
 
     Raises:
-        UnsupportedModelError: The graph has a cycle or reads a tensor that nobody makes; `what` names the model.
+        UnsupportedModelError: As `sorted_nodes`; `what` names the model.
     """
-    _sort_nodes(graph, what)
+    replace_nodes(graph, sorted_nodes(graph, what=what))
     drop_identities(graph)
     _detach_constant_outputs(graph)
     _split_dequantizers(graph)
@@ -35,30 +35,6 @@ def drop_dead(graph: GraphProto) -> None:
     tensors = [_copy_tensor(tensor) for tensor in graph.initializer if tensor.name in needed]
     del graph.initializer[:]
     graph.initializer.extend(tensors)
-
-
-def _sort_nodes(graph: GraphProto, what: str) -> None:
-    """Topological order, the given one where it is one already."""
-    ready = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    ready |= {tensor.values.name for tensor in graph.sparse_initializer}
-    waiting = list(graph.node)
-    ordered: list[NodeProto] = []
-    while waiting:
-        later = []
-        for node in waiting:
-            if ready.issuperset(reads_of(node)):
-                ordered.append(node)
-                ready.update(writes_of(node))
-            else:
-                later.append(node)
-        if len(later) == len(waiting):
-            missing = sorted({name for node in later for name in reads_of(node)} - ready)
-            raise UnsupportedModelError(
-                f"{what}: node {later[0].name or later[0].op_type!r} waits for tensors that nobody makes before it: "
-                f"{', '.join(missing[:3])}"
-            )
-        waiting = later
-    replace_nodes(graph, ordered)
 
 
 def drop_identities(graph: GraphProto) -> None:

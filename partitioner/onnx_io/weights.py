@@ -113,12 +113,6 @@ def tensor_bytes(tensor: TensorProto) -> int:
     """Bytes of a tensor's values, wherever they lie; 0 for strings."""
     if tensor.data_type == TensorProto.STRING:
         return 0
-    if is_external(tensor):
-        length = next((int(entry.value) for entry in tensor.external_data if entry.key == "length"), 0)
-        if length:
-            return length
-    if tensor.raw_data:
-        return len(tensor.raw_data)
     n_elements = math.prod(tensor.dims)
     if is_packed(tensor):
         return math.ceil(n_elements * _PACKED[tensor.data_type] / 8)
@@ -151,12 +145,13 @@ def move_out(tensor: TensorProto, folder: Path, store: WeightStore, *, trusted: 
         trusted: Whether locations are digests that we wrote ourselves and need not be computed again.
 
     Raises:
-        ModelFileError: The file of the values is missing, too short, or outside `folder`.
+        ModelFileError: The file of the values is missing, too short, or outside `folder`, or their number is wrong.
     """
     if tensor.data_type == TensorProto.STRING:
         return
     if not is_external(tensor):
         to_raw(tensor)
+        _check_length(tensor, len(tensor.raw_data))
         if len(tensor.raw_data) >= INLINE_LIMIT_BYTES:
             raw = tensor.raw_data
             refer_to(tensor, store.add(raw), len(raw))
@@ -189,6 +184,8 @@ def locate(tensor: TensorProto, folder: Path) -> FileRange:
         ModelFileError: As `move_out`.
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
+    if not entries.get("location"):
+        raise ModelFileError(f"Weight {tensor.name!r} is external but names no file: export the model again")
     path = (folder / entries.get("location", "")).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ModelFileError(
@@ -199,14 +196,29 @@ def locate(tensor: TensorProto, folder: Path) -> FileRange:
         raise ModelFileError(
             f"Weight {tensor.name!r} wants the file {path}, which is missing: copy it beside the model"
         )
-    offset = int(entries.get("offset", 0))
-    n_bytes = int(entries.get("length", 0)) or tensor_bytes(tensor)
+    offset = _natural(tensor, "offset", entries.get("offset", "0"))
+    n_bytes = _natural(tensor, "length", entries.get("length", "0")) or tensor_bytes(tensor)
+    _check_length(tensor, n_bytes)
     if offset + n_bytes > path.stat().st_size:
         raise ModelFileError(
             f"Weight {tensor.name!r} wants bytes {offset}..{offset + n_bytes} of {path}, "
             f"which has {path.stat().st_size}: the file is cut off, copy it again"
         )
     return FileRange(path=path, offset=offset, n_bytes=n_bytes)
+
+
+def _natural(tensor: TensorProto, key: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ModelFileError(f"Weight {tensor.name!r} has {key} {text!r} in its file; it must be a whole number from 0 on")
+    return int(text)
+
+
+def _check_length(tensor: TensorProto, n_bytes: int) -> None:
+    if n_bytes != tensor_bytes(tensor):
+        raise ModelFileError(
+            f"Weight {tensor.name!r} has {n_bytes} bytes, but its shape {list(tensor.dims)} and element type want "
+            f"{tensor_bytes(tensor)}: export the model again"
+        )
 
 
 def _digest(source: bytes | FileRange) -> str:
