@@ -65,7 +65,7 @@ def _inlined(node: NodeProto, branch: GraphProto, graph: GraphProto, n_scopes: C
 def _new_names(node: NodeProto, branch: GraphProto, n_scopes: Counter[str]) -> dict[str, str]:
     """Outputs take the names that they have outside; other names are kept unless another scope has them, too."""
     made = {name for inner in branch.node for name in writes_of(inner)}
-    new_name_of = {}
+    new_name_of: dict[str, str] = {}
     for inner_value, outer in zip(branch.output, node.output, strict=True):
         if outer and inner_value.name in made:
             new_name_of.setdefault(inner_value.name, outer)

@@ -81,7 +81,12 @@ def _small_constant_nodes(graph: GraphProto, constants: Constants) -> list[NodeP
     chosen = []
     for node in constants.nodes:
         is_small = all(0 < sizes.get(name, 0) < INLINE_LIMIT_BYTES for name in writes_of(node))
-        if is_small and node.op_type not in _QUANTISERS and known.issuperset(reads_of(node)) and not any(bodies_of(node)):
+        if (
+            is_small
+            and node.op_type not in _QUANTISERS
+            and known.issuperset(reads_of(node))
+            and not any(bodies_of(node))
+        ):
             chosen.append(node)
             known.update(writes_of(node))
     return chosen

@@ -209,7 +209,9 @@ def locate(tensor: TensorProto, folder: Path) -> FileRange:
 
 def _natural(tensor: TensorProto, key: str, text: str) -> int:
     if not text.isdecimal():
-        raise ModelFileError(f"Weight {tensor.name!r} has {key} {text!r} in its file; it must be a whole number from 0 on")
+        raise ModelFileError(
+            f"Weight {tensor.name!r} has {key} {text!r} in its file; it must be a whole number from 0 on"
+        )
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Factories of small transformers with random weights, built from a configuration; torch is imported when one is called."""
+"""Factories of small transformers with random weights; torch is imported when one is called."""
 
 import typing
 import warnings

@@ -153,7 +153,12 @@ def test_loop_with_state_and_captures(load, tmp_path):
 
 def test_scan_over_a_sequence(load, tmp_path):
     step = helper.make_graph(
-        [node("MatMul", "state w", "p"), node("Add", "p item", "q"), node("Tanh", "q", "next"), node("Abs", "q", "out")],
+        [
+            node("MatMul", "state w", "p"),
+            node("Add", "p item", "q"),
+            node("Tanh", "q", "next"),
+            node("Abs", "q", "out"),
+        ],
         "step",
         [value("state", [1, 16]), value("item", [1, 16])],
         [value("next", [1, 16]), value("out", [1, 16])],
