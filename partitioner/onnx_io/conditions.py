@@ -7,6 +7,7 @@ from onnx import GraphProto, NodeProto, helper, numpy_helper
 
 from partitioner.onnx_io.bodies import count_scopes, unique_name
 from partitioner.onnx_io.node_reads import rename_reads, writes_of
+from partitioner.onnx_io.sorting import node_name
 from partitioner.onnx_io.weights import is_external
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
@@ -54,6 +55,7 @@ def _inlined(node: NodeProto, branch: GraphProto, graph: GraphProto, n_scopes: C
         moved = NodeProto()
         moved.CopyFrom(inner)
         rename_reads(moved, new_name_of)
+        moved.name = f"{node_name(node)}/{inner.name}" if inner.name else ""  # each name is for one node of a graph
         moved.output[:] = [new_name_of.get(name, name) for name in inner.output]
         yield moved
     for inner_value, outer in zip(branch.output, node.output, strict=True):

@@ -17,7 +17,7 @@ def sorted_nodes(graph: GraphProto, *, what: str) -> list[NodeProto]:
     """The nodes in topological order, the given one where it is one already.
 
     Raises:
-        UnsupportedModelError: A tensor is made twice or by nobody, or nodes wait for each other; `what` names the model.
+        UnsupportedModelError: A tensor is made twice or by nobody, or nodes wait for each other; `what` is the model.
     """
     _check_made_once(graph, what)
     _check_all_made(graph, what)
@@ -51,7 +51,7 @@ def _check_made_once(graph: GraphProto, what: str) -> None:
     for name, maker in _definitions(graph):
         if name in maker_of:
             raise UnsupportedModelError(
-                f"{what}: tensor {name!r} is made twice, by {maker_of[name]} and by {maker}: give one of them another name"
+                f"{what}: tensor {name!r} is made twice, by {maker_of[name]} and by {maker}: rename one of them"
             )
         maker_of[name] = maker
 

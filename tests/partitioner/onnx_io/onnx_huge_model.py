@@ -1,4 +1,4 @@
-"""A network of more than 2 GB, and what loading and cutting it costs; run as a program, so that only that is counted."""
+"""A network of more than 2 GB, and what it costs to load and cut; a program, so that nothing else is counted."""
 
 import json
 import resource

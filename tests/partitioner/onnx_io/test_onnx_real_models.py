@@ -196,8 +196,7 @@ def test_transformer_from_a_configuration(tmp_path, factory, n_outputs):
     model = load_model(f"onnx_transformer_modules:{factory}", cache_dir=tmp_path)
     assert len(model.graph.outputs) == n_outputs
     counts = [len(point.boundary) for point in model.graph.split_points]
-    assert counts.count(min(counts)) >= N_BLOCKS, "each encoder block can be cut off, with the mask at most beside it"
+    assert sum(count <= 2 for count in counts) >= N_BLOCKS, "each encoder block can be cut off, beside it the mask"
     check_outputs_follow_inputs(model)
     assert check_cuts(model, all_or_64(model)) <= 1e-5
-    assert min(counts) <= 2
     assert max(counts) <= 4
