@@ -1,6 +1,8 @@
 """Groups layers that must stay together, and puts the groups in an order that keeps few bytes alive."""
 
 import heapq
+import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +11,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from partitioner.onnx_io.wiring import Wiring
+
+_LOOK_AHEAD = 8
+"""Steps that are looked ahead on a way without branches."""
 
 Group = tuple[int, ...]
 """Indices of layers that are never split, in the model's order."""
@@ -50,14 +55,18 @@ class _Flow:
     readers: dict[str, int]
     """Number of groups that read a tensor; the client counts as one for an output."""
     n_bytes: Mapping[str, int]
+    n_awaited: tuple[int, ...]
+    """Number of groups that each group waits for."""
+    followers: tuple[tuple[int, ...], ...]
+    """Groups that wait for each group."""
 
 
 def order_groups(
     groups: Sequence[Group], wiring: Wiring, n_bytes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str]
 ) -> tuple[Group, ...]:
-    """The groups in topological order, chosen among three so that the bytes alive, summed over positions, are least.
+    """The groups in topological order, chosen among four so that the bytes alive, summed over positions, are least.
 
-    The three: the exporter's order, depth first (finish a branch before the next), and greedy (least alive after the
+    The four: the exporter's order, depth first (finish a branch before the next), greedy (least alive after the
     next step). Constructed orders differ by branch; none is best for all networks.
 
     Args:
@@ -72,6 +81,7 @@ def order_groups(
         _sweep(flow, inputs, lambda group, _: (groups[group][0],)),
         _sweep(flow, inputs, lambda group, state: (-state.newest_read(group), groups[group][0])),
         _sweep(flow, inputs, lambda group, state: (state.growth(group), groups[group][0])),
+        _sweep(flow, inputs, lambda group, state: (state.outlook(group), groups[group][0])),
     ]
     order, _ = min(candidates, key=lambda candidate: candidate[1])
     return tuple(groups[group] for group in order)
@@ -86,7 +96,16 @@ def _flow_between(groups: Sequence[Group], wiring: Wiring, n_bytes: Mapping[str,
         for name in names:
             readers[name] = readers.get(name, 0) + 1
     writes = [tuple(name for layer in group for name in wiring.writes[layer] if readers.get(name)) for group in groups]
-    return _Flow(reads=tuple(outside), writes=tuple(writes), readers=readers, n_bytes=n_bytes)
+    followers = _followers(outside, writes)
+    n_awaited = Counter(follower for following in followers for follower in following)
+    return _Flow(
+        reads=tuple(outside),
+        writes=tuple(writes),
+        readers=readers,
+        n_bytes=n_bytes,
+        n_awaited=tuple(n_awaited[group] for group in range(len(groups))),
+        followers=followers,
+    )
 
 
 class _State:
@@ -97,6 +116,8 @@ class _State:
         self._unread = dict(flow.readers)
         self._born = dict.fromkeys(inputs, 0)
         self._clock = 0
+        self.n_awaited = list(flow.n_awaited)
+        """Groups that each group still waits for."""
         self.live_bytes = sum(flow.n_bytes.get(name, 0) for name in inputs if name in flow.readers)
 
     def newest_read(self, group: int) -> int:
@@ -109,7 +130,19 @@ class _State:
         freed = sum(self._flow.n_bytes.get(name, 0) for name in self._flow.reads[group] if self._unread[name] == 1)
         return born - freed
 
-    def run(self, group: int) -> tuple[int, ...]:
+    def outlook(self, group: int) -> float:
+        """Bytes per step by which the live set grows at best on the way that leads on from the group alone."""
+        total, best = 0, math.inf
+        for n_steps in range(1, _LOOK_AHEAD + 1):
+            total += self.growth(group)
+            best = min(best, total / n_steps)
+            following = self._flow.followers[group]
+            if len(following) != 1 or self.n_awaited[following[0]] != 1:
+                break
+            group = following[0]
+        return best
+
+    def run(self, group: int) -> tuple[str, ...]:
         """Counts the group as done; returns the tensors of which a single reader is left, which will free them."""
         self.live_bytes += self.growth(group)
         self._clock += 1
@@ -119,15 +152,15 @@ class _State:
         return tuple(name for name in self._flow.reads[group] if self._unread[name] == 1)
 
 
-def _sweep(flow: _Flow, inputs: Sequence[str], rank: Callable[[int, _State], tuple[int, ...]]) -> tuple[list[int], int]:
+def _sweep(flow: _Flow, inputs: Sequence[str], rank: Callable[[int, _State], tuple[float, ...]]) -> tuple[list[int], int]:
     """Topological order that always takes the ready group of least rank, and its sum of live bytes.
 
     The rank of a group that is ready must not grow; it may fall when a tensor that the group reads has no other reader
     left. Then the group is queued again, so that the queue has no more entries than there are edges.
     """
     readers = _readers(flow)
-    n_awaited, followers = _dependences(flow)
     state = _State(flow, inputs)
+    n_awaited = state.n_awaited
     queue = [(rank(group, state), group) for group, n_before in enumerate(n_awaited) if not n_before]
     heapq.heapify(queue)
     done: set[int] = set()
@@ -140,7 +173,7 @@ def _sweep(flow: _Flow, inputs: Sequence[str], rank: Callable[[int, _State], tup
         changed = {reader for name in state.run(group) for reader in readers[name] if reader not in done}
         order.append(group)
         total += state.live_bytes
-        for follower in followers[group]:
+        for follower in flow.followers[group]:
             n_awaited[follower] -= 1
             changed.add(follower)
         for other in changed:
@@ -157,12 +190,12 @@ def _readers(flow: _Flow) -> dict[str, list[int]]:
     return readers
 
 
-def _dependences(flow: _Flow) -> tuple[list[int], list[list[int]]]:
-    """Number of groups that each group waits for, and the groups that wait for each."""
-    maker = {name: group for group, names in enumerate(flow.writes) for name in names}
-    before = [{maker[name] for name in names if name in maker} for names in flow.reads]
-    followers: list[list[int]] = [[] for _ in before]
-    for group, others in enumerate(before):
-        for other in others:
-            followers[other].append(group)
-    return [len(others) for others in before], followers
+def _followers(reads: Sequence[Sequence[str]], writes: Sequence[Sequence[str]]) -> tuple[tuple[int, ...], ...]:
+    """Groups that read what each group makes, each once."""
+    maker = {name: group for group, names in enumerate(writes) for name in names}
+    followers: list[dict[int, None]] = [{} for _ in reads]
+    for group, names in enumerate(reads):
+        for name in names:
+            if name in maker:
+                followers[maker[name]][group] = None
+    return tuple(tuple(groups) for groups in followers)
