@@ -15,10 +15,11 @@ from partitioner.onnx_io.dimensions import bind_dimensions
 from partitioner.onnx_io.export_cache import ModelCache
 from partitioner.onnx_io.fixing import fix_inputs
 from partitioner.onnx_io.flops import count_flops
+from partitioner.onnx_io.flow import Group
 from partitioner.onnx_io.fold import fold_shapes
 from partitioner.onnx_io.fusion import find_inner_tensors, find_survivors
 from partitioner.onnx_io.naming import layer_names, unit_names
-from partitioner.onnx_io.order import Group, group_layers, order_groups
+from partitioner.onnx_io.order import group_layers, order_groups
 from partitioner.onnx_io.reader import SourceModel
 from partitioner.onnx_io.shapes import TensorSpecs, find_specs, static_shapes
 from partitioner.onnx_io.tidy import tidy

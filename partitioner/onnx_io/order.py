@@ -2,21 +2,18 @@
 
 import heapq
 import math
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from partitioner.onnx_io.beam import beam_order
+from partitioner.onnx_io.flow import Flow, Group, flow_between
 from partitioner.onnx_io.wiring import Wiring
 
 _LOOK_AHEAD = 8
 """Steps that are looked ahead on a way without branches."""
-
-Group = tuple[int, ...]
-"""Indices of layers that are never split, in the model's order."""
 
 
 def group_layers(wiring: Wiring, inner: Collection[str]) -> tuple[Group, ...]:
@@ -44,30 +41,13 @@ def _components(edges: Sequence[tuple[int, int]], n_vertices: int, *, connection
     return np.asarray(connected_components(matrix, directed=True, connection=connection)[1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Flow:
-    """Tensors between groups."""
-
-    reads: tuple[tuple[str, ...], ...]
-    """Tensors from outside that each group reads."""
-    writes: tuple[tuple[str, ...], ...]
-    """Tensors of each group that others read or that are outputs."""
-    readers: dict[str, int]
-    """Number of groups that read a tensor; the client counts as one for an output."""
-    n_bytes: Mapping[str, int]
-    n_awaited: tuple[int, ...]
-    """Number of groups that each group waits for."""
-    followers: tuple[tuple[int, ...], ...]
-    """Groups that wait for each group."""
-
-
 def order_groups(
     groups: Sequence[Group], wiring: Wiring, n_bytes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str]
 ) -> tuple[Group, ...]:
-    """The groups in topological order, chosen among four so that the bytes alive, summed over positions, are least.
+    """The groups in topological order, chosen so that the bytes alive, summed over positions, are least.
 
-    The four: the exporter's order, depth first (finish a branch before the next), greedy (least alive after the
-    next step). Constructed orders differ by branch; none is best for all networks.
+    Candidates: the exporter's order; depth first (finish a branch before the next); greedy, by the next step and by the
+    steps on the way ahead; and a beam search, exact where few branches run beside each other.
 
     Args:
         groups: As `group_layers` returns them.
@@ -76,42 +56,22 @@ def order_groups(
         inputs: Of the model.
         outputs: Of the model.
     """
-    flow = _flow_between(groups, wiring, n_bytes, outputs)
+    flow = flow_between(groups, wiring, n_bytes, outputs)
     candidates = [
         _sweep(flow, inputs, lambda group, _: (groups[group][0],)),
         _sweep(flow, inputs, lambda group, state: (-state.newest_read(group), groups[group][0])),
         _sweep(flow, inputs, lambda group, state: (state.growth(group), groups[group][0])),
         _sweep(flow, inputs, lambda group, state: (state.outlook(group), groups[group][0])),
+        *beam_order(flow, inputs),
     ]
     order, _ = min(candidates, key=lambda candidate: candidate[1])
     return tuple(groups[group] for group in order)
 
 
-def _flow_between(groups: Sequence[Group], wiring: Wiring, n_bytes: Mapping[str, int], outputs: Sequence[str]) -> _Flow:
-    made = [{name for layer in group for name in wiring.writes[layer]} for group in groups]
-    reads = [dict.fromkeys(name for layer in group for name in wiring.reads[layer]) for group in groups]
-    outside = [tuple(name for name in names if name not in own) for names, own in zip(reads, made, strict=True)]
-    readers = dict.fromkeys(outputs, 1)
-    for names in outside:
-        for name in names:
-            readers[name] = readers.get(name, 0) + 1
-    writes = [tuple(name for layer in group for name in wiring.writes[layer] if readers.get(name)) for group in groups]
-    followers = _followers(outside, writes)
-    n_awaited = Counter(follower for following in followers for follower in following)
-    return _Flow(
-        reads=tuple(outside),
-        writes=tuple(writes),
-        readers=readers,
-        n_bytes=n_bytes,
-        n_awaited=tuple(n_awaited[group] for group in range(len(groups))),
-        followers=followers,
-    )
-
-
 class _State:
     """What is alive in the middle of a sweep."""
 
-    def __init__(self, flow: _Flow, inputs: Sequence[str]) -> None:
+    def __init__(self, flow: Flow, inputs: Sequence[str]) -> None:
         self._flow = flow
         self._unread = dict(flow.readers)
         self._born = dict.fromkeys(inputs, 0)
@@ -152,7 +112,9 @@ class _State:
         return tuple(name for name in self._flow.reads[group] if self._unread[name] == 1)
 
 
-def _sweep(flow: _Flow, inputs: Sequence[str], rank: Callable[[int, _State], tuple[float, ...]]) -> tuple[list[int], int]:
+def _sweep(
+    flow: Flow, inputs: Sequence[str], rank: Callable[[int, _State], tuple[float, ...]]
+) -> tuple[list[int], int]:
     """Topological order that always takes the ready group of least rank, and its sum of live bytes.
 
     The rank of a group that is ready must not grow; it may fall when a tensor that the group reads has no other reader
@@ -182,20 +144,9 @@ def _sweep(flow: _Flow, inputs: Sequence[str], rank: Callable[[int, _State], tup
     return order, total
 
 
-def _readers(flow: _Flow) -> dict[str, list[int]]:
+def _readers(flow: Flow) -> dict[str, list[int]]:
     readers: dict[str, list[int]] = {}
     for group, names in enumerate(flow.reads):
         for name in names:
             readers.setdefault(name, []).append(group)
     return readers
-
-
-def _followers(reads: Sequence[Sequence[str]], writes: Sequence[Sequence[str]]) -> tuple[tuple[int, ...], ...]:
-    """Groups that read what each group makes, each once."""
-    maker = {name: group for group, names in enumerate(writes) for name in names}
-    followers: list[dict[int, None]] = [{} for _ in reads]
-    for group, names in enumerate(reads):
-        for name in names:
-            if name in maker:
-                followers[maker[name]][group] = None
-    return tuple(tuple(groups) for groups in followers)
