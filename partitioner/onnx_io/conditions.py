@@ -8,6 +8,7 @@ from onnx import GraphProto, NodeProto, helper, numpy_helper
 from partitioner.onnx_io.bodies import count_scopes, unique_name
 from partitioner.onnx_io.node_reads import rename_reads, writes_of
 from partitioner.onnx_io.sorting import node_name
+from partitioner.onnx_io.tidy import replace_nodes
 from partitioner.onnx_io.weights import is_external
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
@@ -16,25 +17,20 @@ _STANDARD_DOMAINS = ("", "ai.onnx")
 def inline_conditions(graph: GraphProto) -> int:
     """Puts the nodes of the taken branch in the place of each If on an initializer; returns how many there were."""
     known = {tensor.name: tensor for tensor in graph.initializer if not is_external(tensor)}
-    chosen = [
-        node
-        for node in graph.node
-        if node.op_type == "If" and node.domain in _STANDARD_DOMAINS and node.input[0] in known
-    ]
-    if not chosen:
-        return 0
-    n_scopes = count_scopes(graph)
+    n_scopes = None
+    n_inlined = 0
     nodes: list[NodeProto] = []
     for node in graph.node:
-        if node.op_type == "If" and node.domain in _STANDARD_DOMAINS and node.input[0] in known:
-            is_true = bool(numpy_helper.to_array(known[node.input[0]]).item())
-            nodes.extend(_inlined(node, _branch_of(node, is_true=is_true), graph, n_scopes))
-        else:
+        if node.op_type != "If" or node.domain not in _STANDARD_DOMAINS or node.input[0] not in known:
             nodes.append(node)
-    kept = GraphProto(node=nodes)
-    del graph.node[:]
-    graph.node.extend(kept.node)
-    return len(chosen)
+            continue
+        n_scopes = n_scopes or count_scopes(graph)
+        is_true = bool(numpy_helper.to_array(known[node.input[0]]).item())
+        nodes.extend(_inlined(node, _branch_of(node, is_true=is_true), graph, n_scopes))
+        n_inlined += 1
+    if n_inlined:
+        replace_nodes(graph, nodes)
+    return n_inlined
 
 
 def _branch_of(node: NodeProto, *, is_true: bool) -> GraphProto:

@@ -132,7 +132,14 @@ def to_raw(tensor: TensorProto) -> None:
     """Rewrites values given as typed fields as raw bytes, so that equal values are equal bytes."""
     if tensor.data_type == TensorProto.STRING or tensor.HasField("raw_data") or is_external(tensor):
         return
-    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
+    try:
+        values = numpy_helper.to_array(tensor)
+    except ValueError as exc:
+        raise ModelFileError(
+            f"Weight {tensor.name!r} holds another number of values than its shape {list(tensor.dims)} wants: "
+            "export the model again"
+        ) from exc
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
 def move_out(tensor: TensorProto, folder: Path, store: WeightStore, *, trusted: bool) -> None:

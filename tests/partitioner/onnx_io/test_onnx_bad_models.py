@@ -152,6 +152,9 @@ def test_weight_of_a_wrong_length_is_named(load, tmp_path):
     message = refusal(load, path, ModelFileError, names_model=False)
     assert "'w'" in message
     assert "1024" in message
+    tensor = TensorProto(name="typed", data_type=FLOAT, dims=[16, 16], float_data=[1.0] * 255)
+    path = save(tmp_path / "short.onnx", [node("MatMul", "x typed", "y")], [X], [Y], [tensor])
+    assert "'typed'" in refusal(load, path, ModelFileError, names_model=False)
 
 
 def test_shape_that_cannot_be_is_named_with_its_node(load, tmp_path):
