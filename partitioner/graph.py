@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from partitioner.tensors import TensorSpec
 
@@ -85,6 +86,23 @@ class Graph:
         Position 0 holds the model's inputs (those never read left out), position n_units its outputs. In between, a
         tensor is alive where it was produced before and is read later, or is an output of the model.
         """
+        born: list[list[str]] = [[] for _ in range(self.n_units + 1)]
+        dead: list[list[str]] = [[] for _ in range(self.n_units + 2)]
+        for name, (first, last) in self._lifetimes.items():
+            born[first].append(name)
+            dead[last + 1].append(name)
+        alive: dict[str, None] = {}
+        boundaries = []
+        for position in range(self.n_units + 1):
+            for name in dead[position]:
+                del alive[name]
+            alive.update(dict.fromkeys(born[position]))
+            boundaries.append(tuple(alive))
+        return tuple(boundaries)
+
+    @cached_property
+    def _lifetimes(self) -> dict[str, tuple[int, int]]:
+        """First and last position at which a tensor is alive, in the order in which they are produced."""
         born = dict.fromkeys(self.inputs, 0)
         unit_of = [unit.index for unit in self.units for _ in range(unit.start, unit.stop)]
         last_read = dict.fromkeys(self.outputs, self.n_units)
@@ -93,15 +111,20 @@ class Graph:
                 born[name] = unit_of[layer.index] + 1
             for name in layer.inputs:
                 last_read[name] = max(last_read.get(name, 0), unit_of[layer.index])
-        alive: list[list[str]] = [[] for _ in range(self.n_units + 1)]
-        for name, first in born.items():
-            for position in range(first, last_read.get(name, -1) + 1):
-                alive[position].append(name)
-        return tuple(tuple(names) for names in alive)
+        return {name: (first, last_read[name]) for name, first in born.items() if last_read.get(name, -1) >= first}
+
+    @cached_property
+    def _bytes_alive(self) -> tuple[int, ...]:
+        """Bytes of each boundary. Adds up births and deaths: a wide graph has more names alive than anyone can sum."""
+        change = [0] * (self.n_units + 2)
+        for name, (first, last) in self._lifetimes.items():
+            change[first] += self.spec_of[name].n_bytes
+            change[last + 1] -= self.spec_of[name].n_bytes
+        return tuple(accumulate(change[:-1]))
 
     def boundary_bytes(self, position: int) -> int:
         """Bytes that cross between the units before `position` and those from it on."""
-        return sum(self.spec_of[name].n_bytes for name in self.boundaries[position])
+        return self._bytes_alive[position]
 
     @cached_property
     def split_points(self) -> tuple[SplitPoint, ...]:

@@ -10,6 +10,7 @@ from onnx import FunctionProto, GraphProto, NodeProto, ValueInfoProto, helper
 from partitioner.errors import PlanError
 from partitioner.onnx_io.layout import Layout
 from partitioner.onnx_io.node_reads import bodies_of, reads_of, writes_of
+from partitioner.onnx_io.trial import free_dimensions
 from partitioner.onnx_io.weights import is_external, location_of, tensor_bytes
 from partitioner.shard import Blob, Shard
 from partitioner.tensors import TensorSpec
@@ -63,6 +64,9 @@ def _shard_proto(
     graph = proto.graph
     graph.name = name
     graph.input.extend(_value_info(spec) for spec in receives if spec.name in read)
+    if any(body for node in nodes for body in bodies_of(node)):
+        for value in graph.input:
+            free_dimensions(value.name, value.type.tensor_type.shape)
     graph.output.extend(_value_info(spec) for spec in sends if spec.name in made)
     graph.initializer.extend(constants.tensors)
     graph.sparse_initializer.extend(constants.sparse)

@@ -4,12 +4,16 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, helper, numpy_helper
 
+from partitioner.onnx_io.conditions import inline_conditions
 from partitioner.onnx_io.constants import Constants, find_constants
 from partitioner.onnx_io.node_reads import bodies_of, reads_of, writes_of
 from partitioner.onnx_io.session import Effort, open_session, run_session
 from partitioner.onnx_io.shapes import infer_shapes, static_bytes, static_shapes
-from partitioner.onnx_io.tidy import drop_dead, replace_nodes
+from partitioner.onnx_io.tidy import drop_dead, drop_identities, replace_nodes
 from partitioner.onnx_io.weights import INLINE_LIMIT_BYTES, is_external
+
+_QUANTISERS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+"""Stay beside the operators that read them: there the runtime turns both into one that computes in integers."""
 
 _MAX_ROUNDS = 16
 """Each round resolves one more layer of shapes that are computed from shapes."""
@@ -27,7 +31,8 @@ def fold_shapes(proto: onnx.ModelProto, *, what: str) -> onnx.ModelProto:
     """
     for _ in range(_MAX_ROUNDS):
         proto = infer_shapes(proto)
-        n_folded = _fold_size_nodes(proto.graph) + _fold_small_constants(proto, what)
+        n_folded = _fold_size_nodes(proto.graph) + _fold_small_constants(proto, what) + inline_conditions(proto.graph)
+        drop_identities(proto.graph)
         drop_dead(proto.graph)
         if not n_folded:
             break
@@ -76,7 +81,12 @@ def _small_constant_nodes(graph: GraphProto, constants: Constants) -> list[NodeP
     chosen = []
     for node in constants.nodes:
         is_small = all(0 < sizes.get(name, 0) < INLINE_LIMIT_BYTES for name in writes_of(node))
-        if is_small and known.issuperset(reads_of(node)) and not any(bodies_of(node)):
+        if (
+            is_small
+            and node.op_type not in _QUANTISERS
+            and known.issuperset(reads_of(node))
+            and not any(bodies_of(node))
+        ):
             chosen.append(node)
             known.update(writes_of(node))
     return chosen

@@ -10,10 +10,12 @@ from onnx import NodeProto
 
 from partitioner.onnx_io.node_reads import writes_of
 from partitioner.onnx_io.session import write_optimised
-from partitioner.onnx_io.weights import WeightStore, external_arrays
+from partitioner.onnx_io.trial import trial_copy, write_structure
+from partitioner.onnx_io.weights import WeightStore
 from partitioner.onnx_io.wiring import Wiring
 
 _ACTIVATIONS = {"Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Clip"}
+_VIEWS = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
 
@@ -23,10 +25,9 @@ def find_survivors(proto: onnx.ModelProto, store: WeightStore, *, what: str) -> 
     Raises:
         UnsupportedModelError: onnxruntime cannot run the model; names the operator that it lacks.
     """
-    weights = external_arrays(proto.graph.initializer, store)
-    content = proto.SerializeToString()
     with tempfile.TemporaryDirectory(prefix="splitfront-") as folder:
-        path = write_optimised(content, Path(folder), weights=weights, what=what)
+        model, weights = write_structure(trial_copy(proto), store, Path(folder))
+        path = write_optimised(model, Path(folder), weights=weights, what=what)
         optimised = onnx.load_model(path, load_external_data=False)
     return {name: index for index, node in enumerate(optimised.graph.node) for name in writes_of(node)}
 
@@ -55,17 +56,29 @@ def find_inner_tensors(nodes: Sequence[NodeProto], survivors: Mapping[str, int],
             ends[name] = frozenset().union(*later)
             if len(ends[name]) == 1:
                 inner.add(name)
-    return inner | _residual_tensors(nodes, wiring, outputs)
+    n_readers = Counter({name: len(readers) for name, readers in wiring.readers.items()})
+    n_readers.update(outputs)
+    return inner | _residual_tensors(nodes, wiring, n_readers) | _viewed_tensors(nodes, wiring, n_readers)
 
 
-def _residual_tensors(nodes: Sequence[NodeProto], wiring: Wiring, outputs: Sequence[str]) -> set[str]:
+def _viewed_tensors(nodes: Sequence[NodeProto], wiring: Wiring, n_readers: Mapping[str, int]) -> set[str]:
+    """Tensors that are only looked at in another shape: a cut after the view sends the same bytes."""
+    return {
+        node.input[0]
+        for node in nodes
+        if node.op_type in _VIEWS
+        and node.domain in _STANDARD_DOMAINS
+        and node.input[0] in wiring.maker
+        and n_readers[node.input[0]] == 1
+    }
+
+
+def _residual_tensors(nodes: Sequence[NodeProto], wiring: Wiring, n_readers: Mapping[str, int]) -> set[str]:
     """Tensors inside Conv → Add → activation, which onnxruntime fuses only when it chooses the layout for a processor.
 
     Source: onnxruntime/core/optimizer/nchwc_transformer.cc, where an Add takes in the first of its operands that is
     made by a convolution and read by nobody else.
     """
-    n_readers = Counter({name: len(readers) for name, readers in wiring.readers.items()})
-    n_readers.update(outputs)
     inner = set()
     for index, node in enumerate(nodes):
         if node.op_type != "Add" or node.domain not in _STANDARD_DOMAINS or len(wiring.reads[index]) != 2:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
 from onnx import NodeProto
 
@@ -12,11 +13,13 @@ from partitioner.onnx_io.constants import Constants, find_constants, layer_nodes
 from partitioner.onnx_io.digest import model_digest
 from partitioner.onnx_io.dimensions import bind_dimensions
 from partitioner.onnx_io.export_cache import ModelCache
+from partitioner.onnx_io.fixing import fix_inputs
 from partitioner.onnx_io.flops import count_flops
+from partitioner.onnx_io.flow import Group
 from partitioner.onnx_io.fold import fold_shapes
 from partitioner.onnx_io.fusion import find_inner_tensors, find_survivors
 from partitioner.onnx_io.naming import layer_names, unit_names
-from partitioner.onnx_io.order import Group, group_layers, order_groups
+from partitioner.onnx_io.order import group_layers, order_groups
 from partitioner.onnx_io.reader import SourceModel
 from partitioner.onnx_io.shapes import TensorSpecs, find_specs, static_shapes
 from partitioner.onnx_io.tidy import tidy
@@ -34,6 +37,8 @@ class Layout:
     nodes: tuple[NodeProto, ...]
     """Of the layers, in their order."""
     constants: Constants
+    fixed: Mapping[str, np.ndarray]
+    """Inputs of the model whose values were given; the graph does not have them."""
     graph: Graph
 
 
@@ -47,7 +52,9 @@ def lay_out(source: SourceModel, *, batch: int, dims: Mapping[str, int], cache: 
     what = source.name
     bound = onnx.ModelProto()
     bound.CopyFrom(source.proto)
-    bind_dimensions(bound.graph, batch=batch, sizes=dims, what=what)
+    fixed = fix_inputs(bound.graph, dims)
+    sizes = {name: size for name, size in dims.items() if name not in fixed}
+    bind_dimensions(bound.graph, batch=batch, sizes=sizes, what=what)
     tidy(bound.graph, what=what)
     proto = fold_shapes(bound, what=what)
     constants = find_constants(proto.graph)
@@ -67,7 +74,7 @@ def lay_out(source: SourceModel, *, batch: int, dims: Mapping[str, int], cache: 
     graph = _describe(
         source, proto, batch=batch, nodes=ordered, groups=_renumber(groups), constants=constants, specs=specs
     )
-    return Layout(proto=proto, nodes=ordered, constants=constants, graph=graph)
+    return Layout(proto=proto, nodes=ordered, constants=constants, fixed=fixed, graph=graph)
 
 
 def _check_ends(specs: TensorSpecs, inputs: Sequence[str], outputs: Sequence[str], what: str) -> None:

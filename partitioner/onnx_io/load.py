@@ -25,7 +25,9 @@ def load_model(
         source: Path of an `.onnx` file or of a `.pt2` program, `package.module:factory` (returns a torch module, or
             one with its example inputs), or a name of the zoo.
         batch: Samples in one run: the size of the inputs' free first dimension.
-        dims: Sizes of the other free dimensions, by the model's name for them or as `input.axis`.
+        dims: Sizes of the other free dimensions, by the model's name for them or as `input.axis`. An integer input of
+            one element, as a sample rate that chooses between the branches of an If, is given its value by its name;
+            it is no input any more then.
         weights: File with a state_dict, for the zoo and for factories.
         seed: Of the weights, where none are given.
         cache_dir: Where exported models are kept; None for the user's cache folder.

@@ -95,7 +95,7 @@ class Model:
             raise ModelError(
                 f"{self.graph.name} has no input {unknown[0]!r}; its inputs are {', '.join(self.graph.inputs)}"
             )
-        complete = {}
+        complete = dict(self._layout.fixed)
         for name in self.graph.inputs:
             spec = self.graph.spec_of[name]
             if name not in inputs and name not in self.graph.boundaries[0]:

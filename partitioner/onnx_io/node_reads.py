@@ -9,7 +9,7 @@ def reads_of(node: NodeProto) -> tuple[str, ...]:
     """Names of all tensors that a node reads, each once, those captured by its bodies last."""
     names = dict.fromkeys(name for name in node.input if name)
     for body in bodies_of(node):
-        names.update(dict.fromkeys(_captures_of(body)))
+        names.update(dict.fromkeys(captures_of(body)))
     return tuple(names)
 
 
@@ -54,7 +54,8 @@ def rename_reads(node: NodeProto, new_name_of: dict[str, str]) -> None:
             output.name = outer.get(output.name, output.name)
 
 
-def _captures_of(body: GraphProto) -> Iterator[str]:
+def captures_of(body: GraphProto) -> Iterator[str]:
+    """Names of the tensors that a body takes from outside, some more than once."""
     local = _local_names(body)
     for node in body.node:
         yield from (name for name in reads_of(node) if name not in local)

@@ -1,16 +1,19 @@
 """Groups layers that must stay together, and puts the groups in an order that keeps few bytes alive."""
 
+import heapq
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from partitioner.onnx_io.beam import beam_order
+from partitioner.onnx_io.flow import Flow, Group, flow_between
 from partitioner.onnx_io.wiring import Wiring
 
-Group = tuple[int, ...]
-"""Indices of layers that are never split, in the model's order."""
+_LOOK_AHEAD = 8
+"""Steps that are looked ahead on a way without branches."""
 
 
 def group_layers(wiring: Wiring, inner: Collection[str]) -> tuple[Group, ...]:
@@ -38,26 +41,13 @@ def _components(edges: Sequence[tuple[int, int]], n_vertices: int, *, connection
     return np.asarray(connected_components(matrix, directed=True, connection=connection)[1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Flow:
-    """Tensors between groups."""
-
-    reads: tuple[tuple[str, ...], ...]
-    """Tensors from outside that each group reads."""
-    writes: tuple[tuple[str, ...], ...]
-    """Tensors of each group that others read or that are outputs."""
-    readers: dict[str, int]
-    """Number of groups that read a tensor; the client counts as one for an output."""
-    n_bytes: Mapping[str, int]
-
-
 def order_groups(
     groups: Sequence[Group], wiring: Wiring, n_bytes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str]
 ) -> tuple[Group, ...]:
-    """The groups in topological order, chosen among three so that the bytes alive, summed over positions, are least.
+    """The groups in topological order, chosen so that the bytes alive, summed over positions, are least.
 
-    The three: the exporter's order, depth first (finish a branch before the next), and greedy (least alive after the
-    next step). Constructed orders differ by branch; none is best for all networks.
+    Candidates: the exporter's order; depth first (finish a branch before the next); greedy, by the next step and by the
+    steps on the way ahead; and a beam search, exact where few branches run beside each other.
 
     Args:
         groups: As `group_layers` returns them.
@@ -66,36 +56,28 @@ def order_groups(
         inputs: Of the model.
         outputs: Of the model.
     """
-    flow = _flow_between(groups, wiring, n_bytes, outputs)
+    flow = flow_between(groups, wiring, n_bytes, outputs)
     candidates = [
         _sweep(flow, inputs, lambda group, _: (groups[group][0],)),
         _sweep(flow, inputs, lambda group, state: (-state.newest_read(group), groups[group][0])),
         _sweep(flow, inputs, lambda group, state: (state.growth(group), groups[group][0])),
+        _sweep(flow, inputs, lambda group, state: (state.outlook(group), groups[group][0])),
+        *beam_order(flow, inputs),
     ]
     order, _ = min(candidates, key=lambda candidate: candidate[1])
     return tuple(groups[group] for group in order)
 
 
-def _flow_between(groups: Sequence[Group], wiring: Wiring, n_bytes: Mapping[str, int], outputs: Sequence[str]) -> _Flow:
-    made = [{name for layer in group for name in wiring.writes[layer]} for group in groups]
-    reads = [dict.fromkeys(name for layer in group for name in wiring.reads[layer]) for group in groups]
-    outside = [tuple(name for name in names if name not in own) for names, own in zip(reads, made, strict=True)]
-    readers = dict.fromkeys(outputs, 1)
-    for names in outside:
-        for name in names:
-            readers[name] = readers.get(name, 0) + 1
-    writes = [tuple(name for layer in group for name in wiring.writes[layer] if readers.get(name)) for group in groups]
-    return _Flow(reads=tuple(outside), writes=tuple(writes), readers=readers, n_bytes=n_bytes)
-
-
 class _State:
     """What is alive in the middle of a sweep."""
 
-    def __init__(self, flow: _Flow, inputs: Sequence[str]) -> None:
+    def __init__(self, flow: Flow, inputs: Sequence[str]) -> None:
         self._flow = flow
         self._unread = dict(flow.readers)
         self._born = dict.fromkeys(inputs, 0)
         self._clock = 0
+        self.n_awaited = list(flow.n_awaited)
+        """Groups that each group still waits for."""
         self.live_bytes = sum(flow.n_bytes.get(name, 0) for name in inputs if name in flow.readers)
 
     def newest_read(self, group: int) -> int:
@@ -108,34 +90,63 @@ class _State:
         freed = sum(self._flow.n_bytes.get(name, 0) for name in self._flow.reads[group] if self._unread[name] == 1)
         return born - freed
 
-    def run(self, group: int) -> None:
-        """Counts the group as done."""
+    def outlook(self, group: int) -> float:
+        """Bytes per step by which the live set grows at best on the way that leads on from the group alone."""
+        total, best = 0, math.inf
+        for n_steps in range(1, _LOOK_AHEAD + 1):
+            total += self.growth(group)
+            best = min(best, total / n_steps)
+            following = self._flow.followers[group]
+            if len(following) != 1 or self.n_awaited[following[0]] != 1:
+                break
+            group = following[0]
+        return best
+
+    def run(self, group: int) -> tuple[str, ...]:
+        """Counts the group as done; returns the tensors of which a single reader is left, which will free them."""
         self.live_bytes += self.growth(group)
         self._clock += 1
+        self._born.update(dict.fromkeys(self._flow.writes[group], self._clock))
         for name in self._flow.reads[group]:
             self._unread[name] -= 1
-        self._born.update(dict.fromkeys(self._flow.writes[group], self._clock))
+        return tuple(name for name in self._flow.reads[group] if self._unread[name] == 1)
 
 
-def _sweep(flow: _Flow, inputs: Sequence[str], rank: Callable[[int, _State], tuple[int, ...]]) -> tuple[list[int], int]:
-    """Topological order that always takes the ready group of least rank, and its sum of live bytes."""
-    maker = {name: group for group, names in enumerate(flow.writes) for name in names}
-    waits_for = [{maker[name] for name in names if name in maker} for names in flow.reads]
-    followers: list[list[int]] = [[] for _ in waits_for]
-    for group, before in enumerate(waits_for):
-        for other in before:
-            followers[other].append(group)
-    ready = {group for group, before in enumerate(waits_for) if not before}
+def _sweep(
+    flow: Flow, inputs: Sequence[str], rank: Callable[[int, _State], tuple[float, ...]]
+) -> tuple[list[int], int]:
+    """Topological order that always takes the ready group of least rank, and its sum of live bytes.
+
+    The rank of a group that is ready must not grow; it may fall when a tensor that the group reads has no other reader
+    left. Then the group is queued again, so that the queue has no more entries than there are edges.
+    """
+    readers = _readers(flow)
     state = _State(flow, inputs)
+    n_awaited = state.n_awaited
+    queue = [(rank(group, state), group) for group, n_before in enumerate(n_awaited) if not n_before]
+    heapq.heapify(queue)
+    done: set[int] = set()
     order, total = [], 0
-    while ready:
-        group = min(ready, key=lambda candidate: rank(candidate, state))
-        ready.remove(group)
-        state.run(group)
+    while queue:
+        group = heapq.heappop(queue)[1]
+        if group in done:
+            continue
+        done.add(group)
+        changed = {reader for name in state.run(group) for reader in readers[name] if reader not in done}
         order.append(group)
         total += state.live_bytes
-        for follower in followers[group]:
-            waits_for[follower].discard(group)
-            if not waits_for[follower]:
-                ready.add(follower)
+        for follower in flow.followers[group]:
+            n_awaited[follower] -= 1
+            changed.add(follower)
+        for other in changed:
+            if not n_awaited[other]:
+                heapq.heappush(queue, (rank(other, state), other))
     return order, total
+
+
+def _readers(flow: Flow) -> dict[str, list[int]]:
+    readers: dict[str, list[int]] = {}
+    for group, names in enumerate(flow.reads):
+        for name in names:
+            readers.setdefault(name, []).append(group)
+    return readers

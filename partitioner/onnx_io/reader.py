@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto
 
 from partitioner.errors import ModelFileError
-from partitioner.onnx_io.node_reads import tensors_inside
+from partitioner.onnx_io.bodies import lift_weights
+from partitioner.onnx_io.constant_nodes import constant_of
+from partitioner.onnx_io.node_reads import bodies_of, tensors_inside
 from partitioner.onnx_io.weights import WeightStore, inline, is_external, move_out
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -48,6 +49,7 @@ def read_model(path: Path, *, name: str, trusted: bool = False) -> SourceModel:
     _keep_scopes_only(proto)
     folder = path.parent
     store = WeightStore()
+    lift_weights(proto.graph)
     _inline_inner_tensors(proto, folder)
     _lift_constants(proto.graph)
     for tensor in proto.graph.initializer:
@@ -98,6 +100,7 @@ def _keep_scopes_only(proto: onnx.ModelProto) -> None:
     proto.graph.ClearField("metadata_props")
     proto.graph.ClearField("doc_string")
     for node in _all_nodes(proto):
+        _drop_comments_inside(node)
         kept = [entry.value for entry in node.metadata_props if entry.key == _SCOPES]
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
@@ -108,6 +111,16 @@ def _keep_scopes_only(proto: onnx.ModelProto) -> None:
         tensor.ClearField("doc_string")
 
 
+def _drop_comments_inside(node: NodeProto) -> None:
+    for body in bodies_of(node):
+        body.ClearField("metadata_props")
+        body.ClearField("doc_string")
+        for inner in body.node:
+            inner.ClearField("metadata_props")
+            inner.ClearField("doc_string")
+            _drop_comments_inside(inner)
+
+
 def _all_nodes(proto: onnx.ModelProto) -> list[NodeProto]:
     nodes = list(proto.graph.node)
     for function in proto.functions:
@@ -116,7 +129,7 @@ def _all_nodes(proto: onnx.ModelProto) -> list[NodeProto]:
 
 
 def _inline_inner_tensors(proto: onnx.ModelProto, folder: Path) -> None:
-    """Weights in bodies and attributes stay there; those that lie in files are read in."""
+    """Small weights in bodies, and those in attributes, stay there; those that lie in files are read in."""
     for node in _all_nodes(proto):
         for tensor in tensors_inside(node):
             if is_external(tensor):
@@ -127,38 +140,13 @@ def _lift_constants(graph: GraphProto) -> None:
     """Turns nodes of type Constant into initializers."""
     kept = []
     for node in graph.node:
-        tensor = _constant_of(node)
+        tensor = constant_of(node)
         if tensor is None:
             kept.append(node)
         else:
             graph.initializer.append(tensor)
     del graph.node[:]
     graph.node.extend(kept)
-
-
-def _constant_of(node: NodeProto) -> TensorProto | None:
-    """Value of a Constant node; None for any other node, and for sparse values."""
-    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx") or len(node.attribute) != 1:
-        return None
-    attribute = node.attribute[0]
-    value = helper.get_attribute_value(attribute)
-    name = node.output[0]
-    if attribute.name == "value":
-        tensor = TensorProto()
-        tensor.CopyFrom(value)
-        tensor.name = name
-        return tensor
-    element_type = {"float": TensorProto.FLOAT, "int": TensorProto.INT64, "string": TensorProto.STRING}
-    kind = attribute.name.removeprefix("value_").removesuffix("s")
-    if kind not in element_type:
-        return None
-    is_list = attribute.name.endswith("s")
-    if kind == "string":
-        return helper.make_tensor(
-            name, TensorProto.STRING, [len(value)] if is_list else [], value if is_list else [value]
-        )
-    dtype = helper.tensor_dtype_to_np_dtype(element_type[kind])
-    return numpy_helper.from_array(np.asarray(value, dtype=dtype), name)
 
 
 def _drop_defaulted_inputs(graph: GraphProto, defaults: set[str]) -> None:

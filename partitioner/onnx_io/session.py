@@ -74,7 +74,7 @@ def run_session(
     return dict(zip(names, values, strict=True))
 
 
-def write_optimised(model: bytes, folder: Path, *, weights: Weights, what: str) -> Path:
+def write_optimised(model: Path, folder: Path, *, weights: Weights, what: str) -> Path:
     """Writes the graph as onnxruntime fuses it, without its weights, and returns the path.
 
     Layout changes that only move transpositions about are left out, since they rename tensors without fusing anything.

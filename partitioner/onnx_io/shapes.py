@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import GraphProto, TensorProto, TypeProto, ValueInfoProto, helper
 
+from partitioner.errors import UnsupportedModelError
+from partitioner.onnx_io.fixing import is_fixable
 from partitioner.onnx_io.sample import sample_inputs
 from partitioner.onnx_io.session import Effort, open_session, run_session
-from partitioner.onnx_io.weights import WeightStore, external_arrays
+from partitioner.onnx_io.trial import trial_content, trial_copy
+from partitioner.onnx_io.weights import WeightStore
 from partitioner.tensors import TensorSpec
 
 _PORTABLE = frozenset(
@@ -111,14 +115,26 @@ def _observe(
     proto: onnx.ModelProto, names: list[str], store: WeightStore, what: str
 ) -> dict[str, tuple[TensorSpec | None, TensorSpec | None]]:
     """What each tensor turned out to be in two runs on different inputs; None where it cannot travel."""
-    exposed = onnx.ModelProto()
-    exposed.CopyFrom(proto)
+    exposed = trial_copy(proto)
     del exposed.graph.output[:]
     exposed.graph.output.extend(ValueInfoProto(name=name) for name in names)
-    weights = external_arrays(exposed.graph.initializer, store)
-    session = open_session(exposed.SerializeToString(), effort=Effort.NONE, weights=weights, what=what)
-    first, second = (run_session(session, names, sample_inputs(proto.graph, seed), what=what) for seed in (0, 1))
+    content, weights = trial_content(exposed, store)
+    session = open_session(content, effort=Effort.NONE, weights=weights, what=what)
+    first, second = (_try_out(session, names, proto.graph, seed, what) for seed in (0, 1))
     return {name: (_spec_of_value(name, first[name]), _spec_of_value(name, second[name])) for name in names}
+
+
+def _try_out(
+    session: ort.InferenceSession, names: list[str], graph: GraphProto, seed: int, what: str
+) -> dict[str, np.ndarray]:
+    try:
+        return run_session(session, names, sample_inputs(graph, seed), what=what)
+    except UnsupportedModelError as exc:
+        switches = [value.name for value in graph.input if is_fixable(value)]
+        if not switches:
+            raise
+        advice = f"if {switches[0]!r} chooses what runs, give its value, as in dims={{{switches[0]!r}: 1}}"
+        raise UnsupportedModelError(f"{exc}; {advice}") from exc
 
 
 def _spec_of_value(name: str, value: object) -> TensorSpec | None:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from onnx import GraphProto, NodeProto, TensorProto, helper
 
-from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io.node_reads import reads_of, rename_reads, writes_of
+from partitioner.onnx_io.sorting import sorted_nodes
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
@@ -14,11 +14,12 @@ def tidy(graph: GraphProto, *, what: str) -> None:
     """Sorts a graph, in place, and takes out what does nothing.
 
     Raises:
-        UnsupportedModelError: The graph has a cycle or reads a tensor that nobody makes; `what` names the model.
+        UnsupportedModelError: As `sorted_nodes`; `what` names the model.
     """
-    _sort_nodes(graph, what)
-    _drop_identities(graph)
+    replace_nodes(graph, sorted_nodes(graph, what=what))
+    drop_identities(graph)
     _detach_constant_outputs(graph)
+    _split_dequantizers(graph)
     drop_dead(graph)
 
 
@@ -36,31 +37,7 @@ def drop_dead(graph: GraphProto) -> None:
     graph.initializer.extend(tensors)
 
 
-def _sort_nodes(graph: GraphProto, what: str) -> None:
-    """Topological order, the given one where it is one already."""
-    ready = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    ready |= {tensor.values.name for tensor in graph.sparse_initializer}
-    waiting = list(graph.node)
-    ordered: list[NodeProto] = []
-    while waiting:
-        later = []
-        for node in waiting:
-            if ready.issuperset(reads_of(node)):
-                ordered.append(node)
-                ready.update(writes_of(node))
-            else:
-                later.append(node)
-        if len(later) == len(waiting):
-            missing = sorted({name for node in later for name in reads_of(node)} - ready)
-            raise UnsupportedModelError(
-                f"{what}: node {later[0].name or later[0].op_type!r} waits for tensors that nobody makes before it: "
-                f"{', '.join(missing[:3])}"
-            )
-        waiting = later
-    replace_nodes(graph, ordered)
-
-
-def _drop_identities(graph: GraphProto) -> None:
+def drop_identities(graph: GraphProto) -> None:
     """Lets readers of an Identity or of an idle Dropout read its source; one that makes an output stays."""
     outputs = {value.name for value in graph.output}
     source_of: dict[str, str] = {}
@@ -92,6 +69,35 @@ def _detach_constant_outputs(graph: GraphProto) -> None:
             old = tensor.name
             tensor.name = new_name_of[old]
             graph.node.append(helper.make_node("Identity", [tensor.name], [old], name=f"{old}/output"))
+
+
+def _split_dequantizers(graph: GraphProto) -> None:
+    """Gives each reader of a dequantised tensor a DequantizeLinear of its own, as onnxruntime does before it fuses.
+
+    With one for all, a cut would part some reader from it, which would then compute in floating point.
+    """
+    constants = {tensor.name for tensor in graph.initializer}
+    shared = {node.output[0]: node for node in graph.node if _is_live_dequantizer(node, constants)}
+    nodes: list[NodeProto] = []
+    n_copies = dict.fromkeys(shared, 0)
+    for node in graph.node:
+        if node.output and node.output[0] in shared:
+            nodes.append(node)
+            continue
+        for name in [name for name in reads_of(node) if name in shared]:
+            n_copies[name] += 1
+            copy = NodeProto()
+            copy.CopyFrom(shared[name])
+            copy.output[0] = f"{name}/{n_copies[name]}"
+            copy.name = f"{copy.name}/{n_copies[name]}" if copy.name else ""
+            rename_reads(node, {name: copy.output[0]})
+            nodes.append(copy)
+        nodes.append(node)
+    replace_nodes(graph, nodes)
+
+
+def _is_live_dequantizer(node: NodeProto, constants: set[str]) -> bool:
+    return node.op_type == "DequantizeLinear" and node.input[0] not in constants
 
 
 def replace_nodes(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:

@@ -32,7 +32,7 @@ def export_zoo_model(name: str, shape: Sequence[int], *, seed: int, weights: Pat
     """
     with _quiet(), _seeded(seed):
         options = {"aux_logits": False, "transform_input": False, "init_weights": True} if "inception" in name else {}
-        module = getattr(_import_torchvision().models, name)(weights=None, **options)
+        module = getattr(import_torchvision().models, name)(weights=None, **options)
         if weights is None:
             _calibrate(module, shape)
         else:
@@ -190,7 +190,7 @@ _operators: list[object] = []
 """Definitions that live as long as the process."""
 
 
-def _import_torchvision() -> ModuleType:
+def import_torchvision() -> ModuleType:
     """torchvision, also where its compiled part is built for another torch and cannot be loaded."""
     try:
         return importlib.import_module("torchvision")

@@ -1,9 +1,9 @@
 """Weights by content: what a graph refers to by digest, and where the bytes lie."""
 
 import hashlib
-import mmap
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,9 @@ INLINE_LIMIT_BYTES = 1024
 
 _CHUNK_BYTES = 1 << 20
 
-_PACKED = {TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1}
-"""Several elements to a byte: no array can view them, they stay in the graph."""
+_BITS_OF = {"UINT4": 4, "INT4": 4, "FLOAT4E2M1": 4, "UINT2": 2, "INT2": 2}
+_PACKED = {kind: _BITS_OF[name] for name, kind in TensorProto.DataType.items() if name in _BITS_OF}
+"""Element types with several elements to a byte, which no array can view → bits of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +90,18 @@ class WeightStore:
                 pass
             else:
                 return
-        target.write_bytes(self.read(sha256))
-
-
-def external_arrays(tensors: Iterable[TensorProto], store: WeightStore) -> dict[str, np.ndarray]:
-    """Values of those tensors that lie outside their graph, by name."""
-    return {tensor.name: store.array(tensor) for tensor in tensors if is_external(tensor)}
+        with target.open("wb") as file:
+            file.writelines(_chunks(source) if isinstance(source, FileRange) else (source,))
 
 
 def is_external(tensor: TensorProto) -> bool:
     """Whether the values lie outside the graph."""
     return tensor.data_location == TensorProto.EXTERNAL
+
+
+def is_packed(tensor: TensorProto) -> bool:
+    """Whether several elements share a byte."""
+    return tensor.data_type in _PACKED
 
 
 def location_of(tensor: TensorProto) -> str:
@@ -111,13 +113,9 @@ def tensor_bytes(tensor: TensorProto) -> int:
     """Bytes of a tensor's values, wherever they lie; 0 for strings."""
     if tensor.data_type == TensorProto.STRING:
         return 0
-    if is_external(tensor):
-        length = next((int(entry.value) for entry in tensor.external_data if entry.key == "length"), 0)
-        if length:
-            return length
-    if tensor.raw_data:
-        return len(tensor.raw_data)
-    n_elements = int(np.prod(tensor.dims, dtype=np.int64))
+    n_elements = math.prod(tensor.dims)
+    if is_packed(tensor):
+        return math.ceil(n_elements * _PACKED[tensor.data_type] / 8)
     return n_elements * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
 
 
@@ -134,7 +132,14 @@ def to_raw(tensor: TensorProto) -> None:
     """Rewrites values given as typed fields as raw bytes, so that equal values are equal bytes."""
     if tensor.data_type == TensorProto.STRING or tensor.HasField("raw_data") or is_external(tensor):
         return
-    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
+    try:
+        values = numpy_helper.to_array(tensor)
+    except ValueError as exc:
+        raise ModelFileError(
+            f"Weight {tensor.name!r} holds another number of values than its shape {list(tensor.dims)} wants: "
+            "export the model again"
+        ) from exc
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
 def move_out(tensor: TensorProto, folder: Path, store: WeightStore, *, trusted: bool) -> None:
@@ -147,18 +152,19 @@ def move_out(tensor: TensorProto, folder: Path, store: WeightStore, *, trusted: 
         trusted: Whether locations are digests that we wrote ourselves and need not be computed again.
 
     Raises:
-        ModelFileError: The file of the values is missing, too short, or outside `folder`.
+        ModelFileError: The file of the values is missing, too short, or outside `folder`, or their number is wrong.
     """
     if tensor.data_type == TensorProto.STRING:
         return
     if not is_external(tensor):
         to_raw(tensor)
-        if len(tensor.raw_data) >= INLINE_LIMIT_BYTES and tensor.data_type not in _PACKED:
+        _check_length(tensor, len(tensor.raw_data))
+        if len(tensor.raw_data) >= INLINE_LIMIT_BYTES:
             raw = tensor.raw_data
             refer_to(tensor, store.add(raw), len(raw))
         return
     values = locate(tensor, folder)
-    if values.n_bytes < INLINE_LIMIT_BYTES or tensor.data_type in _PACKED:
+    if values.n_bytes < INLINE_LIMIT_BYTES:
         inline(tensor, folder)
         return
     known = location_of(tensor) if trusted else None
@@ -185,6 +191,8 @@ def locate(tensor: TensorProto, folder: Path) -> FileRange:
         ModelFileError: As `move_out`.
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
+    if not entries.get("location"):
+        raise ModelFileError(f"Weight {tensor.name!r} is external but names no file: export the model again")
     path = (folder / entries.get("location", "")).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ModelFileError(
@@ -195,8 +203,9 @@ def locate(tensor: TensorProto, folder: Path) -> FileRange:
         raise ModelFileError(
             f"Weight {tensor.name!r} wants the file {path}, which is missing: copy it beside the model"
         )
-    offset = int(entries.get("offset", 0))
-    n_bytes = int(entries.get("length", 0)) or tensor_bytes(tensor)
+    offset = _natural(tensor, "offset", entries.get("offset", "0"))
+    n_bytes = _natural(tensor, "length", entries.get("length", "0")) or tensor_bytes(tensor)
+    _check_length(tensor, n_bytes)
     if offset + n_bytes > path.stat().st_size:
         raise ModelFileError(
             f"Weight {tensor.name!r} wants bytes {offset}..{offset + n_bytes} of {path}, "
@@ -205,11 +214,40 @@ def locate(tensor: TensorProto, folder: Path) -> FileRange:
     return FileRange(path=path, offset=offset, n_bytes=n_bytes)
 
 
+def _natural(tensor: TensorProto, key: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ModelFileError(
+            f"Weight {tensor.name!r} has {key} {text!r} in its file; it must be a whole number from 0 on"
+        )
+    return int(text)
+
+
+def _check_length(tensor: TensorProto, n_bytes: int) -> None:
+    if n_bytes != tensor_bytes(tensor):
+        raise ModelFileError(
+            f"Weight {tensor.name!r} has {n_bytes} bytes, but its shape {list(tensor.dims)} and element type want "
+            f"{tensor_bytes(tensor)}: export the model again"
+        )
+
+
 def _digest(source: bytes | FileRange) -> str:
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
     digest = hashlib.sha256()
-    with source.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        for start in range(source.offset, source.offset + source.n_bytes, _CHUNK_BYTES):
-            digest.update(mapped[start : min(start + _CHUNK_BYTES, source.offset + source.n_bytes)])
+    if isinstance(source, bytes):
+        digest.update(source)
+    else:
+        for chunk in _chunks(source):
+            digest.update(chunk)
     return digest.hexdigest()
+
+
+def _chunks(source: FileRange) -> Iterator[bytes]:
+    """The bytes, read one MiB at a time: a weight may be larger than the memory."""
+    with source.path.open("rb") as file:
+        file.seek(source.offset)
+        left = source.n_bytes
+        while left:
+            chunk = file.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                raise ModelFileError(f"{source.path} has become shorter while it was read: load the model again")
+            left -= len(chunk)
+            yield chunk

