@@ -1,153 +1,84 @@
-"""The whole front of (latency, bottleneck), exactly: ε-constraint over a dynamic programme.
+"""The whole front of (latency, bottleneck), exactly: labels between bounds on the bottleneck.
 
-The least latency among plans whose every resource is busy for at most B is found by dynamic programming. B is then put
-just below the bottleneck of the plan found, and so on until no plan is left. Each plan of the front is met, because
-between two bounds nothing with a lower bottleneck has a lower latency. Floating-point sums are built in the order in
-which `evaluate` builds them, and rounding keeps order, so that even the last bit is that of an enumeration.
+For a bound on the bottleneck, a dynamic programme over (devices used, last device, position) gives the least latency
+still to come from everywhere. It steers a search by labels, which builds plans stage by stage and drops a partial plan
+when another of the same state is at least as good in both objectives, or when even the least rest makes it too slow. Too
+slow is what takes longer than the fastest plan under the next lower bound, because that plan dominates it. Bounds are
+laid closer until the labels between two of them are few.
 
-Source of the scheme: Haimes, Lasdon and Wismer, "On a bicriterion formulation of the problems of integrated system
-identification and system optimization", IEEE Transactions on Systems, Man, and Cybernetics 1, 1971.
+Labels are summed in the order in which `evaluate` sums, and rounding keeps order, so that even the last bit is that of
+an enumeration. Latencies to come only steer, and are given room for rounding.
+
+Source of the parts: Martins, "On a multicriteria shortest path problem", European Journal of Operational Research 16,
+1984 (labels); Haimes, Lasdon and Wismer, "On a bicriterion formulation", IEEE Transactions on Systems, Man, and
+Cybernetics 1, 1971 (bounds on one objective).
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partitioner.front import FloatArray, IntArray
-from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, evaluate, join_plans, non_dominated
+from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, non_dominated
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
 
-CHUNK_CELLS = 1 << 21
-"""Most cells of a temporary array: what stays near the processor is fast, and memory stays bounded."""
+if TYPE_CHECKING:
+    from partitioner.search.exact_interval import Found
 
 
 def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
     """The whole front; its part of least latencies where the budget ends before.
 
-    Time: O(points · 2^devices · devices · positions²).
+    Raises:
+        PlanError: The problem has too many states.
     """
-    found, bound, ceiling = encode_plans(problem, []), np.inf, np.inf
+    from partitioner.search.exact_descent import front_parts  # noqa: PLC0415  numba loads slowly, and only here
+
     began = effort.clock()
-    is_complete = False
-    while effort.budget_seconds is None or effort.clock() - began < effort.budget_seconds:
-        plan = least_latency_plan(problem, bound)
-        if plan is None:
+    parts = front_parts(problem)
+    found: list[Found] = []
+    bound, is_complete = np.inf, False
+    while not is_complete and (effort.budget_seconds is None or effort.clock() - began < effort.budget_seconds):
+        part = next(parts, None)
+        if part is None:
             is_complete = True
-            break
-        found = join_plans(found, encode_plans(problem, [plan]))
-        bottleneck = float(evaluate(problem, encode_plans(problem, [plan]))[0, 1])
-        ceiling = bottleneck if np.isinf(ceiling) else ceiling
-        bound = float(np.nextafter(bottleneck, -np.inf))
-        effort.on_progress(1.0 - bottleneck / ceiling if ceiling else 1.0, f"{len(found)} plans of the front")
+        else:
+            found, bound = [*found, *part.found], part.bound
+            effort.on_progress(_share_done(found, bound), f"{len(found)} plans of the front")
+    kept = [entry.plan for entry in found if is_complete or entry.bottleneck > bound]
+    plans = non_dominated(problem, encode_plans(problem, kept))
     return EngineOutcome(
-        plans=non_dominated(problem, found),
-        n_evaluated=len(found),
+        plans=plans,
+        n_evaluated=len(kept),
         is_exact=is_complete,
-        statement=_statement(problem, found, is_complete, bound),
+        statement=_statement(problem, plans, is_complete, bound),
     )
 
 
 def least_latency_plan(problem: SearchProblem, bound: float = np.inf) -> EncodedPlan | None:
-    """The plan of least latency among those with no resource busier than `bound` seconds; None where there is none."""
-    programme = _Programme(problem=problem, bound=bound)
-    arrivals = programme.arrivals()
-    totals = arrivals[:, :, -1] + programme.hops[: problem.n_devices, problem.n_devices, -1]
-    if problem.pinned_last is not None:
-        totals[:, np.arange(problem.n_devices) != problem.pinned_last] = np.inf
-    subset, last = np.unravel_index(np.argmin(totals), totals.shape)
-    if not np.isfinite(totals[subset, last]):
-        return None
-    return programme.trace_back(arrivals, int(subset), int(last))
+    """The plan of least latency among those with no resource busier than `bound` seconds; None where there is none.
+
+    Raises:
+        PlanError: The problem has too many states.
+    """
+    from partitioner.search.exact_descent import fastest_plan  # noqa: PLC0415  numba loads slowly, and only here
+
+    return fastest_plan(problem, bound)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Programme:
-    """Least latencies under one bound. Positions are indices into the allowed ones."""
-
-    problem: SearchProblem
-    bound: float
-
-    @cached_property
-    def stages(self) -> FloatArray:
-        """(n_devices, n_positions, n_positions) seconds at [device, start, stop]; infinity above the bound."""
-        kept = self.problem.positions
-        seconds = self.problem.allowed_seconds[:, kept[:, None], kept[None, :]]
-        return np.where(seconds <= self.bound, seconds, np.inf)
-
-    @cached_property
-    def hops(self) -> FloatArray:
-        """(n_devices + 1, n_devices + 1, n_positions) seconds at [source, target, position]; the client is last."""
-        kept = self.problem.positions
-        is_kept = self.problem.busy_seconds[:, :, kept] <= self.bound
-        return np.where(is_kept, self.problem.hop_seconds[:, :, kept], np.inf)
-
-    def arrivals(self) -> FloatArray:
-        """Least latency with which a position is reached.
-
-        Returns:
-            (2^n_devices, n_devices, n_positions) float64 seconds at [devices used, last of them, position]: everything
-            before the position is computed and still lies on the last device.
-        """
-        n_devices = self.problem.n_devices
-        table = np.full((1 << n_devices, n_devices, len(self.problem.positions)), np.inf)
-        subsets = np.arange(1 << n_devices)
-        sizes = sum((subsets >> device) & 1 for device in range(n_devices))
-        for size in range(self.problem.max_stages):
-            for device in range(n_devices):
-                before = subsets[(sizes == size) & ((subsets >> device) & 1 == 0)]
-                starts = self._starts(table, before, device)
-                table[before | (1 << device), device] = self._stops(starts, device)
-        return table
-
-    def trace_back(self, arrivals: FloatArray, subset: int, last: int) -> EncodedPlan:
-        """The plan behind `arrivals[subset, last, -1]`."""
-        plan: EncodedPlan = []
-        stop = len(self.problem.positions) - 1
-        while subset:
-            plan.append((last, int(self.problem.positions[stop])))
-            subset ^= 1 << last
-            starts = self._starts(arrivals, np.array([subset]), last)[0]
-            start = int(np.argmin(starts + self.stages[last, :, stop]))
-            if subset:
-                previous = int(np.argmin(arrivals[subset, :, start] + self.hops[:-1, last, start]))
-            last, stop = previous if subset else last, start
-        return plan[::-1]
-
-    def _starts(self, table: FloatArray, before: IntArray, device: int) -> FloatArray:
-        """(n_subsets, n_positions) least latency with which `device` has its input, the devices of `before` used."""
-        if len(before) == 1 and before[0] == 0:
-            first = np.full((1, table.shape[2]), np.inf)
-            if self.problem.pinned_first in (None, device):
-                first[0, 0] = self.hops[-1, device, 0]
-            return first
-        starts = np.full((len(before), table.shape[2]), np.inf)
-        for previous in range(self.problem.n_devices):
-            np.minimum(starts, table[before, previous] + self.hops[previous, device], out=starts)
-        return starts
-
-    def _stops(self, starts: FloatArray, device: int) -> FloatArray:
-        """(n_subsets, n_positions) least latency with which each position is reached from `starts` on `device`."""
-        stops = np.full_like(starts, np.inf)
-        stages = self.stages[device]
-        reachable = np.flatnonzero(np.isfinite(starts).any(axis=1))
-        rows = max(1, CHUNK_CELLS // stages.size)
-        for first in range(0, len(reachable), rows):
-            chunk = reachable[first : first + rows]
-            stops[chunk] = np.min(starts[chunk][:, :, None] + stages[None], axis=1)
-        return stops
+def _share_done(found: "list[Found]", bound: float) -> float:
+    """How far the bound has come down from the bottleneck of the fastest plan."""
+    ceiling = found[0].bottleneck
+    return min(1.0, 1.0 - bound / ceiling) if ceiling else 1.0
 
 
-def _statement(problem: SearchProblem, found: EncodedPlans, is_complete: bool, bound: float) -> str:
+def _statement(problem: SearchProblem, plans: EncodedPlans, is_complete: bool, bound: float) -> str:
     if is_complete:
-        n_cuts = len(problem.positions) - 2
         return (
-            f"Exact under the cost model: ε-constraint dynamic programming over all subsets and orders of "
-            f"{problem.n_devices} devices and {n_cuts} split points met every point of the front and proved that "
-            f"there are no more."
+            f"Exact under the cost model: labels over all subsets and orders of {problem.n_devices} devices and "
+            f"{len(problem.positions) - 2} split points met every point of the front and proved that there are no more."
         )
     return (
-        f"Incomplete: the budget ended after {len(found)} plans; the front is exact where the bottleneck is above "
+        f"Incomplete: the budget ended after {len(plans)} plans; the front is exact where the bottleneck is above "
         f"{bound:.6g} s, and unknown below."
     )
