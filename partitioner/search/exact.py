@@ -2,9 +2,9 @@
 
 For a bound on the bottleneck, a dynamic programme over (devices used, last device, position) gives the least latency
 still to come from everywhere. It steers a search by labels, which builds plans stage by stage and drops a partial plan
-when another of the same state is at least as good in both objectives, or when even the least rest makes it too slow. Too
-slow is what takes longer than the fastest plan under the next lower bound, because that plan dominates it. Bounds are
-laid closer until the labels between two of them are few.
+when another of the same state is at least as good in both objectives, or when even the least rest makes it too slow:
+slower than the fastest plan under the next lower bound, which dominates it. Bounds are laid closer until the labels
+between two of them are few.
 
 Labels are summed in the order in which `evaluate` sums, and rounding keeps order, so that even the last bit is that of
 an enumeration. Latencies to come only steer, and are given room for rounding.

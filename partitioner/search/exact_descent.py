@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from partitioner.search.encoding import EncodedPlan
+from partitioner.search.exact_arrays import Labels
 from partitioner.search.exact_interval import Found, Limit, doubled, find_limit, find_plans, make_labels
-from partitioner.search.exact_kernel import Labels
 from partitioner.search.exact_tables import ExactTables, build_tables
 from partitioner.search.problem import SearchProblem
 
@@ -69,9 +69,7 @@ def _room(tables: ExactTables) -> Labels:
     return make_labels(tables, max(LEAST_ROOM, n_rows * n_positions // CELLS_PER_LABEL))
 
 
-def _fastest(
-    problem: SearchProblem, tables: ExactTables, limit: Limit, labels: Labels
-) -> tuple[list[Found], Labels]:
+def _fastest(problem: SearchProblem, tables: ExactTables, limit: Limit, labels: Labels) -> tuple[list[Found], Labels]:
     """The plans of least latency, to rounding, and the labels with the room that this took."""
     while (found := find_plans(problem, tables, limit, limit.latency, labels)) is None:
         labels = doubled(labels)

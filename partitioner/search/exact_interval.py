@@ -6,8 +6,10 @@ import numpy as np
 
 from partitioner.front import front_indices
 from partitioner.search.encoding import EncodedPlan
-from partitioner.search.exact_kernel import IndexArray, Labels, Rest, find_labels, find_rest
-from partitioner.search.exact_tables import ROUNDING, ExactTables
+from partitioner.search.exact_arrays import IndexArray, Labels, Rest
+from partitioner.search.exact_labels import Corridor, find_labels
+from partitioner.search.exact_rest import ROUNDING, find_rest
+from partitioner.search.exact_tables import ExactTables
 from partitioner.search.problem import SearchProblem
 
 UNBOUNDED = float(np.finfo(np.float64).max)
@@ -63,18 +65,17 @@ def find_plans(
     """The front under a limit as far as it takes no longer than `latency`.
 
     Returns:
-        Least latency first; a little more than `latency` is looked at, for rounding. None where the labels have no room.
+        Least latency first; a little above `latency` is looked at, for rounding. None where the labels have no room.
     """
     if limit.rest is None or not np.isfinite(limit.latency):
         return []
     ceiling = min(latency * (1 + ROOM) + 100 * ROUNDING * tables.longest_seconds, UNBOUNDED)
-    n_labels = find_labels(tables.chain, limit.bound, ceiling, limit.rest, labels)
+    corridor = Corridor(chain=tables.chain, rest=limit.rest, bound=limit.bound, ceiling=ceiling)
+    n_labels = find_labels(corridor, labels)
     return None if n_labels > len(labels.latency) else _finished(problem, tables, limit, labels, n_labels)
 
 
-def _finished(
-    problem: SearchProblem, tables: ExactTables, limit: Limit, labels: Labels, n_labels: int
-) -> list[Found]:
+def _finished(problem: SearchProblem, tables: ExactTables, limit: Limit, labels: Labels, n_labels: int) -> list[Found]:
     end = tables.shape[1] - 1
     ends = np.flatnonzero(labels.is_alive[:n_labels] & (labels.position[:n_labels] == end))
     kinds = tables.chain.type_of[labels.row[ends]]

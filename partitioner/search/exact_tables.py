@@ -1,50 +1,23 @@
-"""The states of the exact engine, numbered, and the problem as its kernel wants it.
+"""A problem as the exact engine wants it: devices counted by type, and every state numbered.
 
-A row is a pair (used, last): how many devices of each type are used, and the type of the last of them. Rows are sorted
-by the number of devices used, then by the last type.
+Rows are sorted by the number of devices used, then by the type of the last of them.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
 from partitioner.errors import PlanError
 from partitioner.front import BoolArray, FloatArray, IntArray
 from partitioner.search.device_types import DeviceTypes, find_device_types
+from partitioner.search.exact_arrays import Chain
+from partitioner.search.exact_rest import find_sums
 from partitioner.search.problem import SearchProblem
 
 MOST_CELLS = 1 << 27
 """Most pairs of row and position; each wants 16 bytes, a few times."""
-ROUNDING = 1e-12
-"""Stage times are called additive when they are within this of being so, relative to the longest."""
-
-
-class Chain(NamedTuple):
-    """What the kernel reads. Positions are indices into the allowed ones; the client is the type n_types."""
-
-    seconds: FloatArray
-    """(n_types, n_positions, n_positions) at [type, start, stop]; infinity where no stage can be."""
-    sums: FloatArray
-    """(n_types, n_positions) s where seconds[a, b] = fixed + s[b] - s[a], for types that are additive."""
-    fixed: FloatArray
-    """(n_types,)"""
-    is_additive: BoolArray
-    """(n_types,); the others are scanned stop by stop."""
-    hops: FloatArray
-    """(n_types + 1, n_types + 1, n_positions) seconds at [source, target, position]; a pin forbids other ends."""
-    busy: FloatArray
-    """Like `hops`: for how long the link is busy."""
-    type_of: IntArray
-    """(n_rows,) the last type of each row."""
-    next_row: IntArray
-    """(n_rows, n_types) the row after one more device of a type; -1 where there is none left or too many stages."""
-    first_row: IntArray
-    """(n_types,) the row of one device of the type."""
-    edges: IntArray
-    """(n_groups + 1,) where the rows of one size and type begin."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,16 +48,16 @@ def build_tables(problem: SearchProblem) -> ExactTables:
     types = find_device_types(problem)
     sizes = np.array([len(members) for members in types], dtype=np.int64)
     _check_size(problem, sizes)
-    seconds = problem.allowed_seconds[[members[0] for members in types]]
+    seconds = np.ascontiguousarray(problem.allowed_seconds[[members[0] for members in types]])
     if len(problem.positions) <= problem.n_units:
-        seconds = seconds[:, problem.positions[:, None], problem.positions]
+        seconds = np.ascontiguousarray(seconds[:, problem.positions[:, None], problem.positions])
     hops, busy = _link_tables(problem, types)
     type_of, next_row, first_row, edges = _number_rows(sizes, problem.max_stages)
     sums, fixed, is_additive = _additive_parts(seconds)
     return ExactTables(
         types=types,
         chain=Chain(
-            seconds=np.ascontiguousarray(seconds),
+            seconds=seconds,
             sums=sums,
             fixed=fixed,
             is_additive=is_additive,
@@ -146,29 +119,14 @@ def _number_rows(sizes: IntArray, max_stages: int) -> tuple[IntArray, IntArray, 
 
 
 def _additive_parts(seconds: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """`sums`, `fixed` and `is_additive` of a `Chain`, read off the stages between neighbours and next neighbours."""
+    """`sums`, `fixed` and `is_additive` of a `Chain`. What a stage takes beside its units shows where two join."""
     n_types, n_positions, _ = seconds.shape
     sums, fixed = np.zeros((n_types, n_positions)), np.zeros(n_types)
     is_additive = np.zeros(n_types, dtype=np.bool_)
     for kind, matrix in enumerate(seconds):
         steps, pairs = np.diagonal(matrix, 1), np.diagonal(matrix, 2)
         if np.all(np.isfinite(steps)):
-            overlaps = (steps[:-1] + steps[1:] - pairs)[np.isfinite(pairs)]
-            fixed[kind] = np.median(overlaps) if len(overlaps) else 0.0
-            sums[kind, 1:] = np.cumsum(steps - fixed[kind])
-            is_additive[kind] = _is_sum(matrix, sums[kind], fixed[kind])
+            joined = (steps[:-1] + steps[1:] - pairs)[np.isfinite(pairs)]
+            fixed[kind] = np.median(joined) if len(joined) else 0.0
+            is_additive[kind] = find_sums(matrix, fixed[kind], sums[kind])
     return sums, fixed, is_additive
-
-
-def _is_sum(matrix: FloatArray, sums: FloatArray, fixed: float) -> bool:
-    """Whether times are additive within rounding, and no shorter, to the last bit, where a stage is longer."""
-    scale, wrong = 0.0, 0.0
-    for start in range(len(sums) - 1):
-        row = matrix[start, start + 1 :]
-        if np.any(row[1:] < row[:-1]) or np.any(matrix[start + 1, start + 2 :] > row[1:]):
-            return False
-        possible = row[: int(np.searchsorted(row, np.inf))]
-        if len(possible):
-            estimate = sums[start + 1 : start + 1 + len(possible)] - sums[start] + fixed
-            scale, wrong = max(scale, float(possible[-1])), max(wrong, float(np.max(np.abs(possible - estimate))))
-    return wrong <= ROUNDING * scale

@@ -1,0 +1,24 @@
+"""Compilation by numba: the only module that imports it.
+
+Compiled code is kept on disk, beside its source or where numba keeps it, so that only the first run waits.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """A function compiled at its first call, which holds no lock of the interpreter while it runs.
+
+    Arguments must not be NaN, and zeros have no sign: so minima use the processor's vectors. Sums keep their order.
+    """
+    options = {"nogil": True, "fastmath": {"nnan", "nsz"}}
+    try:
+        fast: Function = njit(cache=True, **options)(function)
+    except RuntimeError:  # numba finds no folder that it may write to
+        fast = njit(**options)(function)
+    return fast

@@ -1,0 +1,69 @@
+"""The arrays of the exact engine. They belong to the caller of its compiled loops and are filled in place.
+
+A row is a pair (used, last): how many devices of each type are used, and the type of the last of them. Positions are
+indices into the allowed ones; the client is the type n_types.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from partitioner.front import BoolArray, FloatArray, IntArray
+
+IndexArray = npt.NDArray[np.int32]
+
+
+class Chain(NamedTuple):
+    """The problem."""
+
+    seconds: FloatArray
+    """(n_types, n_positions, n_positions) at [type, start, stop]; infinity where no stage can be."""
+    sums: FloatArray
+    """(n_types, n_positions) s where seconds[a, b] = fixed + s[b] - s[a], for types that are additive."""
+    fixed: FloatArray
+    """(n_types,)"""
+    is_additive: BoolArray
+    """(n_types,); the others are scanned stop by stop."""
+    hops: FloatArray
+    """(n_types + 1, n_types + 1, n_positions) seconds at [source, target, position]; a pin forbids other ends."""
+    busy: FloatArray
+    """Like `hops`: for how long the link is busy."""
+    type_of: IntArray
+    """(n_rows,) the last type of each row."""
+    next_row: IntArray
+    """(n_rows, n_types) the row after one more device of a type; -1 where there is none left or too many stages."""
+    first_row: IntArray
+    """(n_types,) the row of one device of the type."""
+    edges: IntArray
+    """(n_groups + 1,) where the rows of one size and type begin."""
+
+
+class Rest(NamedTuple):
+    """Least seconds still to come under a bound, within rounding; devices already used are not used again."""
+
+    before: FloatArray
+    """(n_rows, n_positions) until the client has the answer, when the last device has its input, at a position."""
+    after: FloatArray
+    """(n_rows, n_positions) the same when the last device has computed up to a position."""
+    reach: IntArray
+    """(n_types, n_positions) last stop of a stage from each position; the position itself where there is none."""
+
+
+class Labels(NamedTuple):
+    """Partial plans: each ends with a stage. All but `heads` are (capacity,)."""
+
+    latency: FloatArray
+    """Exact, summed in the order of the flow."""
+    peak: FloatArray
+    """Seconds for which the busiest resource so far is busy."""
+    row: IndexArray
+    position: IndexArray
+    parent: IndexArray
+    """The label before the last stage, or -1."""
+    link: IndexArray
+    """The next label of the same row and position, or -1."""
+    is_alive: BoolArray
+    """False for those that another label dominates."""
+    heads: IndexArray
+    """(n_rows, n_positions) first label of a row and position; -1 everywhere between calls."""
