@@ -16,9 +16,12 @@ def compiled(function: Function) -> Function:
 
     Arguments must not be NaN, and zeros have no sign: so minima use the processor's vectors. Sums keep their order.
     """
-    options = {"nogil": True, "fastmath": {"nnan", "nsz"}}
     try:
-        fast: Function = njit(cache=True, **options)(function)
+        return _jit(function, is_kept=True)
     except RuntimeError:  # numba finds no folder that it may write to
-        fast = njit(**options)(function)
+        return _jit(function, is_kept=False)
+
+
+def _jit(function: Function, *, is_kept: bool) -> Function:
+    fast: Function = njit(nogil=True, fastmath={"nnan", "nsz"}, cache=is_kept)(function)
     return fast

@@ -22,20 +22,21 @@ from partitioner.search.sampling import random_valid_plans
 
 Engine = Callable[[SearchProblem, Effort], EngineOutcome]
 HEURISTICS = frozenset({"nsga2", "nsga3", "nsga2_random_key"})
-"""Engines whose front is compared with the exact one, and which keep checkpoints."""
+"""Evolutionary engines. They keep checkpoints."""
+COMPARED = HEURISTICS | {"minimum_cut"}
+"""Engines whose front is compared with the exact one."""
 
-CHEAP_CELLS = 5_000_000
-"""Cells of one pass of the exact engine up to which a heuristic front is compared with the exact one."""
+CHEAP_CELLS = 100_000_000
+"""States of the exact engine times positions up to which a front is compared with the exact one: about a second."""
 REFERENCE_MARGIN = 1.1
 """The reference of hypervolumes is this times the worst of each objective on the front."""
 
 
-def _evolutionary(name: str) -> Engine:
-    """An engine of `evolutionary`, imported when it runs: pymoo loads slowly."""
+def _late(module: str, function: str) -> Engine:
+    """An engine whose module is imported when it runs: its library loads slowly."""
 
     def run(problem: SearchProblem, effort: Effort) -> EngineOutcome:
-        module = importlib.import_module("partitioner.search.evolutionary")
-        engine: Engine = getattr(module, f"{name}_front")
+        engine: Engine = getattr(importlib.import_module(f"partitioner.search.{module}"), function)
         return engine(problem, effort)
 
     return run
@@ -44,7 +45,8 @@ def _evolutionary(name: str) -> Engine:
 ENGINES: dict[str, Engine] = {
     "exact": exact_front,
     "exhaustive": exhaustive_front,
-    **{name: _evolutionary(name) for name in sorted(HEURISTICS)},
+    "minimum_cut": _late("minimum_cut", "minimum_cut_front"),
+    **{name: _late("evolutionary", f"{name}_front") for name in sorted(HEURISTICS)},
 }
 
 
@@ -101,7 +103,7 @@ def search(
         engine=engine,
         front=decode(built, outcome.plans),
         dominated=_dominated_sample(built, outcome, n_dominated, seed),
-        certificate=certify(built, outcome, is_compared=engine in HEURISTICS),
+        certificate=certify(built, outcome, is_compared=engine in COMPARED),
         seed=seed,
         seconds=clock() - began,
         n_evaluated=outcome.n_evaluated,

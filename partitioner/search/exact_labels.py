@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 from partitioner.search.compiled import compiled
 from partitioner.search.exact_arrays import Chain, Labels, Rest
 
@@ -39,20 +37,22 @@ def find_labels(corridor: Corridor, labels: Labels) -> int:
     Returns:
         Number of labels; more than the capacity where they had no room, and then they are not all.
     """
-    chain = corridor.chain
+    chain, before = corridor.chain, corridor.rest.before
     n_types, end = chain.sums.shape[0], chain.sums.shape[1] - 1
     n_labels, label, capacity = 0, 0, len(labels.latency)
     for kind in range(n_types):
         hop, busy = chain.hops[n_types, kind, 0], chain.busy[n_types, kind, 0]
-        first = Arrival(row=chain.first_row[kind], position=0, latency=hop, peak=busy, parent=-1)
-        n_labels = _add_stages(corridor, labels, n_labels, first)
+        row = chain.first_row[kind]
+        if hop + before[row, 0] <= corridor.ceiling:
+            first = Arrival(row=row, position=0, latency=hop, peak=busy, parent=-1)
+            n_labels = _add_stages(corridor, labels, n_labels, first)
     while label < n_labels <= capacity:
-        row, position = np.int64(labels.row[label]), np.int64(labels.position[label])
+        row, position = int(labels.row[label]), int(labels.position[label])
         if labels.is_alive[label] and position < end:
             for target in range(n_types):
                 kind, following = chain.type_of[row], chain.next_row[row, target]
-                if following >= 0 and chain.busy[kind, target, position] <= corridor.bound:
-                    latency = labels.latency[label] + chain.hops[kind, target, position]
+                latency = labels.latency[label] + chain.hops[kind, target, position]
+                if following >= 0 and latency + before[following, position] <= corridor.ceiling:
                     peak = max(labels.peak[label], chain.busy[kind, target, position])
                     arrival = Arrival(row=following, position=position, latency=latency, peak=peak, parent=label)
                     n_labels = _add_stages(corridor, labels, n_labels, arrival)
@@ -66,7 +66,7 @@ def find_labels(corridor: Corridor, labels: Labels) -> int:
 def _add_stages(corridor: Corridor, labels: Labels, n_labels: int, arrival: Arrival) -> int:
     """Adds a label for each stage that begins with an arrival; returns the number of labels."""
     row, start, capacity = arrival.row, arrival.position, len(labels.latency)
-    if arrival.peak > corridor.bound or arrival.latency + corridor.rest.before[row, start] > corridor.ceiling:
+    if arrival.peak > corridor.bound:
         return n_labels
     kind = corridor.chain.type_of[row]
     seconds, after = corridor.chain.seconds[kind, start], corridor.rest.after[row]
