@@ -35,6 +35,11 @@ def at_least(name: str, value: float, interval: tuple[float, float], unit: str, 
     return Figure(name=name, value=value, interval=interval, unit=unit, target=f">= {bound:g}", holds=value >= bound)
 
 
+def at_most(name: str, value: float, interval: tuple[float, float], unit: str, bound: float) -> Figure:
+    """A figure that is to be `bound` or less."""
+    return Figure(name=name, value=value, interval=interval, unit=unit, target=f"<= {bound:g}", holds=value <= bound)
+
+
 def parse_arguments(description: str | None) -> argparse.Namespace:
     """`--quick` and `--json FILE`."""
     parser = argparse.ArgumentParser(description=description)

@@ -4,7 +4,7 @@ Compiled code is kept on disk, beside its source or where numba keeps it, so tha
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
@@ -23,5 +23,4 @@ def compiled(function: Function) -> Function:
 
 
 def _jit(function: Function, *, is_kept: bool) -> Function:
-    fast: Function = njit(nogil=True, fastmath={"nnan", "nsz"}, cache=is_kept)(function)
-    return fast
+    return cast("Function", njit(nogil=True, fastmath={"nnan", "nsz"}, cache=is_kept)(function))
