@@ -1,11 +1,11 @@
 """The search engines' claims, on one core: seconds for the whole exact front at positions × unlike devices.
 
 A figure is the median over random instances (`search_evolutionary.random_instance`) of one call of the engine, from the
-problem's arrays to the whole front with its proof: every point of (latency, bottleneck), not a single pass. Intervals span
-all instances. Compilation and the loading of compiled code are timed apart, in processes of their own.
+problem's arrays to the whole front with its proof: every point of (latency, bottleneck), not a single pass. Intervals
+span all instances. Compilation and the loading of compiled code are timed apart, in processes of their own.
 
-Beside what is promised stand harder cases: a network a hundred times faster, whose fronts are several times longer; stage
-times that are not additive, which cost a scan instead of a queue; and twelve devices of three types.
+Beside what is promised stand harder cases: a network a hundred times faster, whose fronts are several times longer;
+stage times that are not additive, which cost a scan instead of a queue; and twelve devices of three types.
 """
 
 import os
@@ -75,24 +75,23 @@ def exact_figures(n_instances: int) -> list[Figure]:
         figures += timed(
             f"exact_{n_positions}x{n_devices}", random_instance, n_positions, n_devices, n_instances, bound
         )
-    figures += timed("exact_1000x8_fast_network", fast_network_instance, 1000, 8, n_instances)
-    figures += timed("exact_200x8_not_additive", general_instance, 200, 8, n_instances)
-    figures += timed("exact_200x12_of_3_types", three_types_instance, 200, 12, n_instances)
+    figures += timed("exact_1000x8_fast_network", fast_network_instance, (1000, 8), n_instances)
+    figures += timed("exact_200x8_not_additive", general_instance, (200, 8), n_instances)
+    figures += timed("exact_200x12_of_3_types", three_types_instance, (200, 12), n_instances)
     return figures
 
 
 def timed(
     name: str,
     make: Callable[[int, int, int], SearchProblem],
-    n_positions: int,
-    n_devices: int,
+    size: tuple[int, int],
     n_instances: int,
     bound: float | None = None,
 ) -> list[Figure]:
-    """Seconds for the whole front, and its points, over random instances."""
+    """Seconds for the whole front, and its points, over random instances of some positions and devices."""
     seconds, points = [], []
     for seed in range(n_instances):
-        problem = make(seed, n_positions, n_devices)
+        problem = make(seed, *size)
         began = time.perf_counter()
         outcome = ENGINES["exact"](problem, Effort())
         seconds.append(time.perf_counter() - began)
