@@ -183,13 +183,13 @@ def test_plans_are_counted(n_devices, n_units, expected):
     assert exhaustive_front(problem, Effort()).n_evaluated == expected
 
 
-@pytest.mark.parametrize(("n_devices", "n_units"), [(3, 60), (8, 60)])
-def test_whole_fronts_of_general_times_take_seconds(n_devices, n_units):
+@pytest.mark.parametrize(("n_devices", "n_units", "limit_seconds"), [(3, 60, 1.0), (8, 60, 5.0)])
+def test_whole_fronts_of_general_times_take_seconds(n_devices, n_units, limit_seconds):
     problem = random_problem(np.random.default_rng(0), n_devices, n_units, has_limits=False)
     exact_front(random_problem(np.random.default_rng(1), 2, 3), Effort())
     began = time.perf_counter()
     outcome = exact_front(problem, Effort())
-    assert time.perf_counter() - began < 5.0
+    assert time.perf_counter() - began < limit_seconds
     assert outcome.is_exact
 
 
