@@ -83,7 +83,11 @@ search_options = _together(
         show_default=True,
         help="exact, exhaustive (small cases), nsga2, nsga3, or a baseline: minimum_cut, nsga2_random_key.",
     ),
-    click.option("--search-seconds", type=click.FloatRange(min=0.1), help="Budget of the search; a heuristic then gives what it has."),
+    click.option(
+        "--search-seconds",
+        type=click.FloatRange(min=0.1),
+        help="Budget of the search; a heuristic then gives what it has.",
+    ),
     click.option("--pin-first", metavar="NODE", help="The first stage must run there."),
     click.option("--pin-last", metavar="NODE", help="The last stage must run there."),
     click.option("--max-stages", type=click.IntRange(min=1), help="At most so many stages."),
