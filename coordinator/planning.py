@@ -21,7 +21,7 @@ from partitioner.graph import Graph
 from partitioner.onnx_io import Model
 from partitioner.profile import Profile
 from partitioner.search import search
-from partitioner.search.problem import build_problem
+from partitioner.search.building import build_problem
 from partitioner.search.result import SearchResult
 
 N_CORRECTIONS = 4

@@ -38,6 +38,7 @@ def _are_alike(problem: SearchProblem, links: FloatArray, one: int, other: int) 
         return False
     order = np.arange(links.shape[1])
     order[[one, other]] = other, one
-    return np.array_equal(links, links[:, order[:, None], order]) and np.array_equal(
-        problem.allowed_seconds[one], problem.allowed_seconds[other]
+    stages = [problem.allowed_seconds, problem.work_seconds, *(quantity.stage for quantity in problem.quantities)]
+    return np.array_equal(links, links[:, order[:, None], order]) and all(
+        np.array_equal(table[one], table[other]) for table in {id(table): table for table in stages}.values()
     )

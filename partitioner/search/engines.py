@@ -9,14 +9,16 @@ import numpy as np
 
 from partitioner.cost import CostModel
 from partitioner.errors import InfeasibleError, PlanError
-from partitioner.front import FloatArray, hypervolume_2d
+from partitioner.front import FloatArray
+from partitioner.hypervolume import hypervolume
 from partitioner.plan import Candidate
+from partitioner.search.building import build_problem
 from partitioner.search.encoding import decode, evaluate
 from partitioner.search.exact import exact_front
 from partitioner.search.exhaustive import exhaustive_front
 from partitioner.search.infeasible import check_feasible
 from partitioner.search.outcome import Clock, Effort, EngineOutcome, Progress, no_progress
-from partitioner.search.problem import SearchProblem, build_problem
+from partitioner.search.problem import MEMORY, TWO_OBJECTIVES, SearchProblem
 from partitioner.search.result import Certificate, SearchResult
 from partitioner.search.sampling import random_valid_plans
 
@@ -52,9 +54,10 @@ ENGINES: dict[str, Engine] = {
 
 def search(
     problem: SearchProblem | CostModel,
-    engine: str = "exact",
+    engine: str | None = None,
     *,
     budget_seconds: float | None = None,
+    accuracy: float = 0.0,
     n_evaluations: int | None = None,
     seed: int = 0,
     checkpoint: Path | None = None,
@@ -62,12 +65,13 @@ def search(
     on_progress: Progress | None = None,
     clock: Clock = time.monotonic,
 ) -> SearchResult:
-    """The front of (latency, bottleneck) with its certificate.
+    """The front of the problem's objectives with its certificate.
 
     Args:
         problem: Made by `build_problem`; a cost model alone is searched without wishes.
-        engine: One of `ENGINES`.
+        engine: One of `ENGINES`; None takes `default_engine`.
         budget_seconds: The engine stops then with what it has; it ends by itself where this is None.
+        accuracy: The share by which plans of engine `labels` may exceed others in every objective; 0 is exact.
         n_evaluations: Plans after which an engine of `HEURISTICS` ends, those of a resumed checkpoint included.
         seed: Of all randomness; equal seeds give equal results, unless a budget of seconds ends the engine.
         checkpoint: File in which an engine of `HEURISTICS` keeps its state, and from which it goes on where it exists.
@@ -76,20 +80,19 @@ def search(
         clock: Seconds, never going back.
 
     Raises:
-        PlanError: The engine is unknown, keeps no checkpoint, or cannot take a problem of this size.
+        PlanError: The engine is unknown, keeps no checkpoint, or cannot take this problem.
         ArtefactError: The checkpoint is damaged, belongs to another search, or cannot be written.
         InfeasibleError: No plan satisfies the constraints, or the engine found none.
     """
-    if engine not in ENGINES:
-        raise PlanError(f"Engine {engine!r} is unknown: choose one of {', '.join(sorted(ENGINES))}.")
-    if checkpoint is not None and engine not in HEURISTICS:
-        raise PlanError(f"Engine {engine!r} keeps no checkpoint: choose one of {', '.join(sorted(HEURISTICS))}.")
     began = clock()
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
+    engine = engine or default_engine(built)
+    check_engine(built, engine, has_checkpoint=checkpoint is not None)
     check_feasible(built)
     effort = Effort(
         seed=seed,
         budget_seconds=budget_seconds,
+        accuracy=accuracy,
         n_evaluations=n_evaluations,
         checkpoint=checkpoint,
         on_progress=on_progress or no_progress,
@@ -97,7 +100,9 @@ def search(
     )
     outcome = ENGINES[engine](built, effort)
     if not len(outcome.plans):
-        raise InfeasibleError(f"Plans exist, but engine {engine!r} found none within its budget: use engine 'exact'.")
+        raise InfeasibleError(
+            f"Engine {engine!r} found no plan within its budget: give it more, or use another engine."
+        )
     effort.on_progress(1.0, f"{len(outcome.plans)} plans on the front")
     return SearchResult(
         engine=engine,
@@ -107,7 +112,39 @@ def search(
         seed=seed,
         seconds=clock() - began,
         n_evaluated=outcome.n_evaluated,
+        objectives=built.objectives,
     )
+
+
+def default_engine(problem: SearchProblem) -> str:
+    """The engine that is exact for a problem: `exact` where it can, else `labels`."""
+    return "labels" if _beyond_two_objectives(problem) else "exact"
+
+
+def check_engine(problem: SearchProblem, engine: str, *, has_checkpoint: bool = False) -> None:
+    """Does nothing where an engine can take a problem.
+
+    Raises:
+        PlanError: It cannot, or there is none of this name.
+    """
+    if engine not in ENGINES:
+        raise PlanError(f"Engine {engine!r} is unknown: choose one of {', '.join(sorted(ENGINES))}.")
+    if has_checkpoint and engine not in HEURISTICS:
+        raise PlanError(f"Engine {engine!r} keeps no checkpoint: choose one of {', '.join(sorted(HEURISTICS))}.")
+    beyond = _beyond_two_objectives(problem)
+    if beyond and engine in ("exact", "minimum_cut"):
+        raise PlanError(
+            f"Engine {engine!r} knows latency and throughput only, not {', '.join(beyond)}: use engine 'labels'."
+        )
+    if problem.crews is not None and engine in COMPARED:
+        raise PlanError(f"Engine {engine!r} places no replicas: use engine {default_engine(problem)!r}.")
+
+
+def _beyond_two_objectives(problem: SearchProblem) -> tuple[str, ...]:
+    """What engine `exact` cannot take: other objectives, and bounds on other sums."""
+    bounded = [quantity.name for quantity in problem.quantities if quantity.name in problem.bounds]
+    wanted = [*problem.objectives, *(name for name in bounded if name != MEMORY)]
+    return tuple(dict.fromkeys(name for name in wanted if name not in TWO_OBJECTIVES))
 
 
 def certify(problem: SearchProblem, outcome: EngineOutcome, *, is_compared: bool = True) -> Certificate:
@@ -121,15 +158,16 @@ def certify(problem: SearchProblem, outcome: EngineOutcome, *, is_compared: bool
     found = evaluate(problem, outcome.plans)
     exact = found if outcome.is_exact else _cheap_exact_front(problem) if is_compared else None
     worst = (found if exact is None else np.concatenate([found, exact])).max(axis=0)
-    reference = float(worst[0] * REFERENCE_MARGIN), float(worst[1] * REFERENCE_MARGIN)
-    hypervolume = hypervolume_2d(found, reference)
-    exact_hypervolume = None if exact is None else hypervolume_2d(exact, reference)
+    reference = tuple(float(figure) * REFERENCE_MARGIN for figure in worst)
+    volume = hypervolume(found, reference)
+    exact_volume = None if exact is None else hypervolume(exact, reference)
     return Certificate(
         is_exact=outcome.is_exact,
-        statement=_statement(outcome, hypervolume, exact_hypervolume) if is_compared else outcome.statement,
-        hypervolume=hypervolume,
-        exact_hypervolume=exact_hypervolume,
+        statement=_statement(outcome, volume, exact_volume) if is_compared else outcome.statement,
+        hypervolume=volume,
+        exact_hypervolume=exact_volume,
         reference=reference,
+        gap=0.0 if outcome.is_exact else outcome.gap,
     )
 
 
@@ -145,7 +183,7 @@ def _statement(outcome: EngineOutcome, hypervolume: float, exact_hypervolume: fl
 def _cheap_exact_front(problem: SearchProblem) -> FloatArray | None:
     """(n_plans, 2) objectives of the exact front, or None where it would take long."""
     cells = 2**problem.n_devices * problem.n_devices * len(problem.positions) ** 2
-    if cells > CHEAP_CELLS:
+    if cells > CHEAP_CELLS or _beyond_two_objectives(problem):
         return None
     return evaluate(problem, exact_front(problem, Effort()).plans)
 

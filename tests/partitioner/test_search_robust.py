@@ -5,9 +5,9 @@ import pytest
 from search_builders import random_cost_model
 
 from partitioner.errors import InfeasibleError, PlanError
+from partitioner.search.building import build_problem
 from partitioner.search.encoding import encode_plans, evaluate
 from partitioner.search.exhaustive import every_plan
-from partitioner.search.problem import build_problem
 from partitioner.search.robust import search_robust
 
 
