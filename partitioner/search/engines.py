@@ -101,7 +101,7 @@ def search(
     outcome = ENGINES[engine](built, effort)
     if not len(outcome.plans):
         raise InfeasibleError(
-            f"Engine {engine!r} found no plan within its budget: give it more, or use another engine."
+            f"Plans exist, but engine {engine!r} found none within its budget: use engine {default_engine(built)!r}."
         )
     effort.on_progress(1.0, f"{len(outcome.plans)} plans on the front")
     return SearchResult(
