@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, product
 
@@ -45,9 +45,13 @@ class CostModel:
     queue_limit: int = QUEUE_LIMIT
     codecs: CodecTable | None = None
     """None: plans use no codec."""
+    window: int | None = None
+    """Most requests in flight, which also limits what can wait before a stage; None: what suits each plan."""
 
     def __post_init__(self) -> None:
         faults = input_faults(self.graph, self.cluster, self.profile, self.codecs)
+        if self.window is not None and self.window < 1:
+            faults = (*faults, f"the window is {self.window}, wanted 1 or more")
         if faults:
             pair = f"{self.graph.name!r} cannot be predicted on {self.cluster.name!r}"
             raise CostModelError(f"{pair}: {'; '.join(faults)}.")
@@ -85,7 +89,7 @@ class CostModel:
         )
 
     def candidate(self, stages: tuple[Stage, ...]) -> Candidate:
-        """The plan with these stages and the window suggested for it, and its cost.
+        """The plan with these stages and the window suggested for it, or the most there may be, and its cost.
 
         Raises:
             PlanError: The stages do not fit the graph or the cluster.
@@ -93,7 +97,7 @@ class CostModel:
         probe = Plan(model_sha256=self.graph.model_sha256, batch=self.graph.batch, stages=stages, window=1)
         cost = self.predict(probe)
         window = suggested_window(cost.latency_seconds, cost.bottleneck_seconds)
-        plan = Plan(model_sha256=probe.model_sha256, batch=probe.batch, stages=stages, window=window)
+        plan = replace(probe, window=min(window, self.window or window))
         return Candidate(plan=plan, cost=self.predict(plan))
 
     def memory_faults(self, plan: Plan) -> tuple[str, ...]:
@@ -196,7 +200,7 @@ class CostModel:
     @cached_property
     def _memory_of(self) -> dict[str, Int64Array]:
         profiles = {profile.device: profile for profile in self.profile.devices}
-        limit = self.queue_limit
+        limit = min(self.queue_limit, self.window or self.queue_limit)
         matrices = {name: stage_memory_bytes(self.graph, profiles[name], limit) for name in self.cluster.device_of}
         for matrix in matrices.values():
             matrix.flags.writeable = False

@@ -101,6 +101,11 @@ class CostEstimate:
     """n_stages + 1, from the client and back to it."""
 
     @property
+    def sample_seconds(self) -> float:
+        """Seconds from sample to sample at the plan's window and batch: 1 / throughput."""
+        return 1.0 / self.throughput_per_second
+
+    @property
     def memory_bytes(self) -> int:
         """Of the device that bears most."""
         return max(stage.memory_bytes for stage in self.stages)

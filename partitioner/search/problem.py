@@ -162,8 +162,8 @@ class SearchProblem:
             WIRE: lambda: (nothing[0], np.broadcast_to(self.boundary_bytes, hops)),
         }
         if self.device_watts is not None:
-            watts = self.device_watts
-            tables[ENERGY] = lambda: (watts[:, None, None] * self.stage_seconds, nothing[1])
+            watts, seconds = self.device_watts[:, None, None], self.stage_seconds
+            tables[ENERGY] = lambda: (watts * np.where(np.isfinite(seconds), seconds, 0.0), nothing[1])
         if self.boundary_errors is not None:
             errors = self.boundary_errors
             tables[ERROR] = lambda: (nothing[0], np.broadcast_to(errors, hops))
