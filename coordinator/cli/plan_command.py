@@ -32,7 +32,7 @@ def command(*, folder: Path, wish: str, as_json: bool) -> None:
     run = RunFolder(folder)
     result = run.load("front", SearchResult)
     chosen = plan_step(run, result, wish)
-    terminal.show(front_table(result, run.load("graph", Graph), chosen, knee(result.front)))
+    terminal.show(front_table(result, run.load("graph", Graph), chosen, knee(result.front, result.objectives)))
     if not chosen.plan.is_split:
         terminal.say(f"Do not split: '{chosen.plan.stages[0].device}' alone answers this wish best.")
     terminal.print_json(folder / "plan.json")

@@ -77,7 +77,7 @@ def test_the_window_limits_the_throughput_of_candidates():
 @pytest.mark.parametrize(
     ("objectives", "message"),
     [
-        (("latency_seconds", "energy_joules"), "want both latency"),
+        (("latency_seconds", "energy_joules"), "want both"),
         (("latency_seconds", "bottleneck_seconds", "wire_bytes"), "unlike batches"),
     ],
 )
