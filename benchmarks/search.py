@@ -24,9 +24,9 @@ import numpy as np  # noqa: E402  the number of threads is read when it loads
 
 from benchmarks._figures import Figure, at_most, parse_arguments, publish  # noqa: E402
 from benchmarks.search_evolutionary import random_instance  # noqa: E402
-from partitioner.search.engines import ENGINES  # noqa: E402
 from partitioner.search.outcome import Effort  # noqa: E402
 from partitioner.search.problem import SearchProblem  # noqa: E402
+from partitioner.search.registry import ENGINES  # noqa: E402
 
 PROMISED = ((200, 8, 0.5), (1000, 8, 1.5), (200, 12, 5.0))
 """Positions, devices, and most seconds for the whole front."""

@@ -75,3 +75,8 @@ def parse_bound(text: str) -> Bound:
     if bound is None:
         raise ChoiceError(f"Bound {text!r} cannot be read: wanted one such as {EXAMPLES}.")
     return bound
+
+
+def seconds_text(seconds: float) -> str:
+    """`36.3 ms`."""
+    return f"{seconds:.4g} s" if seconds >= 1 else f"{seconds * 1e3:.4g} ms"

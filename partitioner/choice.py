@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from partitioner.bounds import EXAMPLES, FIELDS, THROUGHPUT, Bound, read_bound
+from partitioner.bounds import EXAMPLES, FIELDS, THROUGHPUT, Bound, read_bound, seconds_text
 from partitioner.errors import ChoiceError
 from partitioner.front import knee_index
 from partitioner.plan import Candidate
@@ -109,10 +109,6 @@ def _parse_bound(term: str, wish: str) -> Bound:
 def _extent(front: Sequence[Candidate]) -> str:
     fastest, widest = least_latency(front), most_throughput(front)
     return (
-        f"the least latency is {_seconds_text(fastest.cost.latency_seconds)} ({fastest.plan.describe()}), "
+        f"the least latency is {seconds_text(fastest.cost.latency_seconds)} ({fastest.plan.describe()}), "
         f"the most throughput {widest.cost.throughput_per_second:.4g}/s ({widest.plan.describe()})"
     )
-
-
-def _seconds_text(seconds: float) -> str:
-    return f"{seconds:.4g} s" if seconds >= 1 else f"{seconds * 1e3:.4g} ms"

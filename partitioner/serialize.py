@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from partitioner.cluster import Cluster
+from partitioner.codec import CodecTable
 from partitioner.errors import ArtefactError
 from partitioner.graph import Graph
 from partitioner.plan import Plan
@@ -36,6 +37,7 @@ SCHEMAS: dict[type, str] = {
     SearchResult: "front",
     Plan: "plan",
     Cluster: "cluster",
+    CodecTable: "codecs",
 }
 """Names of the schemas of this package's types; other types name theirs in the call."""
 VERSIONED_PACKAGES = ("splitfront", "numpy", "onnx", "onnxruntime", "torch", "grpcio", "pymoo")

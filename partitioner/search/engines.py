@@ -1,8 +1,6 @@
-"""The engines by name, and the one call that runs them."""
+"""The one call that runs an engine, and what it certifies."""
 
-import importlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,41 +13,18 @@ from partitioner.plan import Candidate
 from partitioner.search.building import build_problem
 from partitioner.search.encoding import decode, evaluate
 from partitioner.search.exact import exact_front
-from partitioner.search.exhaustive import exhaustive_front
 from partitioner.search.infeasible import check_feasible
 from partitioner.search.outcome import Clock, Effort, EngineOutcome, Progress, no_progress
-from partitioner.search.problem import MEMORY, TWO_OBJECTIVES, SearchProblem
+from partitioner.search.problem import SearchProblem
+from partitioner.search.registry import COMPARED, ENGINES, HEURISTICS, beyond_two_objectives, default_engine
+from partitioner.search.relaxation import explain_bounds
 from partitioner.search.result import Certificate, SearchResult
 from partitioner.search.sampling import random_valid_plans
-
-Engine = Callable[[SearchProblem, Effort], EngineOutcome]
-HEURISTICS = frozenset({"nsga2", "nsga3", "nsga2_random_key"})
-"""Evolutionary engines. They keep checkpoints."""
-COMPARED = HEURISTICS | {"minimum_cut"}
-"""Engines whose front is compared with the exact one."""
 
 CHEAP_CELLS = 100_000_000
 """States of the exact engine times positions up to which a front is compared with the exact one: about a second."""
 REFERENCE_MARGIN = 1.1
 """The reference of hypervolumes is this times the worst of each objective on the front."""
-
-
-def _late(module: str, function: str) -> Engine:
-    """An engine whose module is imported when it runs: its library loads slowly."""
-
-    def run(problem: SearchProblem, effort: Effort) -> EngineOutcome:
-        engine: Engine = getattr(importlib.import_module(f"partitioner.search.{module}"), function)
-        return engine(problem, effort)
-
-    return run
-
-
-ENGINES: dict[str, Engine] = {
-    "exact": exact_front,
-    "exhaustive": exhaustive_front,
-    "minimum_cut": _late("minimum_cut", "minimum_cut_front"),
-    **{name: _late("evolutionary", f"{name}_front") for name in sorted(HEURISTICS)},
-}
 
 
 def search(
@@ -100,9 +75,7 @@ def search(
     )
     outcome = ENGINES[engine](built, effort)
     if not len(outcome.plans):
-        raise InfeasibleError(
-            f"Plans exist, but engine {engine!r} found none within its budget: use engine {default_engine(built)!r}."
-        )
+        raise InfeasibleError(_why_empty(built, engine, outcome))
     effort.on_progress(1.0, f"{len(outcome.plans)} plans on the front")
     return SearchResult(
         engine=engine,
@@ -116,9 +89,13 @@ def search(
     )
 
 
-def default_engine(problem: SearchProblem) -> str:
-    """The engine that is exact for a problem: `exact` where it can, else `labels`."""
-    return "labels" if _beyond_two_objectives(problem) else "exact"
+def _why_empty(problem: SearchProblem, engine: str, outcome: EngineOutcome) -> str:
+    if outcome.is_exact:
+        return explain_bounds(problem)
+    best = default_engine(problem)
+    which = f"give it more than {engine!r} had" if engine == best else f"use engine {best!r}"
+    known = "Plans may exist" if problem.bounds else "Plans exist"
+    return f"{known}, but engine {engine!r} found none within its budget: {which}."
 
 
 def check_engine(problem: SearchProblem, engine: str, *, has_checkpoint: bool = False) -> None:
@@ -131,20 +108,13 @@ def check_engine(problem: SearchProblem, engine: str, *, has_checkpoint: bool = 
         raise PlanError(f"Engine {engine!r} is unknown: choose one of {', '.join(sorted(ENGINES))}.")
     if has_checkpoint and engine not in HEURISTICS:
         raise PlanError(f"Engine {engine!r} keeps no checkpoint: choose one of {', '.join(sorted(HEURISTICS))}.")
-    beyond = _beyond_two_objectives(problem)
+    beyond = beyond_two_objectives(problem)
     if beyond and engine in ("exact", "minimum_cut"):
         raise PlanError(
             f"Engine {engine!r} knows latency and throughput only, not {', '.join(beyond)}: use engine 'labels'."
         )
     if problem.crews is not None and engine in COMPARED:
         raise PlanError(f"Engine {engine!r} places no replicas: use engine {default_engine(problem)!r}.")
-
-
-def _beyond_two_objectives(problem: SearchProblem) -> tuple[str, ...]:
-    """What engine `exact` cannot take: other objectives, and bounds on other sums."""
-    bounded = [quantity.name for quantity in problem.quantities if quantity.name in problem.bounds]
-    wanted = [*problem.objectives, *(name for name in bounded if name != MEMORY)]
-    return tuple(dict.fromkeys(name for name in wanted if name not in TWO_OBJECTIVES))
 
 
 def certify(problem: SearchProblem, outcome: EngineOutcome, *, is_compared: bool = True) -> Certificate:
@@ -183,7 +153,7 @@ def _statement(outcome: EngineOutcome, hypervolume: float, exact_hypervolume: fl
 def _cheap_exact_front(problem: SearchProblem) -> FloatArray | None:
     """(n_plans, 2) objectives of the exact front, or None where it would take long."""
     cells = 2**problem.n_devices * problem.n_devices * len(problem.positions) ** 2
-    if cells > CHEAP_CELLS or _beyond_two_objectives(problem):
+    if cells > CHEAP_CELLS or beyond_two_objectives(problem):
         return None
     return evaluate(problem, exact_front(problem, Effort()).plans)
 
