@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import GraphProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io.fixing import is_fixable
 from partitioner.onnx_io.sample import sample_inputs
-from partitioner.onnx_io.session import Effort, open_session, run_session
-from partitioner.onnx_io.trial import trial_content, trial_copy
+from partitioner.onnx_io.trial_run import trial_values
 from partitioner.onnx_io.weights import WeightStore
 from partitioner.tensors import TensorSpec
 
@@ -115,22 +113,14 @@ def _observe(
     proto: onnx.ModelProto, names: list[str], store: WeightStore, what: str
 ) -> dict[str, tuple[TensorSpec | None, TensorSpec | None]]:
     """What each tensor turned out to be in two runs on different inputs; None where it cannot travel."""
-    exposed = trial_copy(proto)
-    del exposed.graph.output[:]
-    exposed.graph.output.extend(ValueInfoProto(name=name) for name in names)
-    content, weights = trial_content(exposed, store)
-    session = open_session(content, effort=Effort.NONE, weights=weights, what=what)
-    first, second = (_try_out(session, names, proto.graph, seed, what) for seed in (0, 1))
-    return {name: (_spec_of_value(name, first[name]), _spec_of_value(name, second[name])) for name in names}
-
-
-def _try_out(
-    session: ort.InferenceSession, names: list[str], graph: GraphProto, seed: int, what: str
-) -> dict[str, np.ndarray]:
+    samples = [sample_inputs(proto.graph, seed) for seed in (0, 1)]
     try:
-        return run_session(session, names, sample_inputs(graph, seed), what=what)
+        return {
+            name: (_spec_of_value(name, first), _spec_of_value(name, second))
+            for name, (first, second) in trial_values(proto, names, store, samples, what=what)
+        }
     except UnsupportedModelError as exc:
-        switches = [value.name for value in graph.input if is_fixable(value)]
+        switches = [value.name for value in proto.graph.input if is_fixable(value)]
         if not switches:
             raise
         advice = f"if {switches[0]!r} chooses what runs, give its value, as in dims={{{switches[0]!r}: 1}}"
