@@ -91,7 +91,6 @@ def _piece_proto(
     made = {name for node in nodes for name in writes_of(node)}
     piece = onnx.ModelProto(ir_version=exposed.ir_version)
     piece.opset_import.extend(exposed.opset_import)
-    piece.functions.extend(exposed.functions)
     graph = piece.graph
     graph.name = "piece"
     graph.node.extend(nodes)
