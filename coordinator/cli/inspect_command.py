@@ -20,8 +20,9 @@ from coordinator.cli.options import json_option, model_argument, model_options, 
 def command(
     model: str,
     *,
-    batch: int,
+    batch: int | None,
     dims: tuple[tuple[str, int], ...],
+    inputs: Path | None,
     weights: Path | None,
     seed: int,
     figure: Path | None,
@@ -37,6 +38,7 @@ def command(
       splitfront inspect mobilenet_v2
       splitfront inspect mobilenet_v2 --figure mobilenet.png
       splitfront inspect model.onnx --dim height=640 --dim width=640 --json
+      splitfront inspect model.onnx --inputs sample.npz
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import Request
@@ -48,7 +50,7 @@ def command(
     if figure is not None and figure.suffix not in ORDER_SUFFIXES:
         raise click.BadParameter(f"'{figure}' ends in none of {', '.join(ORDER_SUFFIXES)}.", param_hint="--figure")
     terminal = Terminal(as_json=as_json)
-    request = Request(model=model, batch=batch, dims=dict(dims), weights=weights, seed=seed)
+    request = Request(model=model, batch=batch, dims=dict(dims), inputs=inputs, weights=weights, seed=seed)
     graph = open_model(request.settings(cluster=""), terminal).graph
     if as_json:
         click.echo(artefact_json(graph, seed=seed))

@@ -10,7 +10,7 @@ from onnx import GraphProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io.fixing import is_fixable
-from partitioner.onnx_io.sample import sample_inputs
+from partitioner.onnx_io.sample import trial_samples
 from partitioner.onnx_io.trial_run import trial_values
 from partitioner.onnx_io.weights import WeightStore
 from partitioner.tensors import TensorSpec
@@ -70,7 +70,9 @@ def static_bytes(graph: GraphProto) -> dict[str, int]:
     return sizes
 
 
-def find_specs(proto: onnx.ModelProto, names: Iterable[str], store: WeightStore, *, what: str) -> TensorSpecs:
+def find_specs(
+    proto: onnx.ModelProto, names: Iterable[str], store: WeightStore, given: Mapping[str, np.ndarray], *, what: str
+) -> TensorSpecs:
     """Specifications of the tensors `names`.
 
     What inference leaves open is read off two runs on different inputs: a shape that is the same in both is taken as
@@ -80,6 +82,7 @@ def find_specs(proto: onnx.ModelProto, names: Iterable[str], store: WeightStore,
         proto: With concrete inputs and `value_info` as inferred.
         names: Inputs, and tensors made by nodes.
         store: Holds the weights.
+        given: Arrays of all inputs, by name; empty for random ones.
         what: Name of the model for error messages.
 
     Raises:
@@ -98,7 +101,7 @@ def find_specs(proto: onnx.ModelProto, names: Iterable[str], store: WeightStore,
             unknown.append(name)
         else:
             spec_of[name] = TensorSpec(name=name, dtype=dtype.name, shape=shape)
-    observed = _observe(proto, unknown, store, what) if unknown else {}
+    observed = _observe(proto, unknown, store, given, what) if unknown else {}
     for name, shapes_and_types in observed.items():
         first, second = shapes_and_types
         if first is None or second is None:
@@ -110,10 +113,10 @@ def find_specs(proto: onnx.ModelProto, names: Iterable[str], store: WeightStore,
 
 
 def _observe(
-    proto: onnx.ModelProto, names: list[str], store: WeightStore, what: str
+    proto: onnx.ModelProto, names: list[str], store: WeightStore, given: Mapping[str, np.ndarray], what: str
 ) -> dict[str, tuple[TensorSpec | None, TensorSpec | None]]:
     """What each tensor turned out to be in two runs on different inputs; None where it cannot travel."""
-    samples = [sample_inputs(proto.graph, seed) for seed in (0, 1)]
+    samples = trial_samples(proto.graph, given)
     try:
         return {
             name: (_spec_of_value(name, first), _spec_of_value(name, second))
