@@ -102,9 +102,17 @@ def sizes_of_inputs(
     faults += [*_size_faults(matching, sizes), *_batch_faults(matching, batch, sizes)]
     if faults:
         raise ModelError(f"The given inputs do not fit {what}: {'; '.join(faults)}.")
-    firsts = [size for dimension, size in matching if dimension.axis == 0 and not _is_named(dimension, sizes)]
-    bound = {dimension.key: size for dimension, size in matching if not dimension.size}
-    return GivenSizes(batch=batch or (firsts[0] if firsts else 1), sizes={**sizes, **bound})
+    batch = batch or _batch_of(matching, sizes)
+    free = [(dimension, size) for dimension, size in matching if not dimension.size]
+    bound = {dimension.key: size for dimension, size in free if size != batch or not _may_be_batch(dimension, sizes)}
+    return GivenSizes(batch=batch, sizes={**sizes, **bound})
+
+
+def _batch_of(matching: Iterable[tuple[Dimension, int]], sizes: Mapping[str, int]) -> int:
+    """Size of the first free first dimension; without one, what all first dimensions are fixed to, or 1."""
+    fixed = {dimension.size for dimension, _ in matching if dimension.axis == 0 and dimension.size}
+    otherwise = fixed.pop() if len(fixed) == 1 else 1
+    return next((size for dimension, size in matching if _may_be_batch(dimension, sizes)), otherwise)
 
 
 def _name_faults(names: Iterable[str], arrays: Arrays, fixed: Arrays) -> Iterator[str]:
@@ -155,10 +163,9 @@ def _size_faults(matching: list[tuple[Dimension, int]], sizes: Mapping[str, int]
 
 def _batch_faults(matching: list[tuple[Dimension, int]], batch: int | None, sizes: Mapping[str, int]) -> Iterator[str]:
     for dimension, size in matching:
-        is_batch = dimension.axis == 0 and not dimension.size and not _is_named(dimension, sizes)
-        if is_batch and batch is not None and size != batch:
+        if _may_be_batch(dimension, sizes) and batch is not None and size != batch:
             yield f"{dimension.input_name!r} has {size} samples, but batch {batch} was asked for"
 
 
-def _is_named(dimension: Dimension, sizes: Mapping[str, int]) -> bool:
-    return any(key in sizes for key in dimension.keys)
+def _may_be_batch(dimension: Dimension, sizes: Mapping[str, int]) -> bool:
+    return dimension.axis == 0 and not dimension.size and not any(key in sizes for key in dimension.keys)
