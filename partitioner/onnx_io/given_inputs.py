@@ -95,9 +95,8 @@ def sizes_of_inputs(
     matching: list[tuple[Dimension, int]] = []
     for value in graph.input:
         if value.name in arrays:
-            found = [*_type_faults(value, dimensions[value.name], arrays[value.name])]
-            faults += found
-            if not found:
+            faults += _type_faults(value, dimensions[value.name], arrays[value.name])
+            if arrays[value.name].ndim == len(dimensions[value.name]):
                 matching += zip(dimensions[value.name], arrays[value.name].shape, strict=True)
     faults += [*_size_faults(matching, sizes), *_batch_faults(matching, batch, sizes)]
     if faults:

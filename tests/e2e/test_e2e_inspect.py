@@ -49,7 +49,7 @@ def test_inputs_that_do_not_fit_are_one_line(toy_model, tmp_path):
     done = splitfront("inspect", toy_model, "--inputs", tmp_path / "in.npz", "--batch", 2)
     assert done.returncode == 1
     line = done.stderr.strip().splitlines()[-1]
-    for words in ("'z' is no input", "'x' is float64", "float32"):
+    for words in ("'z' is no input", "'x' is float64", "float32", "is 15, the model wants 16", "has 3 samples"):
         assert words in line
     assert "Traceback" not in done.stderr
     done = splitfront("inspect", toy_model, "--inputs", tmp_path / "none.npz")
