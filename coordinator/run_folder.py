@@ -27,8 +27,12 @@ class RunSettings:
     model_sha256: str
     cluster: str
     """Absolute path of a cluster file, `demo`, or `local:N`."""
-    batch: int = 1
+    batch: int | None = None
+    """None: what the inputs have, or 1."""
     dims: Mapping[str, int] = field(default_factory=dict)
+    inputs: str | None = None
+    """Absolute path of the arrays that the model is run on; random ones where None."""
+    inputs_sha256: str = ""
     weights: str | None = None
     seed: int = 0
     command: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ from partitioner.cluster import Cluster
 from partitioner.codec import CodecTable
 from partitioner.cost import CostModel
 from partitioner.graph import Graph
-from partitioner.onnx_io import Model, load_model
+from partitioner.onnx_io import Model, inputs_digest, load_model, read_inputs
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
@@ -68,7 +68,7 @@ def open_model(settings: RunSettings, progress: Progress) -> Model:
 
     Raises:
         ModelError: It cannot be used.
-        RunFolderError: The file changed since the run was made.
+        RunFolderError: The file, or that of the inputs, changed since the run was made.
     """
     if ":" in settings.source and not Path(settings.source).exists():
         # `package.module:factory` is looked for where the user stands, as `python -m` does.
@@ -78,6 +78,7 @@ def open_model(settings: RunSettings, progress: Progress) -> Model:
             settings.source,
             batch=settings.batch,
             dims=settings.dims,
+            inputs=read_inputs(Path(settings.inputs)) if settings.inputs else {},
             weights=Path(settings.weights) if settings.weights else None,
             seed=settings.seed,
         )
@@ -86,6 +87,8 @@ def open_model(settings: RunSettings, progress: Progress) -> Model:
             f"{settings.source} is not the model that this run was made with (digest "
             f"{model.graph.model_sha256[:12]}…, the run has {settings.model_sha256[:12]}…): start a new run."
         )
+    if settings.inputs_sha256 and settings.inputs_sha256 != inputs_digest(model.given_inputs):
+        raise RunFolderError(f"{settings.inputs} holds other arrays than when this run was made: start a new run.")
     return model
 
 
@@ -106,7 +109,11 @@ def start_run(folder: RunFolder, settings: RunSettings, model: Model) -> RunSett
     """Begins a run folder: settings and graph; artefacts of an earlier run in it are removed."""
     folder.make()
     folder.clear()
-    settings = replace(settings, model_sha256=model.graph.model_sha256)
+    settings = replace(
+        settings,
+        model_sha256=model.graph.model_sha256,
+        inputs_sha256=inputs_digest(model.given_inputs) if settings.inputs else "",
+    )
     folder.save("run", settings, seed=settings.seed, model_sha256=settings.model_sha256)
     folder.save("graph", model.graph, seed=settings.seed, model_sha256=settings.model_sha256)
     return settings

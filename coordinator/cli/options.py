@@ -34,8 +34,15 @@ class DimensionType(click.ParamType[tuple[str, int]]):
 model_argument = click.argument("model")
 
 model_options = together(
-    click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples per request."),
+    click.option(
+        "--batch", type=click.IntRange(min=1), help="Samples per request.  [default: what --inputs has, or 1]"
+    ),
     click.option("--dim", "dims", type=DimensionType(), multiple=True, help="Binds a free dimension of the model."),
+    click.option(
+        "--inputs",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Arrays by input name (.npz): sizes come from them, and every run takes them.  [default: random]",
+    ),
     click.option(
         "--weights",
         type=click.Path(path_type=Path),

@@ -40,8 +40,9 @@ class Request:
     cluster_file: Path | None = None
     n_local: int | None = None
     is_demo: bool = False
-    batch: int = 1
+    batch: int | None = None
     dims: Mapping[str, int] = field(default_factory=dict)
+    inputs: Path | None = None
     weights: Path | None = None
     seed: int = 0
     folder: Path | None = None
@@ -68,6 +69,7 @@ class Request:
             cluster=cluster,
             batch=self.batch,
             dims=self.dims,
+            inputs=str(self.inputs.resolve()) if self.inputs else None,
             weights=str(self.weights.resolve()) if self.weights else None,
             seed=self.seed,
             command=("splitfront", *sys.argv[1:]),
