@@ -90,7 +90,7 @@ def test_an_order_of_conditions_changes_nothing():
     problems = conditions_of(5, n_conditions=4)
     turned = dict(reversed(problems.items()))
     one, other = search_robust(problems), search_robust(turned)
-    assert [plan.stages for plan in one.plans] == [plan.stages for plan in other.plans]
+    assert [plan.candidate.plan.stages for plan in one.plans] == [plan.candidate.plan.stages for plan in other.plans]
 
 
 def test_wrong_conditions_are_named():
