@@ -4,7 +4,7 @@ A command calls one of them, `splitfront run` all.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,12 @@ from partitioner.graph import Graph
 from partitioner.onnx_io import Model, load_model
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
+from partitioner.search.conditions import NetworkCondition
+from partitioner.search.problem import build_problem
 from partitioner.search.result import SearchResult
+from partitioner.search.robust import search_robust
+from partitioner.search.robust_conditions import condition_problems
+from partitioner.search.robust_result import Criterion, RobustResult
 
 DEMO = "demo"
 LOCAL = "local:"
@@ -144,6 +149,39 @@ def search_step(folder: RunFolder, wish: SearchWish, progress: Progress) -> Sear
     return result
 
 
+def robust_step(
+    folder: RunFolder,
+    wish: SearchWish,
+    conditions: Sequence[NetworkCondition],
+    criterion: Criterion,
+    progress: Progress,
+) -> RobustResult:
+    """Searches plans for the network as probed and under other conditions, from the profile on disk; needs no node."""
+    graph, profile, cluster = (
+        folder.load("graph", Graph),
+        folder.load("profile", Profile),
+        folder.load("cluster", Cluster),
+    )
+    nominal = build_problem(
+        CostModel(graph, cluster, profile),
+        pinned_first=wish.pinned_first,
+        pinned_last=wish.pinned_last,
+        max_stages=wish.max_stages,
+    )
+    problems = condition_problems(nominal, cluster, conditions)
+    with progress.progress(f"Searching under {len(problems)} network conditions") as on_lane:
+        result = search_robust(
+            problems,
+            criterion,
+            nominal=nominal,
+            budget_seconds=wish.budget_seconds,
+            seed=wish.seed,
+            on_progress=lambda share, what: on_lane("robust", round(100 * share), 100, what),
+        )
+    folder.save("robust", result, seed=wish.seed, model_sha256=graph.model_sha256)
+    return result
+
+
 def search_and_correct_step(run: OpenRun, wish: SearchWish, progress: Progress) -> SearchResult:
     """Searches, measures the front's own segments on the nodes, and searches again until the front stands still."""
     profile, cluster = run.folder.load("profile", Profile), run.folder.load("cluster", Cluster)
@@ -154,8 +192,8 @@ def search_and_correct_step(run: OpenRun, wish: SearchWish, progress: Progress) 
     return result
 
 
-def plan_step(folder: RunFolder, result: SearchResult, wish: str) -> Candidate:
-    """Chooses a point of the front."""
+def plan_step(folder: RunFolder, result: SearchResult | RobustResult, wish: str) -> Candidate:
+    """Chooses a point of the front, or one of the plans that suit many network conditions."""
     chosen = choose(result.front, wish)
     settings = folder.load("run", RunSettings)
     folder.save("plan", chosen, seed=settings.seed, model_sha256=settings.model_sha256)

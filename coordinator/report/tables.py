@@ -22,7 +22,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, knee: Candidate | None = None) -> Table:
     """Every plan of the front, least latency first; the chosen one is marked `★`, the knee `◆`."""
-    table = _table(f"Front of {printable(graph.name)}, predicted")
+    table = plain_table(f"Front of {printable(graph.name)}, predicted")
     table.add_column("", no_wrap=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("latency", justify="right", no_wrap=True)
@@ -51,7 +51,7 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, kn
 
 def measurement_table(measurement: Measurement) -> Table:
     """Chosen plan, other plans of the front and single devices: measured, with interval, over predicted with error."""
-    table = _table("Measured, with 95 % interval; below it predicted, with error")
+    table = plain_table("Measured, with 95 % interval; below it predicted, with error")
     table.add_column("plan", overflow="fold")
     table.add_column("latency p50", justify="right", no_wrap=True)
     table.add_column("p90\np99", justify="right", no_wrap=True)
@@ -69,7 +69,7 @@ def measurement_table(measurement: Measurement) -> Table:
 
 def inspect_table(graph: Graph) -> Table:
     """Every unit, and what would cross behind it: a split point unless it is the last."""
-    table = _table(f"{printable(graph.name)}, batch {graph.batch}")
+    table = plain_table(f"{printable(graph.name)}, batch {graph.batch}")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True, overflow="ellipsis")
     table.add_column("operators", no_wrap=True, overflow="ellipsis")
@@ -101,7 +101,7 @@ def inspect_table(graph: Graph) -> Table:
 def profile_table(profile: Profile, graph: Graph) -> Table:
     """Times of each unit on each device, their sum, and the whole model in one piece."""
     devices = unit_times(profile)
-    table = _table(f"Profile of {printable(graph.name)}, batch {profile.batch}")
+    table = plain_table(f"Profile of {printable(graph.name)}, batch {profile.batch}")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True, overflow="ellipsis")
     for device in devices:
@@ -122,7 +122,8 @@ def profile_table(profile: Profile, graph: Graph) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """A table in the look of all tables, still without columns."""
     return Table(
         title=Text(title, style="bold"),
         title_justify="left",

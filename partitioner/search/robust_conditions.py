@@ -6,9 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from partitioner.cluster import CLIENT, Link
+from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.errors import PlanError
 from partitioner.front import FloatArray
+from partitioner.search.conditions import PROBED, NetworkCondition, apply_condition
 from partitioner.search.encoding import EncodedPlans, evaluate
 from partitioner.search.problem import SearchProblem
 
@@ -103,7 +104,28 @@ def with_links(problem: SearchProblem, fixed_seconds: FloatArray, bytes_per_seco
     return other
 
 
-def under_links(problem: SearchProblem, links: Sequence[Link]) -> SearchProblem:
+def condition_problems(
+    nominal: SearchProblem, cluster: Cluster, conditions: Sequence[NetworkCondition]
+) -> dict[str, SearchProblem]:
+    """The problem under each condition by its name, after the nominal one as `PROBED`.
+
+    Args:
+        nominal: Made of `cluster`.
+        cluster: With its links as probed.
+        conditions: Names differ.
+
+    Raises:
+        PlanError: A condition does not fit the cluster, or two have one name.
+    """
+    problems = {PROBED: nominal}
+    for condition in conditions:
+        if condition.name in problems:
+            raise PlanError(f"Two conditions are named {condition.name!r}: give each a name of its own.")
+        problems[condition.name] = _under_links(nominal, apply_condition(cluster, condition).links)
+    return problems
+
+
+def _under_links(problem: SearchProblem, links: Sequence[Link]) -> SearchProblem:
     """The same problem with other figures for links that it has."""
     index_of = {name: index for index, name in enumerate((*problem.device_names, CLIENT))}
     fixed, rate = problem.link_fixed_seconds.copy(), problem.link_bytes_per_second.copy()
