@@ -3,7 +3,7 @@
 from coordinator.report import quantities
 from partitioner.search.robust_result import RobustResult
 
-NOMINAL_NAMES = ("fastest as probed", "widest as probed")
+NOMINAL_NAMES = ("fastest as probed", "most throughput as probed")
 """Of `RobustResult.nominal`."""
 WORTHWHILE = 0.05
 """By how much of the best a worst regret must fall for a plan to be worth changing."""

@@ -55,16 +55,16 @@ def robust_front(conditions: Conditions, criterion: Criterion, nominal: SearchPr
     watch = Watch(effort)
     ends = _nominal_ends(nominal)
     pool = find_pool(conditions, ends, watch)
-    watch.tell(JUDGING, f"judging {len(pool.plans)} plans")
-    objectives = conditions.evaluate(pool.plans)
-    regrets = objectives / objectives.min(axis=1, keepdims=True) - 1
+    watch.tell(JUDGING, f"judging {len(pool.judged)} plans")
+    plans, objectives = pool.judged.plans, pool.judged.objectives
+    regrets = objectives / pool.judged.best[:, None, :] - 1
     shares = np.mean([~is_dominated(values) for values in objectives], axis=0)
     if not np.isfinite(regrets).all(axis=(0, 2)).any():
         raise InfeasibleError(f"No plan is possible under all of {_names(conditions)}: drop what forbids most links.")
-    chosen, beside = _chosen(criterion, regrets, shares), _rows_of(pool.plans, ends)
+    chosen, beside = _chosen(criterion, regrets, shares), _rows_of(plans, ends)
     watch.tell(1.0, f"{len(chosen)} plans")
     return RobustOutcome(
-        plans=pool.plans.take(chosen),
+        plans=plans.take(chosen),
         regrets=regrets[:, chosen],
         shares=shares[chosen],
         nominal=ends,
@@ -74,7 +74,7 @@ def robust_front(conditions: Conditions, criterion: Criterion, nominal: SearchPr
         least_mean_regret=_attained(pool.least_mean_regret, regrets.mean(axis=0)),
         is_complete=pool.n_fronts == len(conditions) and pool.is_bounded,
         statement=_statement(criterion, pool, regrets, shares),
-        n_evaluated=len(pool.plans) * len(conditions),
+        n_evaluated=len(plans) * len(conditions),
     )
 
 
@@ -111,11 +111,11 @@ def _statement(criterion: Criterion, pool: Pool, regrets: FloatArray, shares: Fl
     n_conditions = len(regrets)
     is_judged_exactly = pool.n_fronts == n_conditions
     if is_judged_exactly:
-        certainty = f"Regrets of {len(pool.plans)} plans over {n_conditions} conditions are exact."
+        certainty = f"Regrets of {len(pool.judged)} plans over {n_conditions} conditions are exact."
     else:
         certainty = (
             f"Incomplete: the budget ended after the fronts of {pool.n_fronts} of {n_conditions} conditions; under the "
-            f"others regrets are against the best of {len(pool.plans)} plans, and may be larger."
+            f"others regrets are against the best of {len(pool.judged)} plans, and may be larger."
         )
     if is_judged_exactly and not pool.is_bounded:
         certainty += " Incomplete: the budget ended before the bounds were as high as they get."

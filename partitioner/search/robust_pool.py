@@ -2,7 +2,7 @@
 
 They are: the exact front of every condition; that of the problem whose every part takes its largest time relative to
 the best of its condition (its last plan has the least worst bottleneck regret of all plans); those of the problems that
-weigh the conditions evenly and as is hardest (`robust_bounds`).
+weigh the conditions evenly and as is hardest (`robust_bounds`); and neighbours of the best of these (`robust_polish`).
 """
 
 from dataclasses import dataclass
@@ -16,20 +16,22 @@ from partitioner.search.exact import exact_front, least_latency_plan
 from partitioner.search.infeasible import explain_infeasible
 from partitioner.search.robust_bounds import find_latency_bounds
 from partitioner.search.robust_conditions import Conditions
+from partitioner.search.robust_judged import JudgedPlans, judge
+from partitioner.search.robust_polish import polish
 from partitioner.search.robust_result import Regret
 from partitioner.search.robust_watch import Watch
 
 FRONTS_SHARE = 0.7
 """Of the budget that the fronts of the conditions may use, and of the progress that is told meanwhile."""
-GAME_SHARE = 0.9
-"""Of the progress that is told when the weights of the conditions are settled."""
+GAME_SHARE, POLISH_SHARE = 0.75, 0.85
+"""Of the progress that is told when the weights of the conditions are sought, and when neighbours are."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Pool:
     """Plans, and lower bounds of the regrets of any plan."""
 
-    plans: EncodedPlans
+    judged: JudgedPlans
     """Each once."""
     least_worst_regret: Regret
     least_mean_regret: Regret
@@ -46,14 +48,17 @@ def find_pool(conditions: Conditions, extra: EncodedPlans, watch: Watch) -> Pool
         InfeasibleError: No plan satisfies the constraints under some condition.
     """
     fronts, n_fronts = _fronts(conditions, watch)
-    plans = _with_one_for_each(conditions, join_plans(extra, *fronts).unique())
-    objectives = conditions.evaluate(plans)
-    best = objectives.min(axis=1)
+    watch.tell(FRONTS_SHARE, "plans of low worst bottleneck")
+    judged = _with_one_for_each(conditions, judge(conditions, join_plans(extra, *fronts).unique()))
+    best = judged.best
     widest = _widest_plans(conditions, 1 / best[:, 1], watch)
-    latency = find_latency_bounds(conditions, best[:, 0], objectives[:, :, 0] / best[:, None, 0], watch)
+    watch.tell(GAME_SHARE, "weights of the conditions")
+    latency = find_latency_bounds(conditions, best[:, 0], judged.objectives[:, :, 0] / best[:, None, 0], watch)
     even = _evenly_good_plans(conditions, best, latency.weights, watch)
+    judged = judged.add(judge(conditions, join_plans(widest.plans, latency.plans, even.plans)))
+    watch.tell(POLISH_SHARE, f"neighbours of the best of {len(judged)} plans")
     return Pool(
-        plans=join_plans(plans, widest.plans, latency.plans, even.plans).unique(),
+        judged=polish(conditions, judged, watch).unique(),
         least_worst_regret=(latency.least_worst, widest.bound),
         least_mean_regret=(latency.least_mean, even.bound),
         n_fronts=n_fronts,
@@ -71,7 +76,6 @@ class _Part:
 
 def _widest_plans(conditions: Conditions, factors: FloatArray, watch: Watch) -> _Part:
     """Plans whose worst bottleneck by `factors` (n_conditions,) is low, the least of all plans among them."""
-    watch.tell(FRONTS_SHARE, "plans of low worst bottleneck")
     outcome = exact_front(conditions.worst(factors), watch.effort())
     worst = np.max(conditions.evaluate(outcome.plans)[:, :, 1] * factors[:, None], axis=0)
     bound = max(float(worst.min()) - 1, 0.0) if outcome.is_exact and len(worst) else 0.0
@@ -83,7 +87,6 @@ def _evenly_good_plans(conditions: Conditions, best: FloatArray, weights: FloatA
 
     The bound is for the mean of the bottlenecks, which is no less than the busiest of the mean resources.
     """
-    watch.tell(GAME_SHARE, "plans of low mean regret")
     mean = conditions.weighted(1 / best[:, 1] / len(conditions))
     outcome = exact_front(mean, watch.effort())
     hardest = exact_front(conditions.weighted(weights / best[:, 0]), watch.effort())
@@ -94,15 +97,15 @@ def _evenly_good_plans(conditions: Conditions, best: FloatArray, weights: FloatA
     )
 
 
-def _with_one_for_each(conditions: Conditions, plans: EncodedPlans) -> EncodedPlans:
-    """`plans` and the fastest of each condition under which none of them is possible."""
-    for name, problem in zip(conditions.names, conditions.problems, strict=True):
-        if not np.isfinite(evaluate(problem, plans)).any():
-            plan = least_latency_plan(problem)
-            if plan is None:
-                raise InfeasibleError(f"Under condition {name!r}: {explain_infeasible(problem)}")
-            plans = join_plans(plans, encode_plans(problem, [plan]))
-    return plans
+def _with_one_for_each(conditions: Conditions, judged: JudgedPlans) -> JudgedPlans:
+    """`judged` and the fastest plan of each condition under which none of them is possible."""
+    for index in np.flatnonzero(~np.isfinite(judged.best[:, 0])):
+        problem = conditions.problems[index]
+        plan = least_latency_plan(problem)
+        if plan is None:
+            raise InfeasibleError(f"Under condition {conditions.names[index]!r}: {explain_infeasible(problem)}")
+        judged = judged.add(judge(conditions, encode_plans(problem, [plan])))
+    return judged
 
 
 def _fronts(conditions: Conditions, watch: Watch) -> tuple[list[EncodedPlans], int]:
