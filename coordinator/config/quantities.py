@@ -129,7 +129,10 @@ def _change_parser(quantity: _Quantity, parse: Callable[[object], float]) -> Cal
             return Change(value=parse_factor(value), is_factor=True)
         if isinstance(value, str) and value.strip() in quantity.words:
             raise ValueError(f"'{value}' is no condition: write {quantity.examples[0]}, or a factor such as 0.3x")
-        return Change(value=parse(value), is_factor=False)
+        try:
+            return Change(value=parse(value), is_factor=False)
+        except ValueError as exc:
+            raise ValueError(f"{exc}, or a factor such as 0.3x") from exc
 
     return parse_change
 

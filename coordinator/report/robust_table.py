@@ -32,7 +32,7 @@ def robust_table(result: RobustResult, graph: Graph, chosen: Candidate | None = 
     table.add_section()
     for name, plan in zip(NOMINAL_NAMES, result.nominal, strict=True):
         *figures, stages = _figures(plan)
-        table.add_row("", *figures, Text.assemble((f"{name}: ", "dim"), stages))
+        table.add_row("", *figures, Text.assemble((f"{name}:\n", "dim"), stages))
     bounds = _pair(result.least_worst_regret), _pair(result.least_mean_regret)
     table.add_row("", "", "", *bounds, "", Text("no plan has less", style="dim"), style="dim")
     table.caption = Text(f"Regret: how far above the best plan of the very condition. {printable(result.statement)}")
@@ -47,7 +47,7 @@ def _figures(plan: RobustPlan) -> tuple[Text, ...]:
         _pair(plan.worst_regret),
         _pair(plan.mean_regret),
         Text(quantities.percent(plan.front_share)),
-        Text(describe_plan(plan.candidate.plan)),
+        Text(describe_plan(plan.candidate.plan).replace(" → ", " →\n")),
     )
 
 

@@ -3,11 +3,11 @@
 from coordinator.report import quantities
 from partitioner.search.robust_result import RobustResult
 
-NOMINAL_NAMES = ("fastest as probed", "most throughput as probed")
+NOMINAL_NAMES = ("least latency as probed", "most throughput as probed")
 """Of `RobustResult.nominal`."""
 WORTHWHILE = 0.05
 """By how much of the best a worst regret must fall for a plan to be worth changing."""
-AIMS = ("latency", "throughput")
+AIMS, MEASURES = ("latency", "throughput"), ("latency", "bottleneck")
 
 
 def advice_sentence(result: RobustResult) -> str:
@@ -32,6 +32,7 @@ def _advice(result: RobustResult, objective: int) -> str:
     if before - worsts[number] <= WORTHWHILE:
         return ""
     return (
-        f"plan {number} for {AIMS[objective]}: at worst {quantities.percent(worsts[number])} from the best, where the "
-        f"plan that is {NOMINAL_NAMES[objective]} falls {quantities.percent(before)} short"
+        f"plan {number} for {AIMS[objective]}: at worst {quantities.percent(worsts[number])} above the least "
+        f"{MEASURES[objective]} of the condition, where the plan of {NOMINAL_NAMES[objective]} is "
+        f"{quantities.percent(before)} above it"
     )
