@@ -31,7 +31,12 @@ from partitioner.graph import Graph
 from partitioner.onnx_io import Model, inputs_digest, load_model, read_inputs
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
+from partitioner.search.building import build_problem
+from partitioner.search.conditions import NetworkCondition
 from partitioner.search.result import SearchResult
+from partitioner.search.robust import search_robust
+from partitioner.search.robust_conditions import condition_problems
+from partitioner.search.robust_result import Criterion, RobustResult
 
 DEMO = "demo"
 LOCAL = "local:"
@@ -185,6 +190,35 @@ def draw_objectives(folder: RunFolder, result: SearchResult) -> Path | None:
     return write_objectives(objective_space(result), "Front of " + ", ".join(objective_words(result)), path)
 
 
+def robust_step(
+    folder: RunFolder,
+    wish: SearchWish,
+    conditions: Sequence[NetworkCondition],
+    criterion: Criterion,
+    progress: Progress,
+) -> RobustResult:
+    """Searches plans for the network as probed and under other conditions, from the profile on disk; needs no node."""
+    cost_model = load_cost_model(folder)
+    nominal = build_problem(
+        cost_model,
+        pinned_first=wish.pinned_first,
+        pinned_last=wish.pinned_last,
+        max_stages=wish.max_stages,
+    )
+    problems = condition_problems(nominal, cost_model.cluster, conditions)
+    with progress.progress(f"Searching under {len(problems)} network conditions") as on_lane:
+        result = search_robust(
+            problems,
+            criterion,
+            nominal=nominal,
+            budget_seconds=wish.budget_seconds,
+            seed=wish.seed,
+            on_progress=lambda share, what: on_lane("robust", round(100 * share), 100, what),
+        )
+    folder.save("robust", result, seed=wish.seed, model_sha256=cost_model.graph.model_sha256)
+    return result
+
+
 def search_and_correct_step(run: OpenRun, wish: SearchWish, progress: Progress) -> SearchResult:
     """Searches, measures the front's own segments on the nodes, and searches again until the front stands still."""
     engine = wish.engine or "exactly"
@@ -196,9 +230,10 @@ def search_and_correct_step(run: OpenRun, wish: SearchWish, progress: Progress) 
     return result
 
 
-def plan_step(folder: RunFolder, result: SearchResult, wish: str) -> Candidate:
-    """Chooses a point of the front."""
-    chosen = choose(result.front, wish, result.objectives)
+def plan_step(folder: RunFolder, result: SearchResult | RobustResult, wish: str) -> Candidate:
+    """Chooses a point of the front, or one of the plans that suit many network conditions."""
+    objectives = result.objectives if isinstance(result, SearchResult) else None
+    chosen = choose(result.front, wish, objectives)
     settings = folder.load("run", RunSettings)
     folder.save("plan", chosen, seed=settings.seed, model_sha256=settings.model_sha256)
     return chosen

@@ -28,6 +28,7 @@ from partitioner.graph import Graph
 from partitioner.plan import Plan
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
+from partitioner.search.robust_result import RobustResult
 
 SCHEMA_PREFIX = "splitfront"
 SCHEMA_VERSION = 1
@@ -35,6 +36,7 @@ SCHEMAS: dict[type, str] = {
     Graph: "graph",
     Profile: "profile",
     SearchResult: "front",
+    RobustResult: "robust",
     Plan: "plan",
     Cluster: "cluster",
     CodecTable: "codecs",
