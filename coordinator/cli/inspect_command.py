@@ -11,6 +11,7 @@ from coordinator.cli.options import json_option, model_argument, model_options, 
 @model_argument
 @model_options
 @seed_option
+@click.option("--layers", "has_layers", is_flag=True, help="Shows the layers of each unit, too.")
 @click.option(
     "--figure",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -20,10 +21,12 @@ from coordinator.cli.options import json_option, model_argument, model_options, 
 def command(
     model: str,
     *,
-    batch: int,
+    batch: int | None,
     dims: tuple[tuple[str, int], ...],
+    inputs: Path | None,
     weights: Path | None,
     seed: int,
+    has_layers: bool,
     figure: Path | None,
     as_json: bool,
 ) -> None:
@@ -35,12 +38,14 @@ def command(
     \b
     Examples:
       splitfront inspect mobilenet_v2
+      splitfront inspect mobilenet_v2 --layers
       splitfront inspect mobilenet_v2 --figure mobilenet.png
       splitfront inspect model.onnx --dim height=640 --dim width=640 --json
+      splitfront inspect model.onnx --inputs sample.npz
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import Request
-    from coordinator.report.tables import inspect_table
+    from coordinator.report.inspection import SCHEMA, inspect_table, inspection
     from coordinator.report.write import ORDER_SUFFIXES, write_order
     from coordinator.steps import open_model
     from partitioner.serialize import artefact_json
@@ -48,12 +53,12 @@ def command(
     if figure is not None and figure.suffix not in ORDER_SUFFIXES:
         raise click.BadParameter(f"'{figure}' ends in none of {', '.join(ORDER_SUFFIXES)}.", param_hint="--figure")
     terminal = Terminal(as_json=as_json)
-    request = Request(model=model, batch=batch, dims=dict(dims), weights=weights, seed=seed)
+    request = Request(model=model, batch=batch, dims=dict(dims), inputs=inputs, weights=weights, seed=seed)
     graph = open_model(request.settings(cluster=""), terminal).graph
     if as_json:
-        click.echo(artefact_json(graph, seed=seed))
+        click.echo(artefact_json(inspection(graph), seed=seed, schema=SCHEMA))
     else:
-        terminal.show(inspect_table(graph))
+        terminal.show(inspect_table(graph, has_layers=has_layers))
     if figure is not None:
         try:
             terminal.say(f"Drew {write_order(graph, figure)}")

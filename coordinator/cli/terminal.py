@@ -1,5 +1,6 @@
 """The terminal: progress on standard error, results on standard output."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,16 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+NO_TERMINAL_WIDTH = 160
+"""Signs of a line in a file or a pipe, where nothing is gained by shortening names; COLUMNS says otherwise."""
+
 
 class Terminal:
     """What a command says while it works. With `as_json` standard output is kept for the JSON."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self._out = Console(stderr=as_json)
+        self._out = _wide(Console(stderr=as_json))
         self._err = Console(stderr=True)
 
     def show(self, renderable: RenderableType) -> None:
@@ -47,6 +51,12 @@ class Terminal:
         self._err.print(Text(title, style="bold cyan"))
         with bars:
             yield ProgressLanes(bars)
+
+
+def _wide(console: Console) -> Console:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = NO_TERMINAL_WIDTH
+    return console
 
 
 class ProgressLanes:

@@ -1,13 +1,15 @@
-"""Tables for the terminal. The only door to rich."""
+"""Tables of a run for the terminal; that of a network alone is in `inspection`."""
 
-from rich import box
+from collections.abc import Callable
+
 from rich.table import Table
 from rich.text import Text
 
 from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.report import quantities
-from coordinator.report.names import operators, printable, shorten, split_bytes, split_names
+from coordinator.report.names import printable, shorten, split_names
 from coordinator.report.run import is_same_plan, resource_label
+from coordinator.report.table_style import ShrinkingName, plain_table
 from coordinator.report.text import describe_plan, emulation_sentence, error_text
 from coordinator.report.unit_times import unit_times
 from partitioner.graph import Graph
@@ -15,18 +17,25 @@ from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
 
-BAR_WIDTH = 8
-"""Signs of the longest bar."""
-_EIGHTHS = " ▏▎▍▌▋▊▉"
+_FURTHER: dict[str, tuple[str, Callable[[float | None], str]]] = {
+    "memory_bytes": ("memory", quantities.n_bytes),
+    "energy_joules": ("energy", lambda joules: f"{quantities.number(joules)} J"),
+    "wire_bytes": ("sent", quantities.n_bytes),
+    "output_error": ("error", quantities.percent),
+}
+"""Heading and form of objectives that not every front has."""
 
 
 def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, knee: Candidate | None = None) -> Table:
-    """Every plan of the front, least latency first; the chosen one is marked `★`, the knee `◆`."""
-    table = _table(f"Front of {printable(graph.name)}, predicted")
+    """Every plan of the front in its order; the chosen one is marked `★`, the knee `◆`."""
+    table = plain_table(f"Front of {printable(graph.name)}, predicted")
     table.add_column("", no_wrap=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("latency", justify="right", no_wrap=True)
     table.add_column("throughput", justify="right", no_wrap=True)
+    further = [name for name in search.objectives if name in _FURTHER]
+    for name in further:
+        table.add_column(_FURTHER[name][0], justify="right", no_wrap=True)
     table.add_column("busiest", overflow="fold")
     table.add_column("stages", overflow="fold")
     table.add_column("split after", overflow="fold")
@@ -39,6 +48,7 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, kn
             Text(str(number)),
             Text(quantities.seconds(cost.latency_seconds)),
             Text(quantities.rate(cost.throughput_per_second)),
+            *(Text(_FURTHER[name][1](getattr(cost, name))) for name in further),
             Text(printable(resource_label(cost.bottleneck_resource))),
             Text(describe_plan(candidate.plan)),
             _cuts(graph, candidate),
@@ -51,7 +61,7 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, kn
 
 def measurement_table(measurement: Measurement) -> Table:
     """Chosen plan, other plans of the front and single devices: measured, with interval, over predicted with error."""
-    table = _table("Measured, with 95 % interval; below it predicted, with error")
+    table = plain_table("Measured, with 95 % interval; below it predicted, with error")
     table.add_column("plan", overflow="fold")
     table.add_column("latency p50", justify="right", no_wrap=True)
     table.add_column("p90\np99", justify="right", no_wrap=True)
@@ -67,49 +77,18 @@ def measurement_table(measurement: Measurement) -> Table:
     return table
 
 
-def inspect_table(graph: Graph) -> Table:
-    """Every unit, and what would cross behind it: a split point unless it is the last."""
-    table = _table(f"{printable(graph.name)}, batch {graph.batch}")
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("unit", no_wrap=True, overflow="ellipsis")
-    table.add_column("operators", no_wrap=True, overflow="ellipsis")
-    table.add_column("work", justify="right", no_wrap=True)
-    table.add_column("weights", justify="right", no_wrap=True)
-    table.add_column("crossing", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=BAR_WIDTH)
-    table.add_column("tensors", justify="right", no_wrap=True)
-    largest = max((graph.boundary_bytes(position) for position in range(1, graph.n_units + 1)), default=1)
-    for unit in graph.units:
-        position = unit.index + 1
-        n_tensors, crossing = len(graph.boundaries[position]), graph.boundary_bytes(position)
-        is_end = position == graph.n_units
-        table.add_row(
-            Text(str(unit.index)),
-            Text(shorten(unit.name, 28)),
-            Text(shorten(operators(graph, unit.index), 20)),
-            Text(quantities.flops(sum(layer.flops for layer in graph.layers[unit.start : unit.stop]))),
-            Text(quantities.n_bytes(graph.weight_bytes(unit.index, unit.index + 1))),
-            Text(quantities.n_bytes(crossing)),
-            Text(_bar(crossing, largest), style="blue"),
-            Text(f"{n_tensors} {'out' if is_end else '●' if n_tensors == 1 else ' '}"),
-            end_section=is_end,
-        )
-    table.caption = Text(_inspect_caption(graph))
-    return table
-
-
 def profile_table(profile: Profile, graph: Graph) -> Table:
     """Times of each unit on each device, their sum, and the whole model in one piece."""
     devices = unit_times(profile)
-    table = _table(f"Profile of {printable(graph.name)}, batch {profile.batch}")
+    table = plain_table(f"Profile of {printable(graph.name)}, batch {profile.batch}")
     table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("unit", no_wrap=True, overflow="ellipsis")
+    table.add_column("unit")
     for device in devices:
         table.add_column(Text(shorten(device.device, 16)), justify="right", no_wrap=True)
     for unit in graph.units:
         timings = [device.units[unit.index] for device in devices]
         shown = [Text(quantities.seconds(timing.seconds if timing else None)) for timing in timings]
-        table.add_row(Text(str(unit.index)), Text(shorten(unit.name, 60)), *shown)
+        table.add_row(Text(str(unit.index)), ShrinkingName(unit.name), *shown)
     table.add_section()
     sums = [Text(quantities.seconds(device.sum_seconds)) for device in devices]
     wholes = [Text(quantities.seconds(device.whole_seconds)) for device in devices]
@@ -122,20 +101,8 @@ def profile_table(profile: Profile, graph: Graph) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="dim",
-        collapse_padding=True,
-    )
-
-
 def _cuts(graph: Graph, candidate: Candidate) -> Text:
-    names, sizes = split_names(graph, candidate.plan, 22), split_bytes(graph, candidate.plan)
+    names, sizes = split_names(graph, candidate.plan, 22), [hop.n_bytes for hop in candidate.cost.hops[1:-1]]
     if not names:
         return Text("not split", style="dim")
     return Text("\n".join(f"{name}, {quantities.n_bytes(size)}" for name, size in zip(names, sizes, strict=True)))
@@ -164,21 +131,3 @@ def _measured_row(plan: PlanMeasurement) -> tuple[Text, ...]:
 
 def _failures(plan: PlanMeasurement) -> str:
     return f"\n{plan.n_errors:,} failed" if plan.n_errors else ""
-
-
-def _bar(value: float, largest: float) -> str:
-    eighths = round(BAR_WIDTH * 8 * value / largest) if largest else 0
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-
-
-def _inspect_caption(graph: Graph) -> str:
-    n_single = sum(point.is_block_level for point in graph.split_points)
-    weights = sum(layer.weight_bytes for layer in graph.layers)
-    work = sum(layer.flops for layer in graph.layers)
-    inputs = ", ".join(shorten(name, 24) for name in graph.boundaries[0])
-    return (
-        f"{len(graph.layers):,} layers in {graph.n_units:,} units, {len(graph.split_points):,} split points, "
-        f"{n_single:,} of them ● crossed by a single tensor.\n"
-        f"{quantities.flops(work)}, weights {quantities.n_bytes(weights)}, "
-        f"input {inputs} {quantities.n_bytes(graph.boundary_bytes(0))}."
-    )

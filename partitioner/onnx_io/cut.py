@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-from onnx import FunctionProto, GraphProto, NodeProto, ValueInfoProto, helper
+from onnx import NodeProto, ValueInfoProto, helper
 
 from partitioner.errors import PlanError
 from partitioner.onnx_io.layout import Layout
@@ -73,25 +73,8 @@ def _shard_proto(
     for node in (*constants.nodes, *nodes):
         graph.node.add().CopyFrom(node)
         graph.node[-1].ClearField("metadata_props")
-    proto.functions.extend(_called_functions(layout.proto, graph))
     return proto
 
 
 def _value_info(spec: TensorSpec) -> ValueInfoProto:
     return helper.make_tensor_value_info(spec.name, helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype)), spec.shape)
-
-
-def _called_functions(proto: onnx.ModelProto, graph: GraphProto) -> list[FunctionProto]:
-    """Local functions that the graph needs, those needed by functions included, in the model's order."""
-    by_key = {(function.domain, function.name): function for function in proto.functions}
-    stack = list(graph.node)
-    needed: set[tuple[str, str]] = set()
-    while stack:
-        node = stack.pop()
-        key = (node.domain, node.op_type)
-        if key in by_key and key not in needed:
-            needed.add(key)
-            stack.extend(by_key[key].node)
-        for body in bodies_of(node):
-            stack.extend(body.node)
-    return [function for key, function in by_key.items() if key in needed]

@@ -10,7 +10,7 @@ from partitioner.errors import ModelError, UnsupportedModelError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Dimension:
+class Dimension:
     """One dimension of one input."""
 
     input_name: str
@@ -48,7 +48,7 @@ def bind_dimensions(graph: GraphProto, *, batch: int, sizes: Mapping[str, int], 
         UnsupportedModelError: An input is no tensor, or has no rank.
     """
     _check_positive(batch, sizes, what)
-    dimensions = [dimension for value in graph.input for dimension in _dimensions_of(value, what)]
+    dimensions = [dimension for value in graph.input for dimension in dimensions_of(value, what)]
     _check_names(dimensions, sizes, what)
     _check_batch(dimensions, batch, sizes, what)
     bound = _bound_sizes(dimensions, batch, sizes, what)
@@ -62,7 +62,12 @@ def bind_dimensions(graph: GraphProto, *, batch: int, sizes: Mapping[str, int], 
     graph.ClearField("value_info")
 
 
-def _dimensions_of(value: ValueInfoProto, what: str) -> Iterator[_Dimension]:
+def dimensions_of(value: ValueInfoProto, what: str) -> Iterator[Dimension]:
+    """Dimensions of an input.
+
+    Raises:
+        UnsupportedModelError: It is no tensor, or has no rank; `what` names the model.
+    """
     if not value.type.HasField("tensor_type"):
         raise UnsupportedModelError(
             f"{what}: input {value.name!r} is a {value.type.WhichOneof('value') or 'value without a type'}; "
@@ -71,7 +76,7 @@ def _dimensions_of(value: ValueInfoProto, what: str) -> Iterator[_Dimension]:
     if not value.type.tensor_type.HasField("shape"):
         raise UnsupportedModelError(f"{what}: input {value.name!r} has no rank: export the model with shapes")
     for axis, entry in enumerate(value.type.tensor_type.shape.dim):
-        yield _Dimension(input_name=value.name, axis=axis, size=_size_of(entry), symbol=_symbol_of(entry))
+        yield Dimension(input_name=value.name, axis=axis, size=_size_of(entry), symbol=_symbol_of(entry))
 
 
 def _symbol_of(entry: TensorShapeProto.Dimension) -> str:
@@ -89,7 +94,7 @@ def _check_positive(batch: int, sizes: Mapping[str, int], what: str) -> None:
         raise ModelError(f"{what}: a dimension must be at least 1, not {', '.join(wrong)}")
 
 
-def _check_names(dimensions: list[_Dimension], sizes: Mapping[str, int], what: str) -> None:
+def _check_names(dimensions: list[Dimension], sizes: Mapping[str, int], what: str) -> None:
     free = [dimension for dimension in dimensions if not dimension.size]
     known = {key for dimension in free for key in dimension.keys}
     for name in sizes:
@@ -100,7 +105,7 @@ def _check_names(dimensions: list[_Dimension], sizes: Mapping[str, int], what: s
         raise ModelError(f"{what} has no free dimension {name!r}{hint} {_describe(free)}")
 
 
-def _check_batch(dimensions: list[_Dimension], batch: int, sizes: Mapping[str, int], what: str) -> None:
+def _check_batch(dimensions: list[Dimension], batch: int, sizes: Mapping[str, int], what: str) -> None:
     """The batch must be free somewhere, or be what the model is fixed to."""
     firsts = [dimension for dimension in dimensions if dimension.axis == 0]
     if any(_is_batch(dimension, sizes) for dimension in firsts):
@@ -115,11 +120,11 @@ def _check_batch(dimensions: list[_Dimension], batch: int, sizes: Mapping[str, i
         )
 
 
-def _is_batch(dimension: _Dimension, sizes: Mapping[str, int]) -> bool:
+def _is_batch(dimension: Dimension, sizes: Mapping[str, int]) -> bool:
     return dimension.axis == 0 and not dimension.size and not any(key in sizes for key in dimension.keys)
 
 
-def _bound_sizes(dimensions: list[_Dimension], batch: int, sizes: Mapping[str, int], what: str) -> dict[str, int]:
+def _bound_sizes(dimensions: list[Dimension], batch: int, sizes: Mapping[str, int], what: str) -> dict[str, int]:
     """Size of every dimension by its key."""
     batch_symbols = {d.symbol for d in dimensions if d.symbol and _is_batch(d, sizes)}
     bound: dict[str, int] = {}
@@ -139,7 +144,7 @@ def _bound_sizes(dimensions: list[_Dimension], batch: int, sizes: Mapping[str, i
     return bound
 
 
-def _describe(free: list[_Dimension]) -> str:
+def _describe(free: list[Dimension]) -> str:
     if not free:
         return "(none is free)"
     entries = dict.fromkeys(f"{d.symbol or d.key} (axis {d.axis} of input {d.input_name!r})" for d in free)

@@ -103,8 +103,6 @@ def _evaluate(proto: onnx.ModelProto, nodes: list[NodeProto], what: str) -> dict
         [onnx.ValueInfoProto(name=name) for name in names],
         [tensor for tensor in proto.graph.initializer if tensor.name in read],
     )
-    model = helper.make_model(
-        graph, opset_imports=proto.opset_import, functions=proto.functions, ir_version=proto.ir_version
-    )
+    model = helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
     session = open_session(model.SerializeToString(), effort=Effort.NONE, what=what)
     return run_session(session, names, {}, what=what)

@@ -18,6 +18,7 @@ from partitioner.onnx_io.flops import count_flops
 from partitioner.onnx_io.flow import Group
 from partitioner.onnx_io.fold import fold_shapes
 from partitioner.onnx_io.fusion import find_inner_tensors, find_survivors
+from partitioner.onnx_io.given_inputs import sizes_of_inputs
 from partitioner.onnx_io.naming import layer_names, unit_names
 from partitioner.onnx_io.order import group_layers, order_groups
 from partitioner.onnx_io.reader import SourceModel
@@ -39,42 +40,77 @@ class Layout:
     constants: Constants
     fixed: Mapping[str, np.ndarray]
     """Inputs of the model whose values were given; the graph does not have them."""
+    given: Mapping[str, np.ndarray]
+    """Arrays of the graph's inputs that a user gave; empty where none were given."""
     graph: Graph
 
 
-def lay_out(source: SourceModel, *, batch: int, dims: Mapping[str, int], cache: ModelCache) -> Layout:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bound:
+    """A model with concrete inputs, not yet searched for units."""
+
+    proto: onnx.ModelProto
+    batch: int
+    fixed: Mapping[str, np.ndarray]
+    given: Mapping[str, np.ndarray]
+
+
+def lay_out(
+    source: SourceModel,
+    *,
+    batch: int | None,
+    dims: Mapping[str, int],
+    inputs: Mapping[str, np.ndarray],
+    cache: ModelCache,
+) -> Layout:
     """Binds a model to sizes and finds its units.
+
+    Args:
+        source: The model.
+        batch: Samples in one run; None for what the inputs have, 1 without them.
+        dims: Sizes of free dimensions and values of inputs, by name.
+        inputs: Arrays by name, to take sizes from and to run on; empty for random ones.
+        cache: Knows what onnxruntime fuses.
 
     Raises:
         ModelError: A dimension is missing or wrong.
         UnsupportedModelError: The model holds something that cannot be run or cut.
     """
     what = source.name
-    bound = onnx.ModelProto()
-    bound.CopyFrom(source.proto)
-    fixed = fix_inputs(bound.graph, dims)
-    sizes = {name: size for name, size in dims.items() if name not in fixed}
-    bind_dimensions(bound.graph, batch=batch, sizes=sizes, what=what)
-    tidy(bound.graph, what=what)
-    proto = fold_shapes(bound, what=what)
+    bound = _bind(source, batch, dims, inputs)
+    proto = fold_shapes(bound.proto, what=what)
     constants = find_constants(proto.graph)
     nodes = layer_nodes(proto.graph, constants)
     if not nodes:
         raise UnsupportedModelError(f"{what}: no layer depends on the inputs, so that there is nothing to split")
-    inputs = tuple(value.name for value in proto.graph.input)
+    names = tuple(value.name for value in proto.graph.input)
     outputs = tuple(value.name for value in proto.graph.output)
     wiring = Wiring(nodes)
     survivors = cache.survivors(proto, lambda: find_survivors(proto, source.store, what=what))
-    specs = find_specs(proto, (*inputs, *wiring.maker), source.store, what=what)
-    _check_ends(specs, inputs, outputs, what)
+    specs = find_specs(proto, (*names, *wiring.maker), source.store, bound.given, what=what)
+    _check_ends(specs, names, outputs, what)
     inner = find_inner_tensors(nodes, survivors, outputs) | specs.varying | specs.foreign
     n_bytes = {name: spec.n_bytes for name, spec in specs.spec_of.items()}
-    groups = order_groups(group_layers(wiring, inner & wiring.maker.keys()), wiring, n_bytes, inputs, outputs)
+    groups = order_groups(group_layers(wiring, inner & wiring.maker.keys()), wiring, n_bytes, names, outputs)
     ordered = tuple(nodes[index] for group in groups for index in group)
     graph = _describe(
-        source, proto, batch=batch, nodes=ordered, groups=_renumber(groups), constants=constants, specs=specs
+        source, proto, batch=bound.batch, nodes=ordered, groups=_renumber(groups), constants=constants, specs=specs
     )
-    return Layout(proto=proto, nodes=ordered, constants=constants, fixed=fixed, graph=graph)
+    return Layout(proto=proto, nodes=ordered, constants=constants, fixed=bound.fixed, given=bound.given, graph=graph)
+
+
+def _bind(source: SourceModel, batch: int | None, dims: Mapping[str, int], inputs: Mapping[str, np.ndarray]) -> _Bound:
+    proto = onnx.ModelProto()
+    proto.CopyFrom(source.proto)
+    fixed = fix_inputs(proto.graph, dims)
+    sizes: Mapping[str, int] = {name: size for name, size in dims.items() if name not in fixed}
+    if inputs:
+        found = sizes_of_inputs(proto.graph, inputs, fixed, batch=batch, sizes=sizes, what=source.name)
+        batch, sizes = found.batch, found.sizes
+    bind_dimensions(proto.graph, batch=batch or 1, sizes=sizes, what=source.name)
+    tidy(proto.graph, what=source.name)
+    given = {name: array for name, array in inputs.items() if name not in fixed}
+    return _Bound(proto=proto, batch=batch or 1, fixed=fixed, given=given)
 
 
 def _check_ends(specs: TensorSpecs, inputs: Sequence[str], outputs: Sequence[str], what: str) -> None:

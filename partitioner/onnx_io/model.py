@@ -32,6 +32,11 @@ class Model:
         """Layers, units and tensors."""
         return self._layout.graph
 
+    @property
+    def given_inputs(self) -> Mapping[str, np.ndarray]:
+        """Arrays of the inputs that the model was loaded with; empty where none were given."""
+        return self._layout.given
+
     def cut(self, start: int, stop: int) -> Shard:
         """Units [start, stop) as an ONNX graph. Equal spans give equal bytes; each is cut once.
 
@@ -70,8 +75,11 @@ class Model:
         return path
 
     def sample_inputs(self, seed: int) -> dict[str, np.ndarray]:
-        """Random values for every input, those that no layer reads included; see `sample.sample_inputs`."""
-        return sample_inputs(self._layout.proto.graph, seed)
+        """Values for every input, those that no layer reads included.
+
+        Where inputs were given, they are it for every seed, otherwise random ones; see `sample.sample_inputs`.
+        """
+        return dict(self._layout.given) or sample_inputs(self._layout.proto.graph, seed)
 
     def run_whole(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs of the model as it was given, not of anything that was cut from it.

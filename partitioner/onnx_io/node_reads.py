@@ -46,7 +46,7 @@ def rename_reads(node: NodeProto, new_name_of: dict[str, str]) -> None:
         if name in new_name_of:
             node.input[index] = new_name_of[name]
     for body in bodies_of(node):
-        local = _local_names(body)
+        local = names_defined_in(body)
         outer = {old: new for old, new in new_name_of.items() if old not in local}
         for inner in body.node:
             rename_reads(inner, outer)
@@ -56,13 +56,14 @@ def rename_reads(node: NodeProto, new_name_of: dict[str, str]) -> None:
 
 def captures_of(body: GraphProto) -> Iterator[str]:
     """Names of the tensors that a body takes from outside, some more than once."""
-    local = _local_names(body)
+    local = names_defined_in(body)
     for node in body.node:
         yield from (name for name in reads_of(node) if name not in local)
     yield from (output.name for output in body.output if output.name not in local)
 
 
-def _local_names(body: GraphProto) -> set[str]:
+def names_defined_in(body: GraphProto) -> set[str]:
+    """Names that a graph or body gives to tensors itself; those of the bodies in it are left out."""
     local = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
     local |= {tensor.values.name for tensor in body.sparse_initializer}
     return local.union(*(writes_of(node) for node in body.node))

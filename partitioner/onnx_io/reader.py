@@ -10,6 +10,7 @@ from onnx import GraphProto, NodeProto
 from partitioner.errors import ModelFileError
 from partitioner.onnx_io.bodies import lift_weights
 from partitioner.onnx_io.constant_nodes import constant_of
+from partitioner.onnx_io.functions import inline_functions
 from partitioner.onnx_io.node_reads import bodies_of, tensors_inside
 from partitioner.onnx_io.weights import WeightStore, inline, is_external, move_out
 
@@ -44,13 +45,15 @@ def read_model(path: Path, *, name: str, trusted: bool = False) -> SourceModel:
 
     Raises:
         ModelFileError: Missing, a directory, empty, cut off, not ONNX, or external data is missing or elsewhere.
+        UnsupportedModelError: A function of the model calls itself.
     """
     proto = _parse(path)
+    inline_functions(proto, what=name)
     _keep_scopes_only(proto)
     folder = path.parent
     store = WeightStore()
     lift_weights(proto.graph)
-    _inline_inner_tensors(proto, folder)
+    _inline_inner_tensors(proto.graph, folder)
     _lift_constants(proto.graph)
     for tensor in proto.graph.initializer:
         move_out(tensor, folder, store, trusted=trusted)
@@ -99,7 +102,7 @@ def _keep_scopes_only(proto: onnx.ModelProto) -> None:
     proto.ClearField("doc_string")
     proto.graph.ClearField("metadata_props")
     proto.graph.ClearField("doc_string")
-    for node in _all_nodes(proto):
+    for node in proto.graph.node:
         _drop_comments_inside(node)
         kept = [entry.value for entry in node.metadata_props if entry.key == _SCOPES]
         node.ClearField("metadata_props")
@@ -121,16 +124,9 @@ def _drop_comments_inside(node: NodeProto) -> None:
             _drop_comments_inside(inner)
 
 
-def _all_nodes(proto: onnx.ModelProto) -> list[NodeProto]:
-    nodes = list(proto.graph.node)
-    for function in proto.functions:
-        nodes.extend(function.node)
-    return nodes
-
-
-def _inline_inner_tensors(proto: onnx.ModelProto, folder: Path) -> None:
+def _inline_inner_tensors(graph: GraphProto, folder: Path) -> None:
     """Small weights in bodies, and those in attributes, stay there; those that lie in files are read in."""
-    for node in _all_nodes(proto):
+    for node in graph.node:
         for tensor in tensors_inside(node):
             if is_external(tensor):
                 inline(tensor, folder)

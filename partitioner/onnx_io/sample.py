@@ -1,5 +1,7 @@
 """Inputs for trial runs."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from onnx import GraphProto, TensorProto, helper
 
@@ -15,6 +17,14 @@ def sample_inputs(graph: GraphProto, seed: int) -> dict[str, np.ndarray]:
         shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
         samples[value.name] = _draw(generator, value.type.tensor_type.elem_type, shape)
     return samples
+
+
+def trial_samples(graph: GraphProto, given: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], ...]:
+    """Two samples that differ: random ones, or what was given and values drawn from those, single ones as they are."""
+    if not given:
+        return sample_inputs(graph, 0), sample_inputs(graph, 1)
+    generator = np.random.default_rng(0)
+    return dict(given), {name: generator.choice(array.ravel(), array.shape) for name, array in given.items()}
 
 
 def _draw(generator: np.random.Generator, element_type: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -58,6 +58,26 @@ def open_session(
     return _create(model, _options(effort), weights or {}, what, ())
 
 
+def open_frugal(model: bytes, *, weights: Weights, folder: Path | None, what: str) -> ort.InferenceSession:
+    """A session for a run or two: nothing is rewritten, and weights in files are mapped, neither copied nor rearranged.
+
+    Args:
+        model: ModelProto as bytes.
+        weights: Arrays for external initializers that lie in no file; they must live as long as the session.
+        folder: Where the files of the others lie.
+        what: Name of the model for the error message.
+
+    Raises:
+        UnsupportedModelError: As `open_session`.
+    """
+    options = _options(Effort.NONE)
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    if folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return _create(model, options, weights, what, ())
+
+
 def run_session(
     session: ort.InferenceSession, names: Sequence[str], inputs: Mapping[str, np.ndarray], *, what: str
 ) -> dict[str, np.ndarray]:

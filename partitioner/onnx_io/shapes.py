@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import GraphProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io.fixing import is_fixable
-from partitioner.onnx_io.sample import sample_inputs
-from partitioner.onnx_io.session import Effort, open_session, run_session
-from partitioner.onnx_io.trial import trial_content, trial_copy
+from partitioner.onnx_io.sample import trial_samples
+from partitioner.onnx_io.trial_run import trial_values
 from partitioner.onnx_io.weights import WeightStore
 from partitioner.tensors import TensorSpec
 
@@ -72,7 +70,9 @@ def static_bytes(graph: GraphProto) -> dict[str, int]:
     return sizes
 
 
-def find_specs(proto: onnx.ModelProto, names: Iterable[str], store: WeightStore, *, what: str) -> TensorSpecs:
+def find_specs(
+    proto: onnx.ModelProto, names: Iterable[str], store: WeightStore, given: Mapping[str, np.ndarray], *, what: str
+) -> TensorSpecs:
     """Specifications of the tensors `names`.
 
     What inference leaves open is read off two runs on different inputs: a shape that is the same in both is taken as
@@ -82,6 +82,7 @@ def find_specs(proto: onnx.ModelProto, names: Iterable[str], store: WeightStore,
         proto: With concrete inputs and `value_info` as inferred.
         names: Inputs, and tensors made by nodes.
         store: Holds the weights.
+        given: Arrays of all inputs, by name; empty for random ones.
         what: Name of the model for error messages.
 
     Raises:
@@ -100,7 +101,7 @@ def find_specs(proto: onnx.ModelProto, names: Iterable[str], store: WeightStore,
             unknown.append(name)
         else:
             spec_of[name] = TensorSpec(name=name, dtype=dtype.name, shape=shape)
-    observed = _observe(proto, unknown, store, what) if unknown else {}
+    observed = _observe(proto, unknown, store, given, what) if unknown else {}
     for name, shapes_and_types in observed.items():
         first, second = shapes_and_types
         if first is None or second is None:
@@ -112,25 +113,17 @@ def find_specs(proto: onnx.ModelProto, names: Iterable[str], store: WeightStore,
 
 
 def _observe(
-    proto: onnx.ModelProto, names: list[str], store: WeightStore, what: str
+    proto: onnx.ModelProto, names: list[str], store: WeightStore, given: Mapping[str, np.ndarray], what: str
 ) -> dict[str, tuple[TensorSpec | None, TensorSpec | None]]:
     """What each tensor turned out to be in two runs on different inputs; None where it cannot travel."""
-    exposed = trial_copy(proto)
-    del exposed.graph.output[:]
-    exposed.graph.output.extend(ValueInfoProto(name=name) for name in names)
-    content, weights = trial_content(exposed, store)
-    session = open_session(content, effort=Effort.NONE, weights=weights, what=what)
-    first, second = (_try_out(session, names, proto.graph, seed, what) for seed in (0, 1))
-    return {name: (_spec_of_value(name, first[name]), _spec_of_value(name, second[name])) for name in names}
-
-
-def _try_out(
-    session: ort.InferenceSession, names: list[str], graph: GraphProto, seed: int, what: str
-) -> dict[str, np.ndarray]:
+    samples = trial_samples(proto.graph, given)
     try:
-        return run_session(session, names, sample_inputs(graph, seed), what=what)
+        return {
+            name: (_spec_of_value(name, first), _spec_of_value(name, second))
+            for name, (first, second) in trial_values(proto, names, store, samples, what=what)
+        }
     except UnsupportedModelError as exc:
-        switches = [value.name for value in graph.input if is_fixable(value)]
+        switches = [value.name for value in proto.graph.input if is_fixable(value)]
         if not switches:
             raise
         advice = f"if {switches[0]!r} chooses what runs, give its value, as in dims={{{switches[0]!r}: 1}}"

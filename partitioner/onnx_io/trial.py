@@ -11,8 +11,9 @@ from partitioner.onnx_io.session import Weights
 from partitioner.onnx_io.weights import WeightStore, is_external, is_packed, location_of, refer_to, tensor_bytes
 
 _STAND_IN_BYTES = 1 << 20
-"""From this size on a floating-point weight is stood in for, where only the structure of the graph counts."""
-_FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
+"""From this size on a weight is stood in for, where only the structure of the graph counts."""
+_SIZES = {TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL}
+"""Element types of what may be shapes and indices, whose values the structure may follow."""
 _ZEROS = "zeros"
 """File of the stand-ins."""
 
@@ -26,44 +27,41 @@ def trial_copy(proto: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def trial_content(proto: onnx.ModelProto, store: WeightStore) -> tuple[bytes, Weights]:
-    """The serialized graph, and the values of the weights that it refers to, views where possible.
-
-    Args:
-        proto: As `trial_copy` returns it. Weights of several elements to a byte are written into it.
-        store: Holds the weights.
-    """
-    weights: dict[str, np.ndarray] = {}
-    for tensor in proto.graph.initializer:
-        if not is_external(tensor) or location_of(tensor) == _ZEROS:
-            continue
-        if is_packed(tensor):
-            raw = store.read(location_of(tensor))
-            tensor.ClearField("external_data")
-            tensor.data_location = TensorProto.DEFAULT
-            tensor.raw_data = raw
-        else:
-            weights[tensor.name] = store.array(tensor)
-    return proto.SerializeToString(), weights
-
-
 def write_structure(proto: onnx.ModelProto, store: WeightStore, folder: Path) -> tuple[Path, Weights]:
     """Writes the graph for whoever asks only for its structure; returns its path and the values that still matter.
 
-    Large floating-point weights are zeros in a file without contents: onnxruntime maps a file into memory and never
-    touches it, while it copies arrays that it is given, which would be the whole of a large model.
+    Large weights are zeros in a file without contents: onnxruntime maps a file into memory and never touches it, while
+    it copies arrays that it is given, which would be the whole of a large model.
+
+    Args:
+        proto: As `trial_copy` returns it; changed.
+        store: Holds the weights.
+        folder: Takes the files.
     """
     sizes = [0]
-    for tensor in proto.graph.initializer:
-        if is_external(tensor) and tensor.data_type in _FLOATS and tensor_bytes(tensor) >= _STAND_IN_BYTES:
+    weights: dict[str, np.ndarray] = {}
+    for tensor in filter(is_external, proto.graph.initializer):
+        if tensor.data_type not in _SIZES and tensor_bytes(tensor) >= _STAND_IN_BYTES:
             sizes.append(tensor_bytes(tensor))
             refer_to(tensor, _ZEROS, sizes[-1])
+        else:
+            weights |= take_values(tensor, store)
     with (folder / _ZEROS).open("wb") as file:
         file.truncate(max(sizes))
-    content, weights = trial_content(proto, store)
     path = folder / "trial.onnx"
-    path.write_bytes(content)
+    path.write_bytes(proto.SerializeToString())
     return path, weights
+
+
+def take_values(tensor: TensorProto, store: WeightStore) -> dict[str, np.ndarray]:
+    """Values of an external tensor by its name, a view; where elements share a byte they are written into it."""
+    if not is_packed(tensor):
+        return {tensor.name: store.array(tensor)}
+    raw = store.read(location_of(tensor))
+    tensor.ClearField("external_data")
+    tensor.data_location = TensorProto.DEFAULT
+    tensor.raw_data = raw
+    return {}
 
 
 def _free_shapes(graph: GraphProto) -> None:

@@ -68,6 +68,11 @@ class WeightStore:
         """Digests of all weights, in the order in which they were added."""
         return tuple(self._source_of)
 
+    def file_range(self, sha256: str) -> FileRange | None:
+        """Where in a file a weight lies; None for one in memory."""
+        source = self._source_of[sha256]
+        return source if isinstance(source, FileRange) else None
+
     def array(self, tensor: TensorProto) -> np.ndarray:
         """Values of an external tensor, read-only, not copied: a view of memory or of the mapped file."""
         source = self._source_of[location_of(tensor)]
@@ -119,12 +124,12 @@ def tensor_bytes(tensor: TensorProto) -> int:
     return n_elements * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
 
 
-def refer_to(tensor: TensorProto, sha256: str, n_bytes: int) -> None:
-    """Turns a tensor into a reference to the blob `sha256`."""
+def refer_to(tensor: TensorProto, location: str, n_bytes: int, *, offset: int = 0) -> None:
+    """Turns a tensor into a reference to a part of a file; `location` is a digest where that is a blob."""
     for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data"):
         tensor.ClearField(field)
     tensor.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", sha256), ("offset", "0"), ("length", str(n_bytes))):
+    for key, value in (("location", location), ("offset", str(offset)), ("length", str(n_bytes))):
         tensor.external_data.add(key=key, value=value)
 
 

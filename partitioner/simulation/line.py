@@ -9,6 +9,7 @@ room it holds the request, not the resource. A pipe is the way between the end o
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from partitioner.simulation.events import Action, Clock, Count, Resource
@@ -52,6 +53,11 @@ class Queue:
         if self._on_request is not None:
             self._on_request()
 
+    @property
+    def oldest(self) -> int:
+        """The request that is taken next."""
+        return self._requests[0]
+
     def take(self) -> int:
         """The oldest request; the station marks itself busy before, since this may wake it."""
         request = self._requests.popleft()
@@ -70,37 +76,45 @@ class Queue:
 
 
 class Station:
-    """A stage that computes, or a link that sends: one request at a time."""
+    """A stage that computes, or a link that sends: one request at a time, or one on each of several that take turns.
 
-    def __init__(self, source: Queue, resource: Resource, seconds: Sequence[float], target: Taker) -> None:
-        """A station of which request i takes `seconds[i]` of the resource."""
+    Request i goes to resource i modulo their number. Requests are handed on in order, and each keeps its place until it
+    is handed on.
+    """
+
+    def __init__(self, source: Queue, resources: Sequence[Resource], seconds: Sequence[float], target: Taker) -> None:
+        """A station of which request i takes `seconds[i]` of its resource."""
         self._source = source
-        self._resource = resource
+        self._resources = resources
         self._seconds = seconds
         self._target = target
-        self._is_idle = True
-        self._held: int | None = None
+        self._n_idle = len(resources)
+        self._is_done: dict[int, bool] = {}
+        """Requests that are held, the oldest first, and whether they only wait to be handed on."""
         source.when_request(self._begin)
         target.when_room(self._hand_on)
 
     def _begin(self) -> None:
-        if not self._is_idle or not len(self._source):
-            return
-        self._is_idle = False
-        request = self._source.take()
-        self._resource.serve(self._seconds[request], lambda: self._finish(request))
+        while len(self._source) and self._n_idle:
+            self._n_idle -= 1
+            self._is_done[self._source.oldest] = False
+            request = self._source.take()
+            resource = self._resources[request % len(self._resources)]
+            resource.serve(self._seconds[request], partial(self._finish, request))
 
     def _finish(self, request: int) -> None:
-        self._held = request
+        self._is_done[request] = True
         self._hand_on()
 
     def _hand_on(self) -> None:
-        if self._held is None or not self._target.has_room():
-            return
-        request, self._held = self._held, None
-        self._target.put(request)
-        self._is_idle = True
-        self._begin()
+        while self._is_done and self._target.has_room():
+            request, is_done = next(iter(self._is_done.items()))
+            if not is_done:
+                return
+            del self._is_done[request]
+            self._target.put(request)
+            self._n_idle += 1
+            self._begin()
 
 
 class Pipe:

@@ -9,7 +9,7 @@ import numpy as np
 from partitioner.cluster import CLIENT
 from partitioner.cost import QUEUE_LIMIT
 from partitioner.errors import PlanError
-from partitioner.plan import CostEstimate, HopCost, Plan
+from partitioner.plan import CostEstimate, Plan
 from partitioner.simulation.load import Load
 from partitioner.simulation.media import SharedMedium, media_faults
 from partitioner.simulation.result import SimulationResult
@@ -76,12 +76,15 @@ def simulate(
     else:
         load = _open_loop(window, rate_per_second / plan.batch, n_requests, n_warm_up, arrivals_stream)
     times = _draw_times(cost, variation, load.n_total, streams)
-    return Line(cost, times, load, shared_media, queue_limit).run(plan.batch)
+    line = Line(plan, cost, times, load, shared_media=shared_media, queue_limit=queue_limit)
+    return line.run(plan.batch)
 
 
 def _plan_faults(plan: Plan, cost: CostEstimate) -> Iterator[str]:
     places = (CLIENT, *(stage.device for stage in plan.stages), CLIENT)
-    if [stage.device for stage in cost.stages] != [stage.device for stage in plan.stages]:
+    if [(stage.device, stage.n_replicas) for stage in cost.stages] != [
+        (stage.device, len(stage.devices)) for stage in plan.stages
+    ]:
         yield "its cost is of other stages"
     if [(hop.source, hop.target) for hop in cost.hops] != list(pairwise(places)):
         yield "its cost is of other hops"
@@ -118,20 +121,25 @@ def _draw_times(
         variation.stage_seconds(index, stage.seconds, n_total, streams[2 * index])
         for index, stage in enumerate(cost.stages)
     )
+    sending = _sending_seconds(cost)
+    fixed = tuple(max(hop.seconds - seconds, 0.0) for hop, seconds in zip(cost.hops, sending, strict=True))
     delays = tuple(
-        variation.delay_seconds(hop.source, hop.target, _fixed_seconds(hop), n_total, streams[2 * index + 1])
+        variation.delay_seconds(hop.source, hop.target, fixed[index], n_total, streams[2 * index + 1])
         for index, hop in enumerate(cost.hops)
     )
-    limits = tuple(_pipe_limit(hop, variation.jitter_of(hop.source, hop.target)) for hop in cost.hops)
-    return Times(stages=stages, delays=delays, pipe_limits=limits)
+    limits = tuple(
+        _pipe_limit(fixed[index] + JITTER_DEVIATIONS * variation.jitter_of(hop.source, hop.target), sending[index])
+        for index, hop in enumerate(cost.hops)
+    )
+    return Times(stages=stages, delays=delays, sending=sending, pipe_limits=limits)
 
 
-def _fixed_seconds(hop: HopCost) -> float:
-    return max(hop.seconds - hop.busy_seconds, 0.0)
+def _sending_seconds(cost: CostEstimate) -> tuple[float, ...]:
+    """For how long one message keeps its link; a hop's busy seconds are shared by the links that take turns."""
+    n_replicas = (1, *(stage.n_replicas for stage in cost.stages), 1)
+    return tuple(hop.busy_seconds * math.lcm(*pair) for hop, pair in zip(cost.hops, pairwise(n_replicas), strict=True))
 
 
-def _pipe_limit(hop: HopCost, jitter_seconds: float) -> float:
+def _pipe_limit(delay_seconds: float, sending_seconds: float) -> float:
     """Messages that are on their way while the link sends without a pause, and one."""
-    if hop.busy_seconds <= 0:
-        return math.inf
-    return math.ceil((_fixed_seconds(hop) + JITTER_DEVIATIONS * jitter_seconds) / hop.busy_seconds) + 1
+    return math.ceil(delay_seconds / sending_seconds) + 1 if sending_seconds > 0 else math.inf

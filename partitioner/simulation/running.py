@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from partitioner.cluster import CLIENT
 from partitioner.front import FloatArray
-from partitioner.plan import CostEstimate
+from partitioner.plan import CostEstimate, Plan
 from partitioner.simulation.events import Clock, Count, Resource
 from partitioner.simulation.line import Pipe, Queue, Sink, Station, Taker
 from partitioner.simulation.load import Client, Load
@@ -21,6 +23,8 @@ class Times:
 
     stages: tuple[FloatArray, ...]
     delays: tuple[FloatArray, ...]
+    sending: tuple[float, ...]
+    """Seconds for which a message keeps each link."""
     pipe_limits: tuple[float, ...]
     """Messages that fill each link, and one."""
 
@@ -38,31 +42,42 @@ class Line:
     """One pipeline and its client, built for one run."""
 
     def __init__(
-        self, cost: CostEstimate, times: Times, load: Load, shared_media: Sequence[SharedMedium], queue_limit: int
+        self,
+        plan: Plan,
+        cost: CostEstimate,
+        times: Times,
+        load: Load,
+        *,
+        shared_media: Sequence[SharedMedium],
+        queue_limit: int,
     ) -> None:
         self._clock = Clock()
         self._load = load
         self._resources: dict[str, Resource] = {}
-        names = [f"stage {index} {end}" for index in range(len(cost.stages)) for end in ("in", "out")]
         self._queues = [Queue("client out", self._clock, math.inf)]
-        self._queues += [Queue(name, self._clock, queue_limit) for name in names]
+        self._queues += [
+            Queue(f"stage {index} {end}", self._clock, queue_limit * len(stage.devices))
+            for index, stage in enumerate(plan.stages)
+            for end in ("in", "out")
+        ]
         self._client = Client(self._clock, load, self._queues[0], self._note)
-        self._connect(cost, times, shared_media)
+        self._connect(plan, cost, times, shared_media)
         self._started = self._stopped = self._snapshot()
 
-    def _connect(self, cost: CostEstimate, times: Times, shared_media: Sequence[SharedMedium]) -> None:
+    def _connect(self, plan: Plan, cost: CostEstimate, times: Times, shared_media: Sequence[SharedMedium]) -> None:
         medium_of = {pair: f"medium:{medium.name}" for medium in shared_media for pair in medium.links}
         targets: list[Taker] = [*self._queues[1::2], Sink(self._client.take_result)]
-        for index, (hop, target) in enumerate(zip(cost.hops, targets, strict=True)):
-            own = f"link:{hop.source}->{hop.target}"
-            medium = self._resource(medium_of.get((hop.source, hop.target), own))
-            pipe = Pipe(self._clock, times.delays[index].tolist(), times.pipe_limits[index], target)
-            busy = [hop.busy_seconds] * self._load.n_total
-            Station(self._queues[2 * index], medium, busy, pipe)
+        places = ((CLIENT,), *(stage.devices for stage in plan.stages), (CLIENT,))
+        for index, ((sources, ends), target) in enumerate(zip(pairwise(places), targets, strict=True)):
+            turns = range(math.lcm(len(sources), len(ends)))
+            pairs = [(sources[turn % len(sources)], ends[turn % len(ends)]) for turn in turns]
+            links = [self._resource(medium_of.get(pair, f"link:{pair[0]}->{pair[1]}")) for pair in pairs]
+            pipe = Pipe(self._clock, times.delays[index].tolist(), times.pipe_limits[index] * len(links), target)
+            Station(self._queues[2 * index], links, [times.sending[index]] * self._load.n_total, pipe)
             if index < len(cost.stages):
-                device = self._resource(f"device:{cost.stages[index].device}")
+                devices = [self._resource(f"device:{name}") for name in ends]
                 seconds = times.stages[index].tolist()
-                Station(self._queues[2 * index + 1], device, seconds, self._queues[2 * index + 2])
+                Station(self._queues[2 * index + 1], devices, seconds, self._queues[2 * index + 2])
 
     def _resource(self, name: str) -> Resource:
         return self._resources.setdefault(name, Resource(name, self._clock))

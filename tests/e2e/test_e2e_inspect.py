@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from e2e_commands import splitfront
 
@@ -34,3 +35,23 @@ def test_a_picture_that_cannot_be_written_is_one_line(toy_model, tmp_path):
     assert done.returncode == 1
     assert "toy.svg" in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_inputs_from_a_file_give_the_sizes(toy_model, tmp_path):
+    np.savez(tmp_path / "in.npz", x=np.ones((3, 16, 256), np.float32))
+    done = splitfront("inspect", toy_model, "--inputs", tmp_path / "in.npz", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["batch"] == 3
+
+
+def test_inputs_that_do_not_fit_are_one_line(toy_model, tmp_path):
+    np.savez(tmp_path / "in.npz", x=np.ones((3, 15, 256)), z=np.ones(3))
+    done = splitfront("inspect", toy_model, "--inputs", tmp_path / "in.npz", "--batch", 2)
+    assert done.returncode == 1
+    line = done.stderr.strip().splitlines()[-1]
+    for words in ("'z' is no input", "'x' is float64", "float32", "is 15, the model wants 16", "has 3 samples"):
+        assert words in line
+    assert "Traceback" not in done.stderr
+    done = splitfront("inspect", toy_model, "--inputs", tmp_path / "none.npz")
+    assert done.returncode == 1
+    assert "none.npz" in done.stderr.strip().splitlines()[-1]

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from e2e_commands import splitfront
@@ -54,6 +55,22 @@ def test_each_step_can_be_taken_up_from_the_folder(finished_run):
         assert done.returncode == 0, done.stderr
         if "--json" in arguments:
             assert json.loads(done.stdout)["throughput_per_second"]["value"] > 0
+
+
+def test_inputs_of_a_run_are_taken_up_and_watched(toy_model, tmp_path):
+    """Sizes and values come from the file in every step; once it holds others the run is refused."""
+    inputs, folder = tmp_path / "in.npz", tmp_path / "run"
+    values = np.random.default_rng(1).standard_normal((2, 16, 256)).astype(np.float32)
+    np.savez(inputs, x=values)
+    options = ("--local", 1, "--out", folder, "--profile-seconds", 1, "--bench-seconds", 0.5)
+    done = splitfront("run", toy_model, "--inputs", inputs, *options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "graph.json").read_text())["batch"] == 2
+    assert json.loads((folder / "measurement.json").read_text())["max_relative_error"] < 1e-4
+    np.savez(inputs, x=2 * values)
+    done = splitfront("bench", "--run", folder, "--bench-seconds", 0.5)
+    assert done.returncode == 1
+    assert "other arrays" in done.stderr.strip().splitlines()[-1]
 
 
 def test_deploy_keeps_the_plan_up_and_takes_it_off(finished_run):

@@ -1,13 +1,17 @@
 """With constant times the simulation is the closed form, and with any times the recurrence of a tandem queue."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from search_builders import random_cost_model
+from search_wide import wide_cost_model
 from simulation_builders import closed_form, latencies_by_recurrence, plan_of_times
 
 from partitioner.errors import InfeasibleError
+from partitioner.plan import StageCost
 from partitioner.search import search
-from partitioner.search.problem import build_problem
+from partitioner.search.building import build_problem
 from partitioner.simulation import SharedMedium, simulate
 from partitioner.simulation.load import Load
 from partitioner.simulation.running import Line, Times
@@ -39,6 +43,37 @@ def test_every_front_point_of_exact_searches_is_confirmed(block):
             assert max(shares.values()) == pytest.approx(1.0, rel=1e-9)
             n_split += plan.is_split
     assert n_split >= 5
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_fronts_with_replicas_and_codecs_are_confirmed(seed):
+    model = wide_cost_model(np.random.default_rng(seed), (0, 0, 1, 0), 4)
+    problem = build_problem(model, codecs=("int8", "zstd"), max_replicas=3)
+    front = search(problem).front
+    assert any(stage.replicas for candidate in front for stage in candidate.plan.stages)
+    for candidate in front:
+        plan, cost = candidate.plan, candidate.cost
+        single = simulate(plan, cost, window=1, n_requests=7, n_warm_up=0)
+        np.testing.assert_allclose(single.latency_seconds, cost.latency_seconds, rtol=1e-9)
+        wider = simulate(plan, cost, window=12 * plan.window, n_requests=400)
+        assert wider.throughput_per_second == pytest.approx(plan.batch / cost.bottleneck_seconds, rel=1e-9)
+        shares = {load.name: load.busy_share for load in wider.resources}
+        assert shares[cost.bottleneck_resource] == pytest.approx(1.0, rel=1e-6)
+        assert max(shares.values()) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_replicas_answer_in_order_and_share_the_work():
+    plan = plan_of_times([("a", 1.0)], [(0.0, 0.01), (0.0, 0.01)]).plan
+    stages = (replace(plan.stages[0], replicas=("b",)),)
+    cost = replace(
+        plan_of_times([("a", 1.0)], [(0.0, 0.01), (0.0, 0.01)]).cost,
+        stages=(StageCost(device="a", seconds=1.0, memory_bytes=1, n_replicas=2),),
+    )
+    found = simulate(replace(plan, stages=stages), cost, window=8, n_requests=100)
+    assert found.throughput_per_second == pytest.approx(2.0, rel=1e-2)
+    loads = {load.name: load.busy_share for load in found.resources}
+    assert loads["device:a"] == pytest.approx(1.0, rel=1e-2)
+    assert loads["device:b"] == pytest.approx(1.0, rel=1e-2)
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -104,11 +139,13 @@ def test_random_times_and_full_queues_follow_the_tandem_recurrence(seed, is_open
     times = Times(
         stages=tuple(random.lognormal(-0.5, 1.0, n) for _ in range(n_stages)),
         delays=tuple(random.exponential(2.0, n) for _ in range(n_stages + 1)),
+        sending=tuple(hop.busy_seconds for hop in candidate.cost.hops),
         pipe_limits=tuple(float(limit) for limit in random.integers(1, 6, n_stages + 1)),
     )
     arrivals = np.cumsum(random.exponential(1.5, n)).tolist() if is_open else None
     load = Load(n_warm_up=0, n_measured=n, n_after=0, window=window, arrivals=arrivals)
-    found = Line(candidate.cost, times, load, (), queue_limit).run(1)
+    line = Line(candidate.plan, candidate.cost, times, load, shared_media=(), queue_limit=queue_limit)
+    found = line.run(1)
     busy = [hop.busy_seconds for hop in candidate.cost.hops]
     expected = latencies_by_recurrence(
         times.stages, times.delays, busy, times.pipe_limits, queue_limit, window=window, arrivals=arrivals

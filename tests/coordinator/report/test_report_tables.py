@@ -6,7 +6,7 @@ from report_sample import N_UNITS, predicted_run, sample_run
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
-from coordinator.report import html_table, page_tables, tables
+from coordinator.report import html_table, inspection, page_tables, tables
 from coordinator.report.html_table import Cell, Column, Table
 from coordinator.report.run import Run
 
@@ -49,7 +49,7 @@ def test_measurement_table_has_every_plan_with_interval_prediction_and_error(run
 
 
 def test_inspect_table_has_every_unit_with_what_crosses_behind_it(run: Run) -> None:
-    text = shown(tables.inspect_table(run.graph))
+    text = shown(inspection.inspect_table(run.graph))
     lines = [line for line in text.splitlines() if "features." in line]
     assert len(lines) == N_UNITS
     assert all(part in lines[0] for part in ("Conv + Clip", "40.1 MFLOP", "500 B", "784 KiB", "1 ●"))
@@ -75,7 +75,7 @@ def test_no_line_is_wider_than_the_terminal(run: Run, width: int) -> None:
     for table in (
         tables.front_table(run.search, run.graph, run.chosen),
         tables.measurement_table(run.measurement),
-        tables.inspect_table(run.graph),
+        inspection.inspect_table(run.graph),
         tables.profile_table(run.profile, run.graph),
     ):
         assert max(map(len, shown(table, width).splitlines())) <= width
@@ -83,7 +83,7 @@ def test_no_line_is_wider_than_the_terminal(run: Run, width: int) -> None:
 
 def test_names_are_neither_markup_nor_terminal_commands() -> None:
     run = sample_run(tuple(f"[bold red]\x1b[31m{i}" for i in range(N_UNITS)))
-    text = shown(tables.inspect_table(run.graph)) + shown(tables.front_table(run.search, run.graph, run.chosen))
+    text = shown(inspection.inspect_table(run.graph)) + shown(tables.front_table(run.search, run.graph, run.chosen))
     assert "[bold red]�[31m0" in text
     assert "\x1b" not in text
 
@@ -139,3 +139,36 @@ def test_html_of_a_table_is_semantic_and_escaped() -> None:
     assert '<th scope="col">a&amp;b</th>' in text
     assert '<tr class="marked"><th scope="row">&lt;i&gt;</th></tr>' in text
     assert "&lt;c&gt;" in text
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_narrow_inspect_table_shortens_names_and_no_number(run: Run, width: int) -> None:
+    long = sample_run(tuple(f"encoder.stage.{i}.attention.self.query.projection.{i}" for i in range(N_UNITS)))
+    lines = shown(inspection.inspect_table(long.graph), width).splitlines()
+    wide = shown(inspection.inspect_table(long.graph), 200).splitlines()
+    rows = [(line, whole) for line, whole in zip(lines, wide, strict=False) if "stage." in whole]
+    assert len(rows) == N_UNITS
+    for line, whole in rows:
+        numbers = whole.split("Clip" if "Clip" in whole else "Conv")[-1].split()
+        shown_numbers = [part for part in line.split() if set(part) - set("█▉▊▋▌▍▎▏")]
+        assert shown_numbers[-len([n for n in numbers if set(n) - set("█▉▊▋▌▍▎▏")]) :] == [
+            number for number in numbers if set(number) - set("█▉▊▋▌▍▎▏")
+        ]
+        assert "…" in line
+        assert line.split()[0] == whole.split()[0]
+    assert "encoder.stage.3.attention.self.query.projection.3" in "\n".join(wide)
+
+
+def test_inspect_table_with_layers_names_each(run: Run) -> None:
+    text = shown(inspection.inspect_table(run.graph, has_layers=True), 160)
+    assert all(f"· {layer.name}" in text for layer in run.graph.layers)
+
+
+def test_inspection_for_scripts_has_every_split_point(run: Run) -> None:
+    found = inspection.inspection(run.graph)
+    assert [point.position for point in found.split_points] == list(range(1, N_UNITS))
+    assert found.split_points[0].boundary_bytes == run.graph.boundary_bytes(1)
+    assert (found.input_bytes, found.output_bytes) == (
+        run.graph.boundary_bytes(0),
+        run.graph.boundary_bytes(N_UNITS),
+    )

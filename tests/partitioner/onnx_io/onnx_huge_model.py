@@ -20,14 +20,32 @@ def rows_of(layer: int) -> np.ndarray:
     return (np.random.default_rng(layer).standard_normal((N_ROWS, WIDTH)) / np.sqrt(N_ROWS)).astype(np.float32)
 
 
-def write_huge(folder: Path) -> Path:
-    """x → (MatMul → Add → Tanh) × N_LAYERS → y with weights beside the graph, never more than a few rows in memory."""
+def write_huge(folder: Path, *, needs_trial: bool) -> Path:
+    """x → (MatMul → Add → Tanh) × N_LAYERS → y with weights beside the graph, never more than a few rows in memory.
+
+    With `needs_trial` no inference finds the shapes behind the first layer: its results are counted and reshaped to
+    their number, which is the same for all inputs.
+    """
     with (folder / "weights.bin").open("wb") as file:
         for layer in range(N_LAYERS):
             file.seek(layer * WEIGHT_BYTES)
             file.write(rows_of(layer).tobytes())
         file.truncate(N_LAYERS * WEIGHT_BYTES)
     nodes, weights, current = [], [], "x"
+    if needs_trial:
+        steps = (("Abs", "t0", "size"), ("GreaterOrEqual", "size zero", "is_any"), ("Cast", "is_any", "one"))
+        counting = [
+            helper.make_node(op, reads.split(), [made], **({"to": 7} if op == "Cast" else {}))
+            for op, reads, made in steps
+        ]
+        counting.append(helper.make_node("ReduceSum", ["one", "rows"], ["n_of_row"], keepdims=0))
+        counting.append(helper.make_node("ReduceMax", ["n_of_row"], ["n"], keepdims=1))
+        counting.append(helper.make_node("Concat", ["any", "n"], ["target"], axis=0))
+        counting.append(helper.make_node("Reshape", ["t0", "target"], ["reshaped"]))
+        weights += [helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0])]
+        weights += [
+            helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in (("rows", 1), ("any", -1))
+        ]
     for layer in range(N_LAYERS):
         tensor = TensorProto(
             name=f"w{layer}",
@@ -45,6 +63,9 @@ def write_huge(folder: Path) -> Path:
         nodes.append(helper.make_node("Add", [f"m{layer}", f"b{layer}"], [f"a{layer}"], name=f"add{layer}"))
         nodes.append(helper.make_node("Tanh", [f"a{layer}"], [following], name=f"tanh{layer}"))
         current = following
+        if needs_trial and layer == 0:
+            nodes += counting
+            current = "reshaped"
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", WIDTH])
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", WIDTH])
     graph = helper.make_graph(nodes, "huge", [value], [output], weights)
@@ -90,6 +111,7 @@ def main(path: Path, folder: Path) -> None:
     report = {
         "peak_bytes": peak_bytes(),
         "n_units": n_units,
+        "last_shape": model.graph.spec_of["y"].shape,
         "n_blobs": len({blob.sha256 for shard in shards for blob in shard.blobs}),
         "blob_bytes": sum(blob.n_bytes for blob in model.whole_shard().blobs),
         "graph_bytes": max(len(shard.graph) for shard in shards),

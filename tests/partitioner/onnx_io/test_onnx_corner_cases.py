@@ -56,36 +56,6 @@ def test_tied_weights_are_one_blob_at_both_ends(load, tmp_path):
     check_every_cut(model)
 
 
-def test_functions_that_call_functions_and_capture_attributes(load, tmp_path):
-    opset = [helper.make_opsetid("", 17), helper.make_opsetid("toy", 1)]
-    inner = helper.make_function("toy", "Twice", ["a"], ["b"], [node("Add", "a a", "b")], opset[:1])
-    leaky = helper.make_node("LeakyRelu", ["c"], ["d"])
-    leaky.attribute.add(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT)
-    called = [helper.make_node("Twice", ["a"], ["c"], domain="toy"), leaky]
-    outer = helper.make_function("toy", "TwiceLeaky", ["a"], ["d"], called, opset, ["slope"])
-    nodes = [
-        node("MatMul", "x w", "h"),
-        helper.make_node("TwiceLeaky", ["h"], ["t"], name="call", domain="toy", slope=0.3),
-        node("MatMul", "t w", "y"),
-    ]
-    path = save(
-        tmp_path / "t.onnx",
-        nodes,
-        [X],
-        [value("y", None)],
-        [weight("w", 16, 16)],
-        functions=[inner, outer],
-        domains=["toy"],
-    )
-    model = load(path)
-    layer = next(layer for layer in model.graph.layers if "TwiceLeaky" in layer.op)
-    assert layer.op == "toy.TwiceLeaky"
-    check_every_cut(model)
-    position = next(unit.index for unit in model.graph.units if unit.start <= layer.index < unit.stop)
-    shard = onnx.ModelProto.FromString(model.cut(position, position + 1).graph)
-    assert {function.name for function in shard.functions} == {"Twice", "TwiceLeaky"}
-
-
 def test_initializers_that_are_also_inputs_are_weights(load, tmp_path):
     nodes = [node("MatMul", "x w", "h"), node("Add", "h b", "t"), node("Tanh", "t", "y")]
     inputs = [value("w", [16, 16]), X, value("b", [16])]

@@ -159,7 +159,7 @@ def test_large_weights_lie_outside_the_graph_and_small_ones_inside(load, tmp_pat
             assert int(entries["length"]) == n_bytes
 
 
-def test_shards_hold_no_trace_of_the_machine_and_only_called_functions(load, tmp_path):
+def test_shards_hold_no_trace_of_the_machine(load, tmp_path):
     square = onnx.helper.make_function(
         "toy", "Square", ["a"], ["b"], [toy_node("Mul", "a a", "b")], [onnx.helper.make_opsetid("", 17)]
     )
@@ -170,11 +170,10 @@ def test_shards_hold_no_trace_of_the_machine_and_only_called_functions(load, tmp
     inputs, outputs = [value("x", ["N", 16])], [value("y", None)]
     path = save(tmp_path / "f.onnx", nodes, inputs, outputs, [weight("w", 16, 16)], functions=[square], domains=["toy"])
     model = load(path)
-    assert "toy.Square" in {layer.op for layer in model.graph.layers}
+    assert [layer.op for layer in model.graph.layers] == ["MatMul", "Mul", "Tanh"]
     for position in range(1, model.graph.n_units):
         shards = cut_plan(model, [position])
         assert verify_shards(model, shards, model.sample_inputs(1)) <= 1e-5
-        assert sum(len(proto_of(shard).functions) for shard in shards) == 1
         assert all(b"somebody" not in shard.graph for shard in shards)
 
 

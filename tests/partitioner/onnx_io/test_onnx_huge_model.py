@@ -18,11 +18,12 @@ NEEDED_DISK_BYTES = 4 << 30
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_model_above_two_gigabytes_is_cut_below_one_of_memory(tmp_path):
+@pytest.mark.parametrize("needs_trial", [False, True])
+def test_model_above_two_gigabytes_is_cut_below_one_of_memory(tmp_path, needs_trial):
     free = shutil.disk_usage(tmp_path).free
     if free < NEEDED_DISK_BYTES:
         pytest.skip(f"{tmp_path} has {free >> 20} MiB free, this needs {NEEDED_DISK_BYTES >> 20} MiB")
-    path = huge.write_huge(tmp_path)
+    path = huge.write_huge(tmp_path, needs_trial=needs_trial)
     assert (tmp_path / "weights.bin").stat().st_size > 2 << 30
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -31,6 +32,7 @@ def test_model_above_two_gigabytes_is_cut_below_one_of_memory(tmp_path):
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["peak_bytes"] < 1_000_000_000, report
+    assert report["last_shape"] == [2, huge.WIDTH]
     assert report["n_units"] >= 2 * huge.N_LAYERS
     assert report["n_blobs"] == huge.N_LAYERS
     assert report["blob_bytes"] == huge.N_LAYERS * huge.WEIGHT_BYTES > 2 << 30
