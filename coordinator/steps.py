@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from coordinator.benching import bench
+from coordinator.coding import profile_codecs
 from coordinator.config import ClusterConfig, demo_cluster, load_cluster, local_cluster
 from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
@@ -142,6 +143,14 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float) -> 
         )
     run.save("profile", profile)
     return profile
+
+
+def codec_step(run: OpenRun, codecs: Sequence[str], progress: Progress) -> CodecTable:
+    """Times codecs on every node, and codes every boundary of the model to see what becomes of its outputs."""
+    with progress.progress(f"Coding the boundaries of {run.model.graph.name} in {', '.join(codecs)}") as on_lane:
+        table = profile_codecs(run.fleet, run.model, codecs, seed=run.settings.seed, on_progress=on_lane)
+    run.save("codecs", table)
+    return table
 
 
 def load_cost_model(folder: RunFolder) -> CostModel:

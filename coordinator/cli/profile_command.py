@@ -6,6 +6,7 @@ import click
 
 from coordinator.cli.options import (
     cluster_options,
+    codecs_option,
     dry_run_option,
     json_option,
     model_argument,
@@ -21,6 +22,7 @@ from coordinator.cli.options import (
 @cluster_options
 @model_options
 @profile_options
+@codecs_option
 @seed_option
 @out_option
 @json_option
@@ -35,6 +37,7 @@ def command(
     inputs: Path | None,
     weights: Path | None,
     profile_seconds: float,
+    codecs: tuple[str, ...],
     seed: int,
     folder: Path | None,
     as_json: bool,
@@ -46,11 +49,13 @@ def command(
     Examples:
       splitfront profile resnet18 --local 2 --out runs/r18
       splitfront profile model.onnx --cluster cluster.yaml --profile-seconds 60
+      splitfront profile resnet18 --local 2 --codecs all
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import Request, describe_request, opened_run
+    from coordinator.report.codec_table import codec_table
     from coordinator.report.tables import profile_table
-    from coordinator.steps import profile_step
+    from coordinator.steps import codec_step, profile_step
 
     terminal = Terminal(as_json=as_json)
     request = Request(
@@ -70,5 +75,7 @@ def command(
     with opened_run(request, terminal) as run:
         profile = profile_step(run, terminal, budget_seconds=profile_seconds)
         terminal.show(profile_table(profile, run.model.graph))
+        if codecs:
+            terminal.show(codec_table(codec_step(run, codecs, terminal), run.model.graph))
     terminal.print_json(run.folder.path / "profile.json")
     terminal.say(f"Next: splitfront search --run {run.folder.path}")

@@ -13,6 +13,7 @@ from coordinator.config import ClusterConfig
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.measuring import Effort
 from coordinator.profiling import spans_to_profile
+from coordinator.report.codec_table import codec_table
 from coordinator.report.tables import front_table, measurement_table
 from coordinator.run_folder import RunFolder, RunSettings
 from coordinator.steps import (
@@ -20,6 +21,7 @@ from coordinator.steps import (
     LOCAL,
     OpenRun,
     bench_step,
+    codec_step,
     open_cluster,
     open_model,
     plan_step,
@@ -140,6 +142,8 @@ def whole_run(
     with opened_run(request, terminal) as run:
         graph = run.model.graph
         profile_step(run, terminal, budget_seconds=profile_seconds)
+        if search.codecs:
+            terminal.show(codec_table(codec_step(run, search.codecs, terminal), graph))
         result = search_and_correct_step(run, search, terminal)
         chosen = plan_step(run.folder, result, wish)
         terminal.show(front_table(result, graph, chosen, knee(result.front, result.objectives)))
