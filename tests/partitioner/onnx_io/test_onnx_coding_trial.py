@@ -189,7 +189,7 @@ def test_errors_of_an_attention_block_are_those_of_numpy(load, tmp_path):
 @pytest.mark.parametrize("make", [cnn, attention], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("round_trip", [half, coarse], ids=lambda codec: codec.__name__)
 def test_single_errors_predict_two_coded_boundaries(load, tmp_path, make, round_trip, record_property):
-    """Errors of two boundaries are nearly independent: between the larger of both, and their sum."""
+    """Errors of two boundaries are nearly independent: their squares add up, and their sum is hardly ever exceeded."""
     model = load(make(tmp_path / "m.onnx"))
     n_units = model.graph.n_units
     samples = [model.sample_inputs(0)]
