@@ -9,6 +9,7 @@ from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet, FleetNode
 from coordinator.provisioning import send_shards, shard_ref
 from coordinator.statistics import quantile_estimate
+from node_agent.errors import ShardRejectedError
 from node_agent.messages import ProfileProgress, ProfileRequest, ProfileSegment, SegmentSamples
 from partitioner.onnx_io import Model
 from partitioner.profile import DeviceProfile, Profile, SegmentTiming
@@ -101,9 +102,62 @@ def profile_node(
     seed: int,
     on_progress: OnProgress,
 ) -> DeviceProfile:
-    """Times spans on one node. Spans whose weights alone exceed its memory are left out."""
+    """Times spans on one node. Spans whose weights alone exceed its memory are left out.
+
+    Where the node's runtime refuses a span, its units are tried one by one, and spans with refused ones are left out.
+    """
+
+    def timed(chosen: Sequence[Span], n_rounds: int = n_rounds) -> list[SegmentTiming]:
+        return _time_spans(
+            node,
+            model,
+            chosen,
+            n_rounds=n_rounds,
+            budget_seconds=budget_seconds,
+            seed=seed,
+            on_progress=on_progress,
+        )
+
     fitting = [span for span in spans if model.graph.weight_bytes(*span) < node.device.memory_bytes]
-    shards = {f"{start}:{stop}": model.cut(start, stop) for start, stop in fitting}
+    refused: list[int] = []
+    try:
+        timings = timed(fitting)
+    except ShardRejectedError:
+        units = sorted({unit for span in fitting for unit in range(*span)})
+        refused = [unit for unit in units if _is_refused(lambda span: timed([span], n_rounds=1), unit)]
+        if not refused:
+            raise
+        timings = timed([span for span in fitting if not any(unit in range(*span) for unit in refused)])
+    description = node.description
+    return DeviceProfile(
+        device=node.name,
+        segments=tuple(sorted(timings, key=lambda timing: (timing.start, timing.stop))),
+        runtime=f"{description.runtime} {description.providers[0]} threads={description.n_threads}",
+        emulation=node.device.emulation,
+        base_memory_bytes=description.resident_bytes,
+        unsupported_units=tuple(refused),
+    )
+
+
+def _is_refused(time_span: Callable[[Span], object], unit: int) -> bool:
+    try:
+        time_span((unit, unit + 1))
+    except ShardRejectedError:
+        return True
+    return False
+
+
+def _time_spans(
+    node: FleetNode,
+    model: Model,
+    spans: Sequence[Span],
+    *,
+    n_rounds: int,
+    budget_seconds: float,
+    seed: int,
+    on_progress: OnProgress,
+) -> list[SegmentTiming]:
+    shards = {f"{start}:{stop}": model.cut(start, stop) for start, stop in spans}
     on_progress(node.name, 0, len(shards), "sending weights")
     send_shards(node.client, model, shards.values())
     request = ProfileRequest(
@@ -122,14 +176,7 @@ def profile_node(
         raise MeasurementError(
             f"Profiling '{node.name}' was to time {len(shards)} segments, but {len(timings)} came back: profile again."
         )
-    description = node.description
-    return DeviceProfile(
-        device=node.name,
-        segments=tuple(sorted(timings, key=lambda timing: (timing.start, timing.stop))),
-        runtime=f"{description.runtime} {description.providers[0]} threads={description.n_threads}",
-        emulation=node.device.emulation,
-        base_memory_bytes=description.resident_bytes,
-    )
+    return timings
 
 
 def _timing(samples: SegmentSamples) -> SegmentTiming:
@@ -164,6 +211,7 @@ def _merge_device(older: DeviceProfile, newer: DeviceProfile | None) -> DevicePr
         runtime=newer.runtime,
         emulation=newer.emulation,
         base_memory_bytes=older.base_memory_bytes,
+        unsupported_units=tuple(sorted({*older.unsupported_units, *newer.unsupported_units})),
     )
 
 

@@ -9,6 +9,7 @@ from coordinator.report import quantities
 from coordinator.report.comparison import unsplit_candidates
 from coordinator.report.names import shorten
 from coordinator.report.run import Run, is_same_plan
+from partitioner.front import is_dominated
 from partitioner.plan import Candidate, Plan
 
 FAR_TIMES = 4.0
@@ -106,15 +107,18 @@ def outside_text(points: FrontPoints) -> str:
 
 
 def front_points(run: Run) -> FrontPoints:
-    """All points of a run; none is dropped."""
-    front = tuple(_point(f"front {i}", one) for i, one in enumerate(run.search.front))
+    """All points of a run; none is dropped. Plans that are on the front for other objectives stand with the rest."""
+    every = tuple(_point(f"front {i}", one) for i, one in enumerate(run.search.front))
+    beaten = is_dominated([(point.latency_seconds, -point.throughput_per_second) for point in every])
+    front = tuple(point for point, is_beaten in zip(every, beaten, strict=True) if not is_beaten)
+    others = tuple(point for point, is_beaten in zip(every, beaten, strict=True) if is_beaten)
     measured_singles = run.measurement.baselines if run.measurement else ()
     measured = (run.measurement, *run.measurement.front) if run.measurement else ()
     return FrontPoints(
         front=front,
-        dominated=tuple(_point("dominated", candidate) for candidate in run.search.dominated),
-        chosen=_named(front, run.chosen, "chosen"),
-        knee=None if run.knee is None else _named(front, run.knee, "knee"),
+        dominated=(*others, *(_point("dominated", candidate) for candidate in run.search.dominated)),
+        chosen=_named(every, run.chosen, "chosen"),
+        knee=None if run.knee is None else _named(every, run.knee, "knee"),
         singles=_singles(run),
         measured=tuple(_measured(plan) for plan in measured),
         measured_singles=tuple(_measured(plan) for plan in measured_singles),

@@ -1,9 +1,13 @@
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
-from coordinator.profiling import merge_profiles, spans_to_profile, unmeasured_spans
+from coordinator.profiling import ignore_progress, merge_profiles, profile_node, spans_to_profile, unmeasured_spans
+from node_agent.errors import ShardRejectedError
+from node_agent.messages import SegmentSamples
 from partitioner.profile import DeviceProfile, Profile, SegmentTiming
+from partitioner.shard import Shard
 
 
 def timing(start, stop, seconds):
@@ -54,3 +58,56 @@ def test_unmeasured_spans_names_each_missing_stage_once():
     missing = unmeasured_spans(profile, [("a", 0, 2), ("b", 2, 4), ("b", 2, 4), ("a", 0, 3)])
     assert missing == {"b": ((2, 4),), "a": ((0, 3),)}
     assert unmeasured_spans(profile, [("a", 0, 2)]) == {}
+
+
+class PickyNode:
+    """Its runtime knows all operators but that of unit 1; what is longer than two units it refuses if told to."""
+
+    def __init__(self, refused=(1,), most_units=99):
+        self.refused, self.most_units = refused, most_units
+
+    def missing_blobs(self, _blobs):
+        return ()
+
+    def profile(self, request):
+        for segment in request.segments:
+            start, stop = map(int, segment.name.split(":"))
+            if any(unit in range(start, stop) for unit in self.refused) or stop - start > self.most_units:
+                raise ShardRejectedError(f"No kernel for a layer of {segment.name}.")
+        for segment in request.segments:
+            yield SegmentSamples(name=segment.name, seconds=(1.0, 1.0, 1.0), session_seconds=0.1, memory_bytes=1)
+
+
+def profiled_by(client):
+    graph = SimpleNamespace(weight_bytes=lambda *_: 0, n_units=4)
+
+    def cut(start, stop):
+        return Shard(start=start, stop=stop, graph=b"", sha256=f"{start}{stop}", blobs=(), receives=(), sends=())
+
+    description = SimpleNamespace(runtime="fake", providers=("Fake",), n_threads=1, resident_bytes=7)
+    device = SimpleNamespace(memory_bytes=1, emulation=None)
+    node = SimpleNamespace(name="picky", client=client, device=device, description=description)
+    spans = spans_to_profile(4, seed=0)
+    return profile_node(
+        node,
+        SimpleNamespace(graph=graph, cut=cut),
+        spans,
+        n_rounds=3,
+        budget_seconds=1.0,
+        seed=0,
+        on_progress=ignore_progress,
+    )
+
+
+def test_units_that_the_runtime_refuses_are_found_and_left_out():
+    profile = profiled_by(PickyNode())
+    assert profile.unsupported_units == (1,)
+    spans = {(timing.start, timing.stop) for timing in profile.segments}
+    assert {(0, 1), (2, 3), (3, 4)} <= spans
+    assert not any(start <= 1 < stop for start, stop in spans)
+    assert profiled_by(PickyNode(refused=())).unsupported_units == ()
+
+
+def test_a_refusal_that_no_single_unit_explains_is_an_error():
+    with pytest.raises(ShardRejectedError, match="0:4"):
+        profiled_by(PickyNode(refused=(), most_units=3))
