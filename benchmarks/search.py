@@ -31,15 +31,15 @@ from benchmarks.search_evolutionary import random_instance  # noqa: E402
 from partitioner.search.outcome import Effort  # noqa: E402
 from partitioner.search.problem import SearchProblem  # noqa: E402
 from partitioner.search.registry import ENGINES  # noqa: E402
-from partitioner.search.robust_conditions import gather_conditions, with_links  # noqa: E402
-from partitioner.search.robust_front import RobustOutcome, robust_front  # noqa: E402
+from partitioner.search.robust.conditions import gather_conditions, with_links  # noqa: E402
+from partitioner.search.robust.front import RobustOutcome, robust_front  # noqa: E402
 
 PROMISED = ((200, 8, 0.5), (1000, 8, 1.5), (200, 12, 5.0))
 """Positions, devices, and most seconds for the whole front."""
 FIRST_CALL = """
 import time
 began = time.perf_counter()
-from partitioner.search.exact import exact_front
+from partitioner.search.exact.front import exact_front
 from benchmarks.search import general_instance, random_instance
 from partitioner.search.outcome import Effort
 for make in (random_instance, general_instance):

@@ -13,7 +13,7 @@ from partitioner.graph import Graph
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
-from partitioner.search.robust_result import RobustResult
+from partitioner.search.robust.result import RobustResult
 from partitioner.serialize import load_artefact, save_artefact
 
 T = TypeVar("T")

@@ -33,11 +33,11 @@ from partitioner.onnx_io import Model, inputs_digest, load_model, read_inputs
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.building import build_problem
-from partitioner.search.conditions import NetworkCondition
 from partitioner.search.result import SearchResult
-from partitioner.search.robust import search_robust
-from partitioner.search.robust_conditions import condition_problems
-from partitioner.search.robust_result import Criterion, RobustResult
+from partitioner.search.robust.conditions import condition_problems
+from partitioner.search.robust.network import NetworkCondition
+from partitioner.search.robust.result import Criterion, RobustResult
+from partitioner.search.robust.search import search_robust
 
 DEMO = "demo"
 LOCAL = "local:"

@@ -28,7 +28,7 @@ from partitioner.graph import Graph
 from partitioner.plan import Plan
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
-from partitioner.search.robust_result import RobustResult
+from partitioner.search.robust.result import RobustResult
 
 SCHEMA_PREFIX = "splitfront"
 SCHEMA_VERSION = 1

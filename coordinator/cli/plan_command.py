@@ -37,7 +37,7 @@ def command(*, folder: Path, wish: str, source: str, as_json: bool) -> None:
     from partitioner.choice import knee
     from partitioner.graph import Graph
     from partitioner.search.result import SearchResult
-    from partitioner.search.robust_result import RobustResult
+    from partitioner.search.robust.result import RobustResult
 
     terminal = Terminal(as_json=as_json)
     run = RunFolder(folder)

@@ -77,8 +77,8 @@ def command(
     from coordinator.wishes import SearchWish
     from partitioner.cluster import Cluster
     from partitioner.graph import Graph
-    from partitioner.search.conditions import random_conditions
-    from partitioner.search.robust_result import Criterion
+    from partitioner.search.robust.network import random_conditions
+    from partitioner.search.robust.result import Criterion
 
     if conditions_file is None and n_random is None:
         raise click.UsageError("Which network conditions? Give --conditions FILE, --random N, or both.")

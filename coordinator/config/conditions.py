@@ -20,7 +20,7 @@ from coordinator.config.quantities import (
 from coordinator.config.sections import Name, Section
 from coordinator.errors import ConfigError
 from partitioner.cluster import Cluster
-from partitioner.search.conditions import PROBED, Direction, LinkCondition, NetworkCondition
+from partitioner.search.robust.network import PROBED, Direction, LinkCondition, NetworkCondition
 
 DelayChange = Annotated[Change, BeforeValidator(parse_delay_change), WithJsonSchema(DELAY_CHANGE_SCHEMA)]
 RateChange = Annotated[Change, BeforeValidator(parse_rate_change), WithJsonSchema(RATE_CHANGE_SCHEMA)]

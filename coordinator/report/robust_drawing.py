@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from coordinator.report import palette
 from coordinator.report.figures import SCREEN_WIDTH, paper_style, save_drawing
 from coordinator.report.robust_text import NOMINAL_NAMES
-from partitioner.search.robust_result import RobustPlan, RobustResult
+from partitioner.search.robust.result import RobustPlan, RobustResult
 
 MOST_STRIPS = 10
 """Plans that are drawn; of more, the ends and others evenly between."""

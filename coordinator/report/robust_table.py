@@ -10,7 +10,7 @@ from coordinator.report.table_style import plain_table
 from coordinator.report.text import describe_plan
 from partitioner.graph import Graph
 from partitioner.plan import Candidate
-from partitioner.search.robust_result import Regret, RobustPlan, RobustResult
+from partitioner.search.robust.result import Regret, RobustPlan, RobustResult
 
 
 def robust_table(result: RobustResult, graph: Graph, chosen: Candidate | None = None) -> Table:

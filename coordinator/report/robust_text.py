@@ -1,7 +1,7 @@
 """What a robust search means for its user, in words."""
 
 from coordinator.report import quantities
-from partitioner.search.robust_result import RobustResult
+from partitioner.search.robust.result import RobustResult
 
 NOMINAL_NAMES = ("least latency as probed", "most throughput as probed")
 """Of `RobustResult.nominal`."""

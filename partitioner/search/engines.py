@@ -12,7 +12,7 @@ from partitioner.hypervolume import hypervolume
 from partitioner.plan import Candidate
 from partitioner.search.building import build_problem
 from partitioner.search.encoding import decode, evaluate
-from partitioner.search.exact import exact_front
+from partitioner.search.exact.front import exact_front
 from partitioner.search.infeasible import check_feasible
 from partitioner.search.outcome import Clock, Effort, EngineOutcome, Progress, no_progress
 from partitioner.search.problem import SearchProblem

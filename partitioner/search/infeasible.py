@@ -8,7 +8,7 @@ from partitioner.cluster import CLIENT
 from partitioner.errors import InfeasibleError
 from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlan, decode_stages, encode_plans, evaluate
-from partitioner.search.exact import least_latency_plan
+from partitioner.search.exact.front import least_latency_plan
 from partitioner.search.problem import LATENCY, TWO_OBJECTIVES, SearchProblem
 from partitioner.search.relaxation import explain_bounds
 from partitioner.stage_memory import format_mebibytes

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Callable
 
-from partitioner.search.exact import exact_front
+from partitioner.search.exact.front import exact_front
 from partitioner.search.exhaustive import exhaustive_front
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import MEMORY, TWO_OBJECTIVES, SearchProblem
@@ -29,7 +29,7 @@ ENGINES: dict[str, Engine] = {
     "exact": exact_front,
     "exhaustive": exhaustive_front,
     "minimum_cut": _late("minimum_cut", "minimum_cut_front"),
-    **{name: _late("evolutionary", f"{name}_front") for name in sorted(HEURISTICS)},
+    **{name: _late("evolutionary.front", f"{name}_front") for name in sorted(HEURISTICS)},
 }
 
 

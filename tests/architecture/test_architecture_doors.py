@@ -26,7 +26,7 @@ DOORS = {
     "plotly": ["coordinator/report/*"],
     "pydantic": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pydantic_core": ["partitioner/serialize.py", "coordinator/config/*.py"],
-    "pymoo": ["partitioner/search/evolutionary.py"],
+    "pymoo": ["partitioner/search/evolutionary/front.py"],
     "torch": ["partitioner/onnx_io/torch_door.py"],
     "torchvision": ["partitioner/onnx_io/torch_door.py"],
     "yaml": ["coordinator/config/document.py"],

@@ -7,14 +7,14 @@ from search_builders import cluster_of, random_cost_model
 from partitioner.cluster import CLIENT
 from partitioner.errors import PlanError
 from partitioner.search.building import build_problem
-from partitioner.search.conditions import (
+from partitioner.search.robust.conditions import condition_problems
+from partitioner.search.robust.network import (
     PROBED,
     LinkCondition,
     NetworkCondition,
     apply_condition,
     random_conditions,
 )
-from partitioner.search.robust_conditions import condition_problems
 
 CLUSTER = cluster_of({"a": 1, "b": 1}, {(CLIENT, "a"): (0.01, 1e6), ("a", "b"): (0.02, 2e6), ("b", CLIENT): (0.0, 4e6)})
 

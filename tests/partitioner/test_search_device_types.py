@@ -9,8 +9,8 @@ from search_reference import reference_front
 
 from partitioner.search.device_types import find_device_types
 from partitioner.search.encoding import evaluate
-from partitioner.search.exact import exact_front
-from partitioner.search.exact_tables import build_tables
+from partitioner.search.exact.front import exact_front
+from partitioner.search.exact.tables import build_tables
 from partitioner.search.exhaustive import exhaustive_front
 from partitioner.search.outcome import Effort
 

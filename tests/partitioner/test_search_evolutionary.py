@@ -16,7 +16,8 @@ from partitioner.front import hypervolume_2d, is_dominated
 from partitioner.search import search
 from partitioner.search.encoding import evaluate
 from partitioner.search.engines import certify
-from partitioner.search.evolutionary import (
+from partitioner.search.evolutionary.extremes import extreme_plans
+from partitioner.search.evolutionary.front import (
     RankAndCrowding,
     ReferenceDirections,
     nsga2_front,
@@ -24,8 +25,7 @@ from partitioner.search.evolutionary import (
     nsga3_front,
     reference_directions,
 )
-from partitioner.search.exact import exact_front
-from partitioner.search.extremes import extreme_plans
+from partitioner.search.exact.front import exact_front
 from partitioner.search.infeasible import least_memory_scale
 from partitioner.search.outcome import Effort
 from partitioner.search.registry import HEURISTICS
@@ -273,7 +273,7 @@ def test_warnings_stay_as_they_were():
     """pymoo's normalisation silences those of the whole process."""
     script = (
         "import warnings, numpy as np\n"
-        "from partitioner.search.evolutionary import ReferenceDirections\n"
+        "from partitioner.search.evolutionary.front import ReferenceDirections\n"
         "before = list(warnings.filters)\n"
         "points = np.random.default_rng(0).random((40, 2)) + 1\n"
         "ReferenceDirections().select(points, np.zeros(40), 20, np.zeros((0, 2)), np.random.default_rng(0))\n"

@@ -9,11 +9,11 @@ from search_builders import random_cost_model, random_problem, smooth_problem
 
 from partitioner.errors import ArtefactError
 from partitioner.search import search
-from partitioner.search.archive import empty_archive
-from partitioner.search.breeding import PermutationAndCuts
-from partitioner.search.checkpoint import load_checkpoint, problem_sha256, save_checkpoint
 from partitioner.search.encoding import evaluate, join_plans
-from partitioner.search.evolutionary import (
+from partitioner.search.evolutionary.archive import empty_archive
+from partitioner.search.evolutionary.breeding import PermutationAndCuts
+from partitioner.search.evolutionary.checkpoint import load_checkpoint, problem_sha256, save_checkpoint
+from partitioner.search.evolutionary.front import (
     RandomKeys,
     RankAndCrowding,
     ReferenceDirections,
@@ -21,10 +21,10 @@ from partitioner.search.evolutionary import (
     nsga2_random_key_front,
     nsga3_front,
 )
-from partitioner.search.generations import Method, first_state, next_state
+from partitioner.search.evolutionary.generations import Method, first_state, next_state
+from partitioner.search.evolutionary.running import CHECKPOINT_SECONDS
 from partitioner.search.outcome import Effort
 from partitioner.search.registry import HEURISTICS
-from partitioner.search.running import CHECKPOINT_SECONDS
 from partitioner.search.sampling import random_plans
 
 ENGINES = [nsga2_front, nsga3_front, nsga2_random_key_front]

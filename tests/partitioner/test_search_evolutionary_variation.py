@@ -7,20 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_builders import random_problem, smooth_problem
 
-from partitioner.search.breeding import PermutationAndCuts, are_rows
 from partitioner.search.encoding import encode_plans, evaluate, join_plans
-from partitioner.search.exact import exact_front
+from partitioner.search.evolutionary.breeding import PermutationAndCuts, are_rows
+from partitioner.search.evolutionary.extremes import extreme_plans, least_bottleneck_seconds
+from partitioner.search.evolutionary.loads import loads_of
+from partitioner.search.evolutionary.neighbourhood import neighbours
+from partitioner.search.evolutionary.random_key import keys_of_plans, n_keys, plans_of_keys
+from partitioner.search.evolutionary.recutting import recut
+from partitioner.search.evolutionary.refilling import refill
+from partitioner.search.evolutionary.settling import draft_of, settle
+from partitioner.search.evolutionary.variation import CHANGES, mutate, splice, violations
+from partitioner.search.exact.front import exact_front
 from partitioner.search.exhaustive import exhaustive_front
-from partitioner.search.extremes import extreme_plans, least_bottleneck_seconds
-from partitioner.search.loads import loads_of
-from partitioner.search.neighbourhood import neighbours
 from partitioner.search.outcome import Effort
-from partitioner.search.random_key import keys_of_plans, n_keys, plans_of_keys
-from partitioner.search.recutting import recut
-from partitioner.search.refilling import refill
 from partitioner.search.sampling import possible_stages, random_plans
-from partitioner.search.settling import draft_of, settle
-from partitioner.search.variation import CHANGES, mutate, splice, violations
 
 
 def without_links_and_memory(problem):

@@ -10,11 +10,11 @@ from search_builders import random_problem, smooth_problem
 from search_reference import reference_front
 from search_wide import wide_cost_model
 
-from partitioner.search import exact_descent
 from partitioner.search.building import build_problem
 from partitioner.search.encoding import encode_plans, evaluate
-from partitioner.search.exact import exact_front, least_latency_plan
-from partitioner.search.exact_tables import build_tables
+from partitioner.search.exact import descent as exact_descent
+from partitioner.search.exact.front import exact_front, least_latency_plan
+from partitioner.search.exact.tables import build_tables
 from partitioner.search.exhaustive import exhaustive_front
 from partitioner.search.outcome import Effort
 from partitioner.search.problem import BOTTLENECK, LATENCY, MEMORY

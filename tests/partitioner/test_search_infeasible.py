@@ -8,7 +8,7 @@ from partitioner.cluster import CLIENT
 from partitioner.cost import CostModel
 from partitioner.errors import InfeasibleError
 from partitioner.search.building import build_problem
-from partitioner.search.exact import least_latency_plan
+from partitioner.search.exact.front import least_latency_plan
 from partitioner.search.infeasible import check_feasible, least_memory_scale
 
 MEBIBYTE = 2**20

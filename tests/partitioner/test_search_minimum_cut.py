@@ -9,7 +9,7 @@ from search_builders import random_cost_model, random_problem, smooth_problem
 from partitioner.errors import InfeasibleError
 from partitioner.search import search
 from partitioner.search.encoding import encode_plans, evaluate
-from partitioner.search.exact import exact_front
+from partitioner.search.exact.front import exact_front
 from partitioner.search.minimum_cut import FINEST, minimum_cut, minimum_cut_front
 from partitioner.search.outcome import Effort
 

@@ -11,12 +11,12 @@ from partitioner.errors import InfeasibleError, PlanError
 from partitioner.front import front_indices, hypervolume_2d, is_dominated
 from partitioner.search.building import build_problem
 from partitioner.search.encoding import decode_stages, encode_plans, evaluate
-from partitioner.search.exact import exact_front
+from partitioner.search.exact.front import exact_front
 from partitioner.search.exhaustive import every_plan
 from partitioner.search.outcome import Effort
-from partitioner.search.robust import search_robust
-from partitioner.search.robust_bounds import CLOSE
-from partitioner.search.robust_result import CRITERIA, RobustResult
+from partitioner.search.robust.bounds import CLOSE
+from partitioner.search.robust.result import CRITERIA, RobustResult
+from partitioner.search.robust.search import search_robust
 from partitioner.serialize import load_artefact, load_envelope, save_artefact
 
 

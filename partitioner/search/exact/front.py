@@ -23,7 +23,7 @@ from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
 
 if TYPE_CHECKING:
-    from partitioner.search.exact_interval import Found
+    from partitioner.search.exact.interval import Found
 
 
 def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
@@ -32,7 +32,7 @@ def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
     Raises:
         PlanError: The problem has too many states.
     """
-    from partitioner.search.exact_descent import front_parts  # noqa: PLC0415  numba loads slowly, and only here
+    from partitioner.search.exact.descent import front_parts  # noqa: PLC0415  numba loads slowly, and only here
 
     began = effort.clock()
     parts = front_parts(problem)
@@ -61,7 +61,7 @@ def least_latency_plan(problem: SearchProblem, bound: float = np.inf) -> Encoded
     Raises:
         PlanError: The problem has too many states.
     """
-    from partitioner.search.exact_descent import fastest_plan  # noqa: PLC0415  numba loads slowly, and only here
+    from partitioner.search.exact.descent import fastest_plan  # noqa: PLC0415  numba loads slowly, and only here
 
     return fastest_plan(problem, bound)
 

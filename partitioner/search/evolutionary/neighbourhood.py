@@ -11,10 +11,10 @@ import numpy as np
 
 from partitioner.front import FloatArray, IntArray
 from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, join_plans
+from partitioner.search.evolutionary.refilling import refill
+from partitioner.search.evolutionary.settling import compact
+from partitioner.search.evolutionary.variation import inserted
 from partitioner.search.problem import SearchProblem
-from partitioner.search.refilling import refill
-from partitioner.search.settling import compact
-from partitioner.search.variation import inserted
 
 BOUNDS = (0.85, 0.95, 1.0, 1.05, 1.15)
 """Bounds, in bottlenecks of the plan, under which changed orders of devices are filled."""

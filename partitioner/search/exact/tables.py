@@ -12,8 +12,8 @@ import numpy as np
 from partitioner.errors import PlanError
 from partitioner.front import BoolArray, FloatArray, IntArray
 from partitioner.search.device_types import DeviceTypes, StageTypes, find_stage_types
-from partitioner.search.exact_arrays import Chain
-from partitioner.search.exact_rest import find_sums
+from partitioner.search.exact.arrays import Chain
+from partitioner.search.exact.rest import find_sums
 from partitioner.search.problem import SearchProblem
 
 MOST_CELLS = 1 << 27

@@ -6,9 +6,9 @@ import numpy as np
 
 from partitioner.front import FloatArray, IntArray
 from partitioner.search.encoding import EncodedPlans, decode_rows, join_plans
+from partitioner.search.evolutionary.variation import mutate, splice
 from partitioner.search.problem import SearchProblem
 from partitioner.search.sampling import random_plans
-from partitioner.search.variation import mutate, splice
 
 Genes = FloatArray | IntArray
 """(n_plans, n_genes)"""

@@ -8,13 +8,13 @@ hardest on the plan they come from: what is already beaten there cannot enter.
 import numpy as np
 
 from partitioner.front import FloatArray, IntArray
-from partitioner.search.archive import Archive, empty_archive
 from partitioner.search.encoding import EncodedPlans, evaluate, join_plans
-from partitioner.search.neighbourhood import neighbours
+from partitioner.search.evolutionary.archive import Archive, empty_archive
+from partitioner.search.evolutionary.neighbourhood import neighbours
 from partitioner.search.problem import SearchProblem
-from partitioner.search.robust_conditions import Conditions
-from partitioner.search.robust_judged import JudgedPlans, judge, worst_regrets
-from partitioner.search.robust_watch import Watch
+from partitioner.search.robust.conditions import Conditions
+from partitioner.search.robust.judged import JudgedPlans, judge, worst_regrets
+from partitioner.search.robust.watch import Watch
 
 N_ROUNDS, N_EXPLORED = 5, 5
 """Rounds, and plans whose neighbourhoods are looked at in each."""

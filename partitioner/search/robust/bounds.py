@@ -15,9 +15,9 @@ import numpy as np
 
 from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans
-from partitioner.search.exact import least_latency_plan
-from partitioner.search.robust_conditions import Conditions
-from partitioner.search.robust_watch import Watch
+from partitioner.search.exact.front import least_latency_plan
+from partitioner.search.robust.conditions import Conditions
+from partitioner.search.robust.watch import Watch
 
 MOST_ROUNDS = 40
 """Weightings that are tried at most."""

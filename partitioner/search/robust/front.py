@@ -7,14 +7,14 @@ import numpy as np
 from partitioner.errors import InfeasibleError
 from partitioner.front import FloatArray, IntArray, front_indices, is_dominated
 from partitioner.search.encoding import EncodedPlans
-from partitioner.search.exact import exact_front
+from partitioner.search.exact.front import exact_front
 from partitioner.search.infeasible import explain_infeasible
 from partitioner.search.outcome import Effort
 from partitioner.search.problem import SearchProblem
-from partitioner.search.robust_conditions import Conditions
-from partitioner.search.robust_pool import Pool, find_pool
-from partitioner.search.robust_result import Criterion, Regret
-from partitioner.search.robust_watch import Watch
+from partitioner.search.robust.conditions import Conditions
+from partitioner.search.robust.pool import Pool, find_pool
+from partitioner.search.robust.result import Criterion, Regret
+from partitioner.search.robust.watch import Watch
 
 JUDGING = 0.95
 """Of the progress that is told when all plans are there."""

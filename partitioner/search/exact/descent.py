@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from partitioner.search.encoding import EncodedPlan
-from partitioner.search.exact_arrays import Labels
-from partitioner.search.exact_interval import Found, Limit, doubled, find_limit, find_plans, make_labels
-from partitioner.search.exact_tables import ExactTables, build_tables
+from partitioner.search.exact.arrays import Labels
+from partitioner.search.exact.interval import Found, Limit, doubled, find_limit, find_plans, make_labels
+from partitioner.search.exact.tables import ExactTables, build_tables
 from partitioner.search.problem import SearchProblem
 
 LEAST_ROOM = 2_000

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from partitioner.errors import ArtefactError
 from partitioner.front import is_dominated
-from partitioner.search.archive import Archive
-from partitioner.search.breeding import are_rows
 from partitioner.search.encoding import decode_rows, evaluate
-from partitioner.search.generations import Method, State, crowd_of, generator_of
+from partitioner.search.evolutionary.archive import Archive
+from partitioner.search.evolutionary.breeding import are_rows
+from partitioner.search.evolutionary.generations import Method, State, crowd_of, generator_of
 from partitioner.search.problem import SearchProblem
 
 SCHEMA = "splitfront/evolution/1"

@@ -1,7 +1,7 @@
 """A run of an evolutionary engine: from the first state or a checkpoint to the end of the effort."""
 
-from partitioner.search.checkpoint import load_checkpoint, save_checkpoint
-from partitioner.search.generations import N_EVALUATIONS, Method, State, first_state, next_state
+from partitioner.search.evolutionary.checkpoint import load_checkpoint, save_checkpoint
+from partitioner.search.evolutionary.generations import N_EVALUATIONS, Method, State, first_state, next_state
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
 

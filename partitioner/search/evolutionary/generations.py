@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from partitioner.front import FloatArray, IntArray
-from partitioner.search.archive import Archive, empty_archive
-from partitioner.search.breeding import Breeding, Genes
 from partitioner.search.encoding import evaluate
-from partitioner.search.extremes import extreme_plans
-from partitioner.search.local_search import improve
+from partitioner.search.evolutionary.archive import Archive, empty_archive
+from partitioner.search.evolutionary.breeding import Breeding, Genes
+from partitioner.search.evolutionary.extremes import extreme_plans
+from partitioner.search.evolutionary.local_search import improve
+from partitioner.search.evolutionary.variation import violations
 from partitioner.search.problem import SearchProblem
-from partitioner.search.variation import violations
 
 POPULATION = 100
 N_EVALUATIONS = 200_000

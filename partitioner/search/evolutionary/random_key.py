@@ -7,9 +7,9 @@ import numpy as np
 
 from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlans
+from partitioner.search.evolutionary.settling import Draft, n_stages, settle
 from partitioner.search.problem import SearchProblem
 from partitioner.search.sampling import possible_stages
-from partitioner.search.settling import Draft, n_stages, settle
 
 
 def n_keys(problem: SearchProblem) -> int:

@@ -13,9 +13,9 @@ from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlans, decode
 from partitioner.search.outcome import Clock, Effort, Progress, no_progress
 from partitioner.search.problem import SearchProblem
-from partitioner.search.robust_conditions import gather_conditions
-from partitioner.search.robust_front import robust_front
-from partitioner.search.robust_result import CRITERIA, Criterion, Regret, RobustPlan, RobustResult
+from partitioner.search.robust.conditions import gather_conditions
+from partitioner.search.robust.front import robust_front
+from partitioner.search.robust.result import CRITERIA, Criterion, Regret, RobustPlan, RobustResult
 
 
 def search_robust(

@@ -6,10 +6,10 @@ import numpy as np
 
 from partitioner.front import BoolArray, FloatArray, IntArray
 from partitioner.search.encoding import EncodedPlans, join_plans, legs
-from partitioner.search.loads import loads_of
+from partitioner.search.evolutionary.loads import loads_of
+from partitioner.search.evolutionary.refilling import refill
+from partitioner.search.evolutionary.settling import Draft, draft_of, n_stages, settle
 from partitioner.search.problem import SearchProblem
-from partitioner.search.refilling import refill
-from partitioner.search.settling import Draft, draft_of, n_stages, settle
 
 Change = Callable[[SearchProblem, EncodedPlans, np.random.Generator], Draft]
 """One small change to each plan, before it is settled."""

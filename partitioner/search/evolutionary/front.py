@@ -22,13 +22,13 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from pymoo.util.ref_dirs import get_reference_directions
 
 from partitioner.front import FloatArray, IntArray
-from partitioner.search.breeding import Genes, PermutationAndCuts
 from partitioner.search.encoding import EncodedPlans
-from partitioner.search.generations import POPULATION, Method, Selected
+from partitioner.search.evolutionary.breeding import Genes, PermutationAndCuts
+from partitioner.search.evolutionary.generations import POPULATION, Method, Selected
+from partitioner.search.evolutionary.random_key import keys_of_plans, n_keys, plans_of_keys
+from partitioner.search.evolutionary.running import evolve
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
-from partitioner.search.random_key import keys_of_plans, n_keys, plans_of_keys
-from partitioner.search.running import evolve
 
 Config.warnings["not_compiled"] = False  # printed on stdout; uncompiled pymoo is only slower
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlans, decode_rows, join_plans
-from partitioner.search.robust_conditions import Conditions
+from partitioner.search.robust.conditions import Conditions
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

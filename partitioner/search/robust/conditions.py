@@ -9,9 +9,9 @@ import numpy as np
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.errors import PlanError
 from partitioner.front import FloatArray
-from partitioner.search.conditions import PROBED, NetworkCondition, apply_condition
 from partitioner.search.encoding import EncodedPlans, evaluate
 from partitioner.search.problem import SearchProblem
+from partitioner.search.robust.network import PROBED, NetworkCondition, apply_condition
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -4,8 +4,8 @@ import numpy as np
 
 from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlans
+from partitioner.search.evolutionary.settling import Draft, compact
 from partitioner.search.problem import SearchProblem
-from partitioner.search.settling import Draft, compact
 
 
 def refill(problem: SearchProblem, plans: EncodedPlans, bounds: FloatArray) -> EncodedPlans:

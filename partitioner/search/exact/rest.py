@@ -4,7 +4,7 @@ import numpy as np
 
 from partitioner.front import FloatArray, IntArray
 from partitioner.search.compiled import compiled
-from partitioner.search.exact_arrays import Chain, Rest
+from partitioner.search.exact.arrays import Chain, Rest
 
 ROUNDING = 1e-12
 """Stage times are additive when they are within this of being so, relative to the longest."""

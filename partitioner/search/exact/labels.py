@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from partitioner.search.compiled import compiled
-from partitioner.search.exact_arrays import Chain, Labels, Rest
+from partitioner.search.exact.arrays import Chain, Labels, Rest
 
 
 class Corridor(NamedTuple):

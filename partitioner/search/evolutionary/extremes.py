@@ -3,7 +3,7 @@
 import numpy as np
 
 from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans
-from partitioner.search.exact import least_latency_plan
+from partitioner.search.exact.front import least_latency_plan
 from partitioner.search.problem import SearchProblem
 
 MOST_CELLS = 500_000_000

@@ -12,14 +12,14 @@ import numpy as np
 from partitioner.errors import InfeasibleError
 from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlans, encode_plans, evaluate, join_plans
-from partitioner.search.exact import exact_front, least_latency_plan
+from partitioner.search.exact.front import exact_front, least_latency_plan
 from partitioner.search.infeasible import explain_infeasible
-from partitioner.search.robust_bounds import find_latency_bounds
-from partitioner.search.robust_conditions import Conditions
-from partitioner.search.robust_judged import JudgedPlans, judge
-from partitioner.search.robust_polish import polish
-from partitioner.search.robust_result import Regret
-from partitioner.search.robust_watch import Watch
+from partitioner.search.robust.bounds import find_latency_bounds
+from partitioner.search.robust.conditions import Conditions
+from partitioner.search.robust.judged import JudgedPlans, judge
+from partitioner.search.robust.polish import polish
+from partitioner.search.robust.result import Regret
+from partitioner.search.robust.watch import Watch
 
 FRONTS_SHARE = 0.7
 """Of the budget that the fronts of the conditions may use, and of the progress that is told meanwhile."""

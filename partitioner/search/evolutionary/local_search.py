@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partitioner.search.archive import Archive
 from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, evaluate, join_plans
-from partitioner.search.neighbourhood import neighbours
+from partitioner.search.evolutionary.archive import Archive
+from partitioner.search.evolutionary.neighbourhood import neighbours
+from partitioner.search.evolutionary.recutting import recut
 from partitioner.search.problem import SearchProblem
-from partitioner.search.recutting import recut
 
 N_EXPLORED = 2
 """Plans of the archive whose neighbourhood is looked at in each step."""

@@ -6,10 +6,10 @@ import numpy as np
 
 from partitioner.front import front_indices
 from partitioner.search.encoding import EncodedPlan
-from partitioner.search.exact_arrays import IndexArray, Labels, Rest
-from partitioner.search.exact_labels import Corridor, find_labels
-from partitioner.search.exact_rest import ROUNDING, find_rest
-from partitioner.search.exact_tables import ExactTables
+from partitioner.search.exact.arrays import IndexArray, Labels, Rest
+from partitioner.search.exact.labels import Corridor, find_labels
+from partitioner.search.exact.rest import ROUNDING, find_rest
+from partitioner.search.exact.tables import ExactTables
 from partitioner.search.problem import SearchProblem
 
 UNBOUNDED = float(np.finfo(np.float64).max)

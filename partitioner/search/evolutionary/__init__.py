@@ -1,0 +1,1 @@
+"""Evolutionary engines: NSGA-II and NSGA-III over splits."""

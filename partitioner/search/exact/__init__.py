@@ -1,0 +1,1 @@
+"""The exact engine: the whole front of latency and bottleneck."""

@@ -1,0 +1,1 @@
+"""Plans for many network conditions at once."""
