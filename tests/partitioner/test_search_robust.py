@@ -141,9 +141,9 @@ def test_another_condition_never_lowers_the_least_worst_regret(seed):
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None, derandomize=True)
 def test_one_condition_gives_the_ends_of_its_exact_front(seed):
-    (name, problem), *_ = conditions_of(seed, n_conditions=1).items()
+    problem = build_problem(random_cost_model(np.random.default_rng(seed), 3, 5, has_limits=False))
     front = evaluate(problem, exact_front(problem, Effort()).plans)
-    result = search_robust({name: problem})
+    result = search_robust({"only": problem})
     assert (result.plans[0].worst_regret[0], result.plans[-1].worst_regret[1]) == (0.0, 0.0)
     assert result.least_worst_regret == (0.0, 0.0)
     ends = [(plan.candidate.cost.latency_seconds, plan.candidate.cost.bottleneck_seconds) for plan in result.plans]
@@ -192,7 +192,7 @@ def test_what_is_told_of_a_plan_is_what_the_evaluation_says():
     for plan in (*result.plans, *result.nominal):
         row = plans.index(plan.candidate.plan.stages)
         regrets = [values[row] / values.min(axis=0) - 1 for values in objectives.values()]
-        assert plan.regrets == pytest.approx(regrets)
+        assert np.array(plan.regrets) == pytest.approx(np.array(regrets))
         assert plan.worst_regret == pytest.approx(np.max(regrets, axis=0))
         assert plan.mean_regret == pytest.approx(np.mean(regrets, axis=0))
         undominated = [not is_dominated(values)[row] for values in objectives.values()]
@@ -270,7 +270,7 @@ def test_an_impossible_condition_is_named_with_the_reason():
     problems = conditions_of(2, 2)
     nominal = problems["condition 0"]
     cut = np.full_like(nominal.link_fixed_seconds, np.inf)
-    with pytest.raises(InfeasibleError, match="Under condition 'torn': .*no link from 'client'"):
+    with pytest.raises(InfeasibleError, match=r"Under condition 'torn': .*no link from 'client'"):
         search_robust(problems | {"torn": replace(nominal, link_fixed_seconds=cut)}, nominal=nominal)
 
 
