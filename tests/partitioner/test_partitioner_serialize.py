@@ -16,10 +16,11 @@ from partitioner.plan import Plan, Stage
 from partitioner.profile import Profile
 from partitioner.search import search
 from partitioner.search.result import SearchResult
+from partitioner.search.robust.result import RobustResult
 from partitioner.serialize import SCHEMAS, load_artefact, load_envelope, save_artefact
 
 st.register_type_strategy(float, st.floats(allow_nan=False))
-VALUES = (Graph, Profile, Plan, SearchResult, Cluster)
+VALUES = (Graph, Profile, Plan, SearchResult, RobustResult, Cluster)
 MODEL = random_cost_model(np.random.default_rng(0), 2, 4, has_limits=False)
 PLAN = Plan(model_sha256="c" * 64, batch=2, stages=(Stage(device="pi-1", start=0, stop=3),), window=4)
 
@@ -37,7 +38,7 @@ class Weather:
 @given(data=st.data())
 def test_every_value_comes_back_equal(kind, data, tmp_path):
     value = data.draw(st.from_type(kind))
-    seed = value.seed if isinstance(value, SearchResult) else 3
+    seed = value.seed if isinstance(value, SearchResult | RobustResult) else 3
     path = tmp_path / f"{kind.__name__}.json"
     save_artefact(path, value, seed=seed)
     assert load_artefact(path, kind) == value
