@@ -16,6 +16,9 @@ SHARES = (0.25, 0.5, 0.75)
 """Of the second of two sums in a mixture of both."""
 N_CAPS = 3
 """Guides of each first sum under bounds on a peak that is not swept."""
+LEAST, MOST = 1e-300, 1e300
+"""Below and above every figure, but for 0 and infinity. `MOST` says that no plan keeps the cap of a guide, which matters
+to those gaps only that are below the cap."""
 ROOM = 1e-9
 """Relative room for the rounding of least rests, whose sums are ordered otherwise than those of labels."""
 
@@ -94,7 +97,7 @@ def guided(labels: LabelProblem, guides: list[Guide], cap: float) -> Guided:
     for index, guide in enumerate(guides):
         stage, hop = _combined(labels, guide, cap)
         least[index] = find_least(labels.costs, stage, hop, guide.peak >= 0, *rest)
-        before[:, :, index], after[:, :, index] = rest
+        before[:, :, index], after[:, :, index] = rest if guide.capped < 0 else np.minimum(rest, MOST)
         if guide.peak < 0 and np.isfinite(least[index]):
             plans.append(_least_plan(labels, stage, hop, rest))
     tables = Guides(
@@ -110,7 +113,7 @@ def gaps_of(labels: LabelProblem, guides: tuple[Guide, ...], corners: FloatArray
     """Thresholds of guides for the corners below which plans are wanted."""
     corners = corners[np.argsort(corners[:, 0], kind="stable")]
     bounds, allowance = labels.bounds, 1.0 + labels.accuracy
-    limits = np.broadcast_to(bounds * allowance, (len(corners), len(bounds))).copy()
+    limits = np.tile(bounds * allowance * (1 + ROOM) + LEAST, (len(corners), 1))
     limits[:, labels.covered] = np.minimum(limits[:, labels.covered], corners)
     n_blocks = -(-len(corners) // BLOCK)
     thresholds = np.full((n_blocks * BLOCK, len(guides)), -np.inf)
@@ -118,7 +121,7 @@ def gaps_of(labels: LabelProblem, guides: tuple[Guide, ...], corners: FloatArray
     for index, guide in enumerate(guides):
         thresholds[: len(corners), index] = _thresholds(labels, guide, limits)
         figure = int(np.argmax(guide.weights))
-        if guide.peak < 0 and np.count_nonzero(guide.weights) == 1:
+        if guide.peak < 0 and guide.capped < 0 and np.count_nonzero(guide.weights) == 1:
             hard[index] = guide.weights[figure] * bounds[figure] * (1 + ROOM)
     largest = thresholds.reshape(n_blocks, BLOCK, len(guides)).max(axis=1)
     return Gaps(thresholds=thresholds, largest=largest, ceiling=largest.max(axis=0), hard=hard)
@@ -131,7 +134,8 @@ def _thresholds(labels: LabelProblem, guide: Guide, limits: FloatArray) -> Float
         return found
     used = np.flatnonzero(guide.weights)
     found = limits[:, used] @ guide.weights[used] * (1 + ROOM)
-    return found if guide.capped < 0 else np.where(limits[:, guide.capped] <= guide.cap, found, np.inf)
+    is_capped = guide.capped >= 0
+    return np.where(limits[:, guide.capped] <= guide.cap, np.minimum(found, MOST / 2), np.inf) if is_capped else found
 
 
 def _combined(labels: LabelProblem, guide: Guide, cap: float) -> tuple[FloatArray, FloatArray]:

@@ -31,7 +31,7 @@ def sweep(labels: LabelProblem, archive: LabelArchive) -> Iterator[float]:
     """
     plain = plain_guides(labels)
     first = guided(labels, plain, np.inf)
-    if not np.isfinite(first.least).all():
+    if not np.isfinite(first.least[0]):
         return
     guides = [*plain, *mixtures(labels, first.least)]
     levels, room = labels.levels, make_room(labels, MANY)
@@ -62,7 +62,7 @@ def _search_box(
     corners = archive.corners(floor)
     found = guided(labels, [*guides, *capped_guides(labels, corners, guides[len(plain_guides(labels)) :])], cap)
     yield share
-    if not np.isfinite(found.least).all():
+    if not np.isfinite(found.least[0]):
         return 0
     archive.add(list(found.plans))
     box = make_box(labels, found, archive.corners(floor), ends)
