@@ -81,7 +81,8 @@ search_options = _together(
         "--engine",
         default="exact",
         show_default=True,
-        help="exact, exhaustive (small cases), nsga2, nsga3, or a baseline: minimum_cut, nsga2_random_key.",
+        help="exact, labels (further objectives), exhaustive (small cases), nsga2, nsga3, or a baseline: minimum_cut, "
+        "nsga2_random_key.",
     ),
     click.option(
         "--search-seconds",

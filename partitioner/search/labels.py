@@ -74,6 +74,6 @@ def _statement(problem: SearchProblem, accuracy: float, is_complete: bool, n_pla
     if not accuracy:
         return f"Exact under the cost model: {where}, left no plan that another does not match."
     return (
-        f"Within {accuracy:.3g} under the cost model: {where}, left no plan that one of the front exceeds by more than "
-        f"this share in every objective."
+        f"Within {accuracy:.3g} under the cost model: {where}, proved that every plan has one on the front that exceeds "
+        f"it by no more than this share in any."
     )

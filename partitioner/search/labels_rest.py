@@ -8,7 +8,9 @@ from partitioner.search.labels_arrays import Costs
 
 
 @compiled
-def find_least(costs: Costs, stage: FloatArray, hop: FloatArray, is_peak: bool, before: FloatArray, after: FloatArray) -> float:  # noqa: E501
+def find_least(
+    costs: Costs, stage: FloatArray, hop: FloatArray, is_peak: bool, before: FloatArray, after: FloatArray
+) -> float:  # noqa: E501
     """Fills `before` and `after` of one guide.
 
     Args:
@@ -77,7 +79,15 @@ def _least(stage: FloatArray, after: FloatArray, is_peak: bool) -> float:
 
 
 @compiled
-def trace_least(costs: Costs, stage: FloatArray, hop: FloatArray, before: FloatArray, after: FloatArray, kinds: IntArray, stops: IntArray) -> int:  # noqa: E501
+def trace_least(
+    costs: Costs,
+    stage: FloatArray,
+    hop: FloatArray,
+    before: FloatArray,
+    after: FloatArray,
+    kinds: IntArray,
+    stops: IntArray,
+) -> int:  # noqa: E501
     """Fills `kinds` and `stops` with the types and last positions of the stages of a plan of the least sum.
 
     Returns:
