@@ -80,7 +80,7 @@ def label_problem(problem: SearchProblem, accuracy: float) -> LabelProblem:
     sums = [quantity for quantity in wanted if not quantity.is_peak]
     peaks = [quantity for quantity in wanted if quantity.is_peak and quantity.name in problem.objectives]
     chosen = sorted(sums, key=lambda quantity: quantity.name not in problem.objectives)
-    chosen += sorted(peaks, key=lambda quantity: quantity.name == BOTTLENECK)
+    chosen += sorted(peaks, key=lambda quantity: quantity.name != BOTTLENECK)
     parts = [_by_type(problem, tables, quantity, accuracy) for quantity in chosen]
     chain = tables.chain
     return LabelProblem(
