@@ -31,6 +31,9 @@ Lacour and Vanderpooten, "On the representation of the search region in multi-ob
 of Operational Research 245, 2015.
 """
 
+from math import inf
+
+from partitioner.errors import PlanError
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
 
@@ -45,6 +48,8 @@ def label_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
     from partitioner.search.labels_costs import label_problem  # noqa: PLC0415
     from partitioner.search.labels_sweep import sweep  # noqa: PLC0415
 
+    if not 0 <= effort.accuracy < inf:
+        raise PlanError(f"Accuracy {effort.accuracy} of engine 'labels': wanted 0 or more, such as 0.001.")
     began = effort.clock()
     labels = label_problem(problem, effort.accuracy)
     archive = LabelArchive(labels)
