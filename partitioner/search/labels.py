@@ -1,15 +1,15 @@
 """The front of two to six objectives, exactly or within a proven share, by labels.
 
-Labels are partial plans, extended stage by stage from all states (devices used, last of them, position). Each carries
+Labels are partial plans, extended stage by stage; a state is (devices used, last of them, position). Each label carries
 the objectives so far and other sums that are bounded. One is dropped where
 
 - another of the same state is at least as good in all;
 - no completion keeps the bounds; or
-- every completion is covered by a plan already found. *Guides* tell the least rest of each sum, of mixtures of sums, and
-  of sums under caps on a peak; the known plans leave *gaps*, and a label lives as long as all its guides permit a plan
-  in one of them.
+- every completion is covered by a plan already found. *Guides* tell the least rest of each sum, of mixtures of sums,
+  and of sums under caps on a peak; the known plans leave *gaps*, and a label lives as long as all its guides permit a
+  plan in one of them.
 
-One peak (the bottleneck, or else the memory) is swept from its least to its largest value, box by box: in a box guides
+One peak (the memory, or else the bottleneck) is swept from its least to its largest value, box by box: in a box guides
 know that it stays below a cap, and plans of earlier boxes are no worse in it, so that gaps have one figure less. A box
 is narrowed until its labels are few.
 
@@ -25,10 +25,10 @@ stands for one that is better in a bounded sum.
 Sums are made in the order in which `evaluate` makes them, and rounding keeps order, so that with accuracy 0 even the
 last bit is that of an enumeration.
 
-Sources: Martins, "On a multicriteria shortest path problem", European Journal of Operational Research 16, 1984; Warburton,
-"Approximation of Pareto optima in multiple-objective, shortest-path problems", Operations Research 35, 1987; Klamroth,
-Lacour and Vanderpooten, "On the representation of the search region in multi-objective optimization", European Journal
-of Operational Research 245, 2015.
+Sources: Martins, "On a multicriteria shortest path problem", European Journal of Operational Research 16, 1984;
+Warburton, "Approximation of Pareto optima in multiple-objective, shortest-path problems", Operations Research 35, 1987;
+Klamroth, Lacour and Vanderpooten, "On the representation of the search region in multi-objective optimization",
+European Journal of Operational Research 245, 2015.
 """
 
 from math import inf
@@ -46,14 +46,14 @@ def label_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
     """
     from partitioner.search.labels_archive import LabelArchive  # noqa: PLC0415  numba loads slowly, and only here
     from partitioner.search.labels_costs import label_problem  # noqa: PLC0415
-    from partitioner.search.labels_sweep import sweep  # noqa: PLC0415
+    from partitioner.search.labels_sweep import Sweep  # noqa: PLC0415
 
     if not 0 <= effort.accuracy < inf:
         raise PlanError(f"Accuracy {effort.accuracy} of engine 'labels': wanted 0 or more, such as 0.001.")
     began = effort.clock()
     labels = label_problem(problem, effort.accuracy)
     archive = LabelArchive(labels)
-    parts = sweep(labels, archive)
+    parts = Sweep(labels, archive).run()
     is_complete = False
     while not is_complete and (effort.budget_seconds is None or effort.clock() - began < effort.budget_seconds):
         share = next(parts, None)
@@ -79,6 +79,6 @@ def _statement(problem: SearchProblem, accuracy: float, is_complete: bool, n_pla
     if not accuracy:
         return f"Exact under the cost model: {where}, left no plan that another does not match."
     return (
-        f"Within {accuracy:.3g} under the cost model: {where}, proved that every plan has one on the front that exceeds "
-        f"it by no more than this share in any."
+        f"Within {accuracy:.3g} under the cost model: {where}, proved that for every plan there is one on the front that "
+        f"exceeds it by no more than this share in any of them."
     )

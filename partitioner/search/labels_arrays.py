@@ -26,6 +26,21 @@ class Costs(NamedTuple):
     edges: IntArray
 
 
+class Table(NamedTuple):
+    """The dynamic programme of one guide."""
+
+    stage: FloatArray
+    """(n_types, n_positions, n_positions) at [type, start, stop]; infinity where none can be."""
+    hop: FloatArray
+    """(n_types + 1, n_types + 1, n_positions) at [source, target, position]; infinity where none can be."""
+    is_peak: bool
+    """Whether the largest counts, not the sum."""
+    before: FloatArray
+    """(n_rows, n_positions) least rest when the last device has its input, at a position."""
+    after: FloatArray
+    """(n_rows, n_positions) least rest when the last device has computed up to a position."""
+
+
 class Guides(NamedTuple):
     """Least rests in one box, within rounding; devices already used are not used again."""
 
@@ -70,6 +85,8 @@ class Box(NamedTuple):
     """The most by which a label may stand for others that are better."""
     is_hard: IntArray
     """(n_figures,) 1 where a label may stand for no other that is better in this figure."""
+    scratch: FloatArray
+    """(3, n) figures of an arrival, figures of a label, and what its guides say."""
 
 
 class Labels(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 
 from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlan
-from partitioner.search.labels_arrays import Gaps, Guides
+from partitioner.search.labels_arrays import Gaps, Guides, Table
 from partitioner.search.labels_costs import LabelProblem
 from partitioner.search.labels_pass import BLOCK
 from partitioner.search.labels_rest import find_least, trace_least
@@ -17,8 +17,8 @@ SHARES = (0.25, 0.5, 0.75)
 N_CAPS = 3
 """Guides of each first sum under bounds on a peak that is not swept."""
 LEAST, MOST = 1e-300, 1e300
-"""Below and above every figure, but for 0 and infinity. `MOST` says that no plan keeps the cap of a guide, which matters
-to those gaps only that are below the cap."""
+"""Below and above every figure, but for 0 and infinity. `MOST` says that no plan keeps the cap of a guide, which
+matters only to gaps below the cap."""
 ROOM = 1e-9
 """Relative room for the rounding of least rests, whose sums are ordered otherwise than those of labels."""
 
@@ -81,7 +81,7 @@ def capped_guides(labels: LabelProblem, corners: FloatArray, mixed: list[Guide])
     for column, figure in enumerate(labels.covered):
         if figure >= labels.costs.n_sums:
             edges = np.unique(corners[np.isfinite(corners[:, column]), column])
-            chosen = np.unique(edges[np.linspace(0, len(edges) - 1, N_CAPS).astype(np.int64)]) if len(edges) else []
+            chosen = edges[np.unique(np.linspace(0, len(edges) - 1, N_CAPS).astype(np.int64))] if len(edges) else edges
             found += [
                 Guide(weights=guide.weights, capped=int(figure), cap=float(cap)) for cap in chosen for guide in sums
             ]
@@ -92,14 +92,14 @@ def guided(labels: LabelProblem, guides: list[Guide], cap: float) -> Guided:
     """The tables of guides for plans whose swept peak is at most `cap`."""
     n_rows, n_positions = labels.tables.shape
     before, after = np.empty((n_rows, n_positions, len(guides))), np.empty((n_rows, n_positions, len(guides)))
-    rest = np.empty((n_rows, n_positions)), np.empty((n_rows, n_positions))
     least, plans = np.empty(len(guides)), []
     for index, guide in enumerate(guides):
-        stage, hop = _combined(labels, guide, cap)
-        least[index] = find_least(labels.costs, stage, hop, guide.peak >= 0, *rest)
-        before[:, :, index], after[:, :, index] = rest if guide.capped < 0 else np.minimum(rest, MOST)
+        table = _table(labels, guide, cap)
+        least[index] = find_least(labels.costs, table)
+        most = np.inf if guide.capped < 0 else MOST
+        before[:, :, index], after[:, :, index] = np.minimum(table.before, most), np.minimum(table.after, most)
         if guide.peak < 0 and np.isfinite(least[index]):
-            plans.append(_least_plan(labels, stage, hop, rest))
+            plans.append(_least_plan(labels, table))
     tables = Guides(
         before=before,
         after=after,
@@ -119,7 +119,7 @@ def gaps_of(labels: LabelProblem, guides: tuple[Guide, ...], corners: FloatArray
     thresholds = np.full((n_blocks * BLOCK, len(guides)), -np.inf)
     hard = np.full(len(guides), np.inf)
     for index, guide in enumerate(guides):
-        thresholds[: len(corners), index] = _thresholds(labels, guide, limits)
+        thresholds[: len(corners), index] = _thresholds(guide, limits)
         figure = int(np.argmax(guide.weights))
         if guide.peak < 0 and guide.capped < 0 and np.count_nonzero(guide.weights) == 1:
             hard[index] = guide.weights[figure] * bounds[figure] * (1 + ROOM)
@@ -127,7 +127,7 @@ def gaps_of(labels: LabelProblem, guides: tuple[Guide, ...], corners: FloatArray
     return Gaps(thresholds=thresholds, largest=largest, ceiling=largest.max(axis=0), hard=hard)
 
 
-def _thresholds(labels: LabelProblem, guide: Guide, limits: FloatArray) -> FloatArray:
+def _thresholds(guide: Guide, limits: FloatArray) -> FloatArray:
     """(n_corners,) what plans below each corner stay below."""
     if guide.peak >= 0:
         found: FloatArray = limits[:, guide.peak]
@@ -138,23 +138,27 @@ def _thresholds(labels: LabelProblem, guide: Guide, limits: FloatArray) -> Float
     return np.where(limits[:, guide.capped] <= guide.cap, np.minimum(found, MOST / 2), np.inf) if is_capped else found
 
 
-def _combined(labels: LabelProblem, guide: Guide, cap: float) -> tuple[FloatArray, FloatArray]:
-    """Stages and hops of a guide; infinity where a cap forbids them."""
-    return tuple(_combined_one(labels, guide, cap, table) for table in (labels.costs.stage, labels.costs.hop))  # type: ignore[return-value]
+def _table(labels: LabelProblem, guide: Guide, cap: float) -> Table:
+    """What a guide is the least of, without what caps forbid."""
+    return Table(
+        stage=_combined(labels, guide, cap, labels.costs.stage),
+        hop=_combined(labels, guide, cap, labels.costs.hop),
+        is_peak=guide.peak >= 0,
+        before=np.empty(labels.tables.shape),
+        after=np.empty(labels.tables.shape),
+    )
 
 
-def _combined_one(labels: LabelProblem, guide: Guide, cap: float, table: FloatArray) -> FloatArray:
+def _combined(labels: LabelProblem, guide: Guide, cap: float, costs: FloatArray) -> FloatArray:
     used = np.flatnonzero(guide.weights)
-    found = table[..., guide.peak] if guide.peak >= 0 else table[..., used] @ guide.weights[used]
-    is_kept = table[..., labels.swept] <= cap if labels.swept >= 0 else np.isfinite(found)
+    found = costs[..., guide.peak] if guide.peak >= 0 else costs[..., used] @ guide.weights[used]
+    is_kept = costs[..., labels.swept] <= cap if labels.swept >= 0 else np.isfinite(found)
     if guide.capped >= 0:
-        is_kept = is_kept & (table[..., guide.capped] < guide.cap)
+        is_kept = is_kept & (costs[..., guide.capped] < guide.cap)
     return np.where(is_kept, found, np.inf)
 
 
-def _least_plan(
-    labels: LabelProblem, stage: FloatArray, hop: FloatArray, rest: tuple[FloatArray, FloatArray]
-) -> EncodedPlan:
+def _least_plan(labels: LabelProblem, table: Table) -> EncodedPlan:
     kinds, stops = np.zeros((2, labels.tables.shape[1]), dtype=np.int64)
-    n_stages = trace_least(labels.costs, stage, hop, *rest, kinds, stops)
+    n_stages = trace_least(labels.costs, table, kinds, stops)
     return labels.decoded(kinds[:n_stages].tolist(), stops[:n_stages].tolist())

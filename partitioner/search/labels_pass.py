@@ -22,20 +22,21 @@ class Arrival(NamedTuple):
 
 
 @compiled
-def begin_labels(box: Box, labels: Labels, scratch: FloatArray) -> int:
+def begin_labels(box: Box, labels: Labels) -> int:
     """Adds all partial plans of one stage; returns their number, more than the capacity where they had no room."""
     n_types, n_figures = len(box.costs.first_row), box.costs.hop.shape[3]
+    scratch = box.scratch
     n_labels = 0
     for kind in range(n_types):
         for figure in range(n_figures):
             scratch[0, figure] = box.costs.hop[n_types, kind, 0, figure]
         arrival = Arrival(row=box.costs.first_row[kind], position=0, spent=1.0, parent=-1)
-        n_labels = _add_stages(box, labels, n_labels, arrival, scratch)
+        n_labels = _add_stages(box, labels, n_labels, arrival)
     return n_labels
 
 
 @compiled
-def extend_labels(box: Box, labels: Labels, cursor: IntArray, n_labels: int, n_steps: int, scratch: FloatArray) -> int:
+def extend_labels(box: Box, labels: Labels, cursor: IntArray, n_labels: int, n_steps: int) -> int:
     """Goes on from a row to the next ones, for at least `n_steps` labels or until all rows are done.
 
     All that leads to a row comes from rows before it, so that whatever another label dominates is never gone on from.
@@ -46,7 +47,6 @@ def extend_labels(box: Box, labels: Labels, cursor: IntArray, n_labels: int, n_s
         cursor: (1,) the next row; moved.
         n_labels: So many are there.
         n_steps: Labels to go on from.
-        scratch: (3, n) for figures and bounds.
 
     Returns:
         Number of labels; more than the capacity where they had no room, and then they are not all.
@@ -58,7 +58,7 @@ def extend_labels(box: Box, labels: Labels, cursor: IntArray, n_labels: int, n_s
         for position in range(1, end):
             label = int(labels.heads[row, position])
             while label >= 0 and n_labels <= capacity:
-                n_labels = _go_on(box, labels, n_labels, label, scratch)
+                n_labels = _go_on(box, labels, n_labels, label)
                 n_done += 1
                 label = int(labels.link[label])
         cursor[0] += 1
@@ -73,10 +73,11 @@ def clear_heads(labels: Labels, n_labels: int) -> None:
 
 
 @compiled
-def _go_on(box: Box, labels: Labels, n_labels: int, label: int, scratch: FloatArray) -> int:
+def _go_on(box: Box, labels: Labels, n_labels: int, label: int) -> int:
     costs = box.costs
     row, position = int(labels.row[label]), int(labels.position[label])
     kind, n_figures, n_sums = costs.type_of[row], costs.hop.shape[3], costs.n_sums
+    scratch = box.scratch
     for target in range(len(costs.first_row)):
         following = costs.next_row[row, target]
         if following >= 0:
@@ -84,14 +85,15 @@ def _go_on(box: Box, labels: Labels, n_labels: int, label: int, scratch: FloatAr
                 had, hop = labels.figures[label, figure], costs.hop[kind, target, position, figure]
                 scratch[0, figure] = had + hop if figure < n_sums else max(had, hop)
             arrival = Arrival(row=following, position=position, spent=labels.spent[label], parent=label)
-            n_labels = _add_stages(box, labels, n_labels, arrival, scratch)
+            n_labels = _add_stages(box, labels, n_labels, arrival)
     return n_labels
 
 
 @compiled
-def _add_stages(box: Box, labels: Labels, n_labels: int, arrival: Arrival, scratch: FloatArray) -> int:
+def _add_stages(box: Box, labels: Labels, n_labels: int, arrival: Arrival) -> int:
     """Adds a label for each stage that begins with an arrival; returns the number of labels."""
     costs, guides, row, start = box.costs, box.guides, arrival.row, arrival.position
+    scratch = box.scratch
     n_figures, n_sums, capacity = costs.hop.shape[3], costs.n_sums, len(labels.spent)
     if not _is_wanted(box, guides.before[row, start], scratch[0], arrival.spent, scratch[2]):
         return n_labels
@@ -101,7 +103,7 @@ def _add_stages(box: Box, labels: Labels, n_labels: int, arrival: Arrival, scrat
             had, stage = scratch[0, figure], costs.stage[kind, start, stop, figure]
             scratch[1, figure] = had + stage if figure < n_sums else max(had, stage)
         if _is_wanted(box, guides.after[row, stop], scratch[1], arrival.spent, scratch[2]):
-            spent = _settled(box, labels, row, stop, arrival.spent, scratch)
+            spent = _settled(box, labels, row, stop, arrival.spent)
             if spent > 0.0:
                 if n_labels >= capacity:
                     return capacity + 1
@@ -144,18 +146,20 @@ def _is_wanted(box: Box, rest: FloatArray, figures: FloatArray, spent: float, bo
 
 @compiled
 def _is_below(bounds: FloatArray, thresholds: FloatArray, n_guides: int) -> bool:
-    for guide in range(n_guides):
-        if not bounds[guide] < thresholds[guide]:
-            return False
-    return True
+    """Whether all is below."""
+    guide = 0
+    while guide < n_guides and bounds[guide] < thresholds[guide]:
+        guide += 1
+    return guide == n_guides
 
 
 @compiled
-def _settled(box: Box, labels: Labels, row: int, position: int, spent: float, scratch: FloatArray) -> float:
+def _settled(box: Box, labels: Labels, row: int, position: int, spent: float) -> float:
     """What a new label has spent after taking off those for which it stands; 0 where another stands for it.
 
-    The label's figures are in scratch[1], the least of its sums with all that follows in scratch[2].
+    The label's figures are in the second row of the scratch, what its guides say in the third.
     """
+    scratch = box.scratch
     before, label = -1, int(labels.heads[row, position])
     while label >= 0:
         stood = spent * _excess(box, labels.figures[label], scratch[1], scratch[2])

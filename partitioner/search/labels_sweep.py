@@ -1,11 +1,11 @@
 """The engine `labels` box by box: from the least swept peak to the largest."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from partitioner.errors import PlanError
-from partitioner.front import FloatArray
+from partitioner.front import FloatArray, front_indices
 from partitioner.search.encoding import EncodedPlan
 from partitioner.search.labels_archive import LabelArchive
 from partitioner.search.labels_arrays import Box, Labels
@@ -23,58 +23,55 @@ LENIENCE = 0.5
 """Share of the accuracy that labels may spend on standing for others."""
 
 
-def sweep(labels: LabelProblem, archive: LabelArchive) -> Iterator[float]:
-    """Fills an archive until it covers every plan; yields the share of the swept range done, after pieces of work.
+class Sweep:
+    """One search under way. Not to be shared between threads."""
 
-    Raises:
-        PlanError: The labels have no room.
-    """
-    plain = plain_guides(labels)
-    first = guided(labels, plain, np.inf)
-    if not np.isfinite(first.least[0]):
-        return
-    guides = [*plain, *mixtures(labels, first.least)]
-    levels, room = labels.levels, make_room(labels, MANY)
-    done, width = _least_level(labels) - 1, 1
-    while done < len(levels) - 1:
-        top = min(done + width, len(levels) - 1)
-        floor, cap = float(levels[done + 1]), float(levels[top])
-        n_labels = yield from _search_box(labels, archive, room, guides, (floor, cap), (done + 1) / len(levels))
-        if n_labels <= len(room.spent):
-            done = top
-            width = 2 * width if n_labels < FEW else width
-        elif top > done + 1:
-            width = (top - done) // 2
-        else:
-            room = make_room(labels, 2 * len(room.spent))
+    def __init__(self, labels: LabelProblem, archive: LabelArchive) -> None:
+        self._labels = labels
+        self._archive = archive
+        self._room = make_room(labels, MANY)
 
+    def run(self) -> Iterator[float]:
+        """Fills the archive until it covers every plan; yields the share of the swept range after pieces of work.
 
-def _search_box(
-    labels: LabelProblem,
-    archive: LabelArchive,
-    room: Labels,
-    guides: list[Guide],
-    ends: tuple[float, float],
-    share: float,
-) -> Generator[float, None, int]:
-    """Finds what is wanted in a box; returns the number of labels, more than there is room for where that is short."""
-    floor, cap = ends
-    corners = archive.corners(floor)
-    found = guided(labels, [*guides, *capped_guides(labels, corners, guides[len(plain_guides(labels)) :])], cap)
-    yield share
-    if not np.isfinite(found.least[0]):
-        return 0
-    archive.add(list(found.plans))
-    box = make_box(labels, found, archive.corners(floor), ends)
-    scratch, cursor = np.empty((3, max(len(found.guides), len(labels.names)))), np.zeros(1, dtype=np.int64)
-    n_labels, n_rows = begin_labels(box, room, scratch), labels.tables.shape[0]
-    while cursor[0] < n_rows and n_labels <= len(room.spent):
-        n_labels = extend_labels(box, room, cursor, n_labels, STEPS, scratch)
-        yield share
-    if n_labels <= len(room.spent):
-        archive.add(_finished(labels, box, room))
-    clear_heads(room, min(n_labels, len(room.spent)))
-    return n_labels
+        Raises:
+            PlanError: The labels have no room.
+        """
+        labels, levels = self._labels, self._labels.levels
+        first = guided(labels, plain_guides(labels), np.inf)
+        if not np.isfinite(first.least[0]):
+            return
+        mixed = mixtures(labels, first.least)
+        done, width = _least_level(labels) - 1, 1
+        while done < len(levels) - 1:
+            top = min(done + width, len(levels) - 1)
+            n_labels = 0
+            for n_labels in self._search(mixed, float(levels[done + 1]), float(levels[top])):  # noqa: B007  the last
+                yield (done + 1) / len(levels)
+            if n_labels <= len(self._room.spent):
+                done, width = top, 2 * width if n_labels < FEW else width
+            elif top > done + 1:
+                width = (top - done) // 2
+            else:
+                self._room = make_room(labels, 2 * len(self._room.spent))
+
+    def _search(self, mixed: list[Guide], floor: float, cap: float) -> Iterator[int]:
+        """Finds what is wanted in a box; yields the number of labels so far, more than the room where that is short."""
+        labels, archive, room = self._labels, self._archive, self._room
+        guides = [*plain_guides(labels), *mixed, *capped_guides(labels, archive.corners(floor), mixed)]
+        found = guided(labels, guides, cap)
+        yield 0
+        if np.isfinite(found.least[0]):
+            archive.add(list(found.plans))
+            box = make_box(labels, found, archive.corners(floor), (floor, cap))
+            cursor, n_labels, n_rows = np.zeros(1, dtype=np.int64), begin_labels(box, room), labels.tables.shape[0]
+            while cursor[0] < n_rows and n_labels <= len(room.spent):
+                n_labels = extend_labels(box, room, cursor, n_labels, STEPS)
+                yield n_labels
+            if n_labels <= len(room.spent):
+                archive.add(_finished(labels, room))
+            clear_heads(room, min(n_labels, len(room.spent)))
+            yield n_labels
 
 
 def make_box(labels: LabelProblem, found: Guided, corners: FloatArray, ends: tuple[float, float]) -> Box:
@@ -92,6 +89,7 @@ def make_box(labels: LabelProblem, found: Guided, corners: FloatArray, ends: tup
         allowance=allowance,
         lenience=allowance**LENIENCE,
         is_hard=is_hard,
+        scratch=np.empty((3, max(len(found.guides), len(labels.names)))),
     )
 
 
@@ -118,21 +116,20 @@ def make_room(labels: LabelProblem, capacity: int) -> Labels:
     )
 
 
-def _finished(labels: LabelProblem, box: Box, room: Labels) -> list[EncodedPlan]:
-    """Whole plans of a pass; those that others of them cover are left out."""
+def _finished(labels: LabelProblem, room: Labels) -> list[EncodedPlan]:
+    """Whole plans of a pass that no other of them dominates."""
     ends = []
-    for label in room.heads[:, -1]:
-        index = int(label)
-        while index >= 0:
-            ends.append(index)
-            index = int(room.link[index])
+    for label in room.heads[:, -1].tolist():
+        while label >= 0:
+            ends.append(label)
+            label = int(room.link[label])  # noqa: PLW2901  down the list
     chosen = np.array(ends, dtype=np.int64)
     kinds, n_sums = labels.costs.type_of[room.row[chosen]], labels.costs.n_sums
     had, hop = room.figures[chosen], labels.costs.hop[kinds, -1, -1]
     figures = np.hstack([had[:, :n_sums] + hop[:, :n_sums], np.maximum(had[:, n_sums:], hop[:, n_sums:])])
-    kept = np.flatnonzero(np.all(figures[:, :n_sums] <= labels.bounds[:n_sums], axis=1))
-    kept = kept[np.argsort(figures[kept, :n_sums].sum(axis=1) if n_sums else figures[kept].sum(axis=1), kind="stable")]
-    return [_trace(labels, room, int(chosen[index])) for index in kept]
+    kept = np.flatnonzero(np.all(figures <= labels.bounds, axis=1))
+    objectives = [figure for figure in range(len(labels.names)) if labels.names[figure] in labels.problem.objectives]
+    return [_trace(labels, room, int(chosen[kept[index]])) for index in front_indices(figures[kept][:, objectives])]
 
 
 def _trace(labels: LabelProblem, room: Labels, label: int) -> EncodedPlan:
