@@ -15,12 +15,12 @@ is narrowed until its labels are few.
 
 With an accuracy ε > 0, for every plan there is one on the front that exceeds it by no more than the factor 1 + ε in any
 objective. Peaks are rounded up to a grid of a ratio below 1 + ε before anything else: rounding keeps order and commutes
-with the maximum, so nothing compounds, and what is exact on the grid is within 1 + ε. For sums, each label knows what is
-*spent*: the largest factor by which some dropped plan that it stands for may be better. When a label stands for another
-of its state that is better by a share of that one's least whole sum, both factors are multiplied, and they never exceed
-√(1 + ε). A label is covered by a plan that is within (1 + ε) / spent of what it can still reach. So the product of all
-that happens to a plan on its way stays within 1 + ε, however many stages it has. Bounds are kept exactly: no label
-stands for one that is better in a bounded sum.
+with the maximum, so nothing compounds, and what is exact on the grid is within 1 + ε. For sums, each label knows what
+is *spent*: the largest factor by which a dropped plan that it stands for may be better. When a label stands for another
+of its state that is better by a share of that one's least whole sum, both factors are multiplied; they never exceed
+√(1 + ε). A label is covered by a plan that is within (1 + ε) / spent of all that it can still reach. So the product of
+what happens to a plan on its way stays within 1 + ε, however many stages it has. Bounds are kept exactly: no label
+stands for one that is better in a bounded sum. Of a state nothing is extended before all that leads to it is there.
 
 Sums are made in the order in which `evaluate` makes them, and rounding keeps order, so that with accuracy 0 even the
 last bit is that of an enumeration.
@@ -79,6 +79,6 @@ def _statement(problem: SearchProblem, accuracy: float, is_complete: bool, n_pla
     if not accuracy:
         return f"Exact under the cost model: {where}, left no plan that another does not match."
     return (
-        f"Within {accuracy:.3g} under the cost model: {where}, proved that for every plan there is one on the front that "
-        f"exceeds it by no more than this share in any of them."
+        f"Within {accuracy:.3g} under the cost model: {where}, proved that for every plan there is one on the front "
+        f"that exceeds it by no more than this share in any of them."
     )

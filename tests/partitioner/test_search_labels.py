@@ -77,7 +77,7 @@ def worst_excess(found, truth):
     return float(ratios.max(axis=2).min(axis=1).max())
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(problems)
 def test_labels_are_exhaustive_to_the_last_bit(problem):
     outcome = label_front(problem, Effort())
@@ -85,7 +85,7 @@ def test_labels_are_exhaustive_to_the_last_bit(problem):
     assert outcome.is_exact
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 @given(problems, st.sampled_from(ACCURACIES))
 def test_every_plan_is_met_within_the_accuracy(problem, accuracy):
     outcome = label_front(problem, Effort(accuracy=accuracy))
@@ -97,7 +97,7 @@ def test_every_plan_is_met_within_the_accuracy(problem, accuracy):
     assert not outcome.is_exact
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(problems, st.sampled_from((0.0, 0.05)))
 def test_little_room_changes_nothing_but_the_way(problem, accuracy):
     """Boxes are then narrowed to one level, labels get more room, and corners are left out."""
@@ -115,11 +115,11 @@ def test_little_room_changes_nothing_but_the_way(problem, accuracy):
 
 
 def test_the_random_problems_are_not_trivial():
-    drawn = [bare_problem(seed, 4, 7, seed % 2 == 0) for seed in range(60)] + [wide_problem(seed) for seed in range(60)]
+    drawn = [bare_problem(seed, 4, 6, seed % 2 == 0) for seed in range(30)] + [wide_problem(seed) for seed in range(30)]
     sizes = [len(points(problem)) for problem in drawn]
-    assert sum(size > 5 for size in sizes) > 30, sizes
-    assert sum(size == 0 for size in sizes) > 3, sizes
-    assert sum(bool(problem.bounds) for problem in drawn) > 40
+    assert sum(size > 5 for size in sizes) > 15, sizes
+    assert sum(size == 0 for size in sizes) > 1, sizes
+    assert sum(bool(problem.bounds) for problem in drawn) > 20
     assert {len(problem.objectives) for problem in drawn} == {2, 3, 4, 5, 6}
 
 
@@ -130,15 +130,31 @@ def test_two_objectives_are_those_of_the_exact_engine(objectives, seed):
     np.testing.assert_array_equal(points(problem), points(problem, exact_front))
 
 
+def long_problem(n_devices, n_units, *objectives):
+    """Devices that are good at different units, fast ones hungry, and fast links: the fronts are long."""
+    random = np.random.default_rng(5)
+    problem = smooth_problem(random, n_devices, n_units)
+    speed = np.linspace(1, 2, n_devices)
+    units = random.uniform(0.5, 2, (n_devices, n_units)) / speed[:, None]
+    totals = np.concatenate([np.zeros((n_devices, 1)), np.cumsum(units, axis=1)], axis=1)
+    seconds = totals[:, None, :] - totals[:, :, None] + 0.01
+    return replace(
+        problem,
+        stage_seconds=np.where(np.isfinite(problem.stage_seconds), seconds, np.inf),
+        link_fixed_seconds=problem.link_fixed_seconds / 100,
+        link_bytes_per_second=problem.link_bytes_per_second * 5,
+        device_watts=speed**3,
+        objectives=objectives,
+    )
+
+
 @pytest.mark.parametrize("accuracy", [0.0, 0.03])
 @pytest.mark.parametrize("third", [ENERGY, MEMORY, WIRE])
 def test_larger_problems_meet_every_plan(third, accuracy):
-    """Four devices and 14 units: 41 thousand plans."""
-    random = np.random.default_rng(5)
-    problem = smooth_problem(random, 4, 14)
-    problem = replace(problem, device_watts=random.uniform(2, 20, 4), objectives=(LATENCY, BOTTLENECK, third))
+    """Four devices and 14 units: some ten thousand plans."""
+    problem = long_problem(4, 14, LATENCY, BOTTLENECK, third)
     found, truth = points(problem, accuracy=accuracy), points(problem, exhaustive_front)
-    assert len(truth) > 30
+    assert len(truth) > 10
     if accuracy:
         assert 1 < worst_excess(found, truth) <= 1 + accuracy
         assert len(found) < len(truth)
@@ -177,17 +193,14 @@ def test_a_bound_on_a_sum_is_kept_to_the_last_bit():
 
 
 def test_the_accuracy_is_used():
-    """A rough front is much shorter, and the labels stand for each other."""
-    problem = smooth_problem(np.random.default_rng(1), 5, 16)
-    problem = replace(problem, device_watts=np.arange(5.0) + 1, objectives=(LATENCY, BOTTLENECK, ENERGY))
+    problem = long_problem(5, 30, LATENCY, BOTTLENECK, ENERGY)
     exact, rough = points(problem), points(problem, accuracy=0.1)
     assert len(rough) < len(exact) / 3
     assert worst_excess(rough, exact) <= 1.1
 
 
 def test_a_budget_ends_it_and_the_plans_found_are_plans():
-    problem = smooth_problem(np.random.default_rng(2), 5, 20)
-    problem = replace(problem, objectives=(LATENCY, BOTTLENECK, WIRE))
+    problem = long_problem(5, 30, LATENCY, BOTTLENECK, WIRE)
     seconds = iter(range(10**6))
     outcome = label_front(problem, Effort(budget_seconds=25, clock=lambda: float(next(seconds))))
     assert len(outcome.plans)
@@ -222,8 +235,7 @@ def test_bounds_that_forbid_everything_leave_nothing():
 def test_too_many_labels_say_what_to_do(monkeypatch):
     monkeypatch.setattr(labels_sweep, "MOST_BYTES", 100_000)
     monkeypatch.setattr(labels_sweep, "MANY", 100)
-    problem = smooth_problem(np.random.default_rng(1), 5, 16)
-    problem = replace(problem, device_watts=np.arange(5.0) + 1, objectives=(LATENCY, WIRE, ENERGY))
+    problem = long_problem(6, 40, LATENCY, WIRE, ENERGY)
     with pytest.raises(PlanError, match="give it an accuracy"):
         label_front(problem, Effort())
 
