@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from coordinator.errors import MeasurementError
+from coordinator.statistics import fit_line
 from node_agent.messages import ProbeSample
 
 SIZES_BYTES = (0, 4 << 10, 32 << 10, 128 << 10, 512 << 10, 2 << 20)
@@ -36,14 +34,5 @@ def fit_link(samples: Sequence[ProbeSample]) -> tuple[float, float]:
     Raises:
         MeasurementError: Fewer than two sizes.
     """
-    sizes = np.array(sorted({sample.n_bytes for sample in samples}), dtype=np.float64)
-    if len(sizes) < 2:
-        raise MeasurementError(f"A link is fitted from at least two message sizes, got {len(sizes)}: probe again.")
-    medians = np.array(
-        [np.median([sample.round_trip_seconds for sample in samples if sample.n_bytes == size]) for size in sizes]
-    )
-    weights = 1 / np.maximum(medians, 1e-6)
-    columns = np.stack([np.ones_like(sizes), sizes], axis=1) * weights[:, None]
-    (round_trip, seconds_per_byte), *_ = np.linalg.lstsq(columns, medians * weights, rcond=None)
-    smallest = float(medians.min())
-    return float(np.clip(round_trip, 0.0, smallest)) / 2, 1 / max(float(seconds_per_byte), 1e-11)
+    round_trip, seconds_per_byte = fit_line([(sample.n_bytes, sample.round_trip_seconds) for sample in samples])
+    return round_trip / 2, 1 / max(seconds_per_byte, 1e-11)

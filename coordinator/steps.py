@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from coordinator.benching import bench
+from coordinator.coding import choose_codecs, profile_codecs
 from coordinator.config import ClusterConfig, demo_cluster, load_cluster, local_cluster
 from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
@@ -142,6 +143,21 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float) -> 
         )
     run.save("profile", profile)
     return profile
+
+
+def codecs_step(run: OpenRun, wanted: Sequence[str], progress: Progress) -> CodecTable | None:
+    """Measures codecs on the nodes and on the model; None where only `none` is wanted, or none is there everywhere.
+
+    Raises:
+        PlanError: A codec is unknown, or a node lacks it.
+    """
+    codecs = choose_codecs(run.fleet, wanted)
+    if not codecs:
+        return None
+    with progress.progress(f"Measuring codecs {', '.join(codecs)}") as on_lane:
+        table = profile_codecs(run.fleet, run.model, codecs, seed=run.settings.seed, on_progress=on_lane)
+    run.save("codecs", table)
+    return table
 
 
 def load_cost_model(folder: RunFolder) -> CostModel:

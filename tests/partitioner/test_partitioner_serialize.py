@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from search_builders import cluster_of, random_cost_model
 
 from partitioner.cluster import Cluster
+from partitioner.codec import CodecTable
 from partitioner.errors import ArtefactError
 from partitioner.graph import Graph
 from partitioner.plan import Plan, Stage
@@ -20,7 +21,7 @@ from partitioner.search.robust.result import RobustResult
 from partitioner.serialize import SCHEMAS, load_artefact, load_envelope, save_artefact
 
 st.register_type_strategy(float, st.floats(allow_nan=False))
-VALUES = (Graph, Profile, Plan, SearchResult, RobustResult, Cluster)
+VALUES = (Graph, Profile, Plan, SearchResult, RobustResult, Cluster, CodecTable)
 MODEL = random_cost_model(np.random.default_rng(0), 2, 4, has_limits=False)
 PLAN = Plan(model_sha256="c" * 64, batch=2, stages=(Stage(device="pi-1", start=0, stop=3),), window=4)
 
