@@ -2,7 +2,7 @@
 
 A *figure* is what a label sums up or takes the largest of: sums first, then peaks. A *guide* is a table of the least
 rest of a plan from every state: of a weighted sum of the sums, or of one peak. Rows and types are those of
-`exact_arrays.Chain`; the client is the type n_types.
+`exact.arrays.Chain`; the client is the type n_types.
 """
 
 from typing import NamedTuple

@@ -73,8 +73,7 @@ def _statement(problem: SearchProblem, accuracy: float, is_complete: bool, n_pla
     if not is_complete:
         return f"Incomplete: the budget ended after {n_plans:,} plans; how far they are from the front is unknown."
     where = (
-        f"labels over all subsets and orders of {problem.n_devices} devices and {len(problem.positions) - 2} split "
-        f"points, in {len(problem.objectives)} objectives"
+        f"labels over all subsets and orders of {problem.describe_choices()}, in {len(problem.objectives)} objectives"
     )
     if not accuracy:
         return f"Exact under the cost model: {where}, left no plan that another does not match."
