@@ -24,14 +24,15 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402  the number of threads is read when it loads
 
 from benchmarks._figures import Figure, at_most, parse_arguments, publish  # noqa: E402
-from coordinator.coding import round_trip  # noqa: E402
+from coordinator.coding import round_trip_of  # noqa: E402
 from coordinator.statistics import quantile_estimate  # noqa: E402
 from node_agent.codecs import CODECS, decode, encode, lz4_door, zstandard_door  # noqa: E402
 from node_agent.messages import TensorSpec  # noqa: E402
+from partitioner.equality import l2_error  # noqa: E402
 from partitioner.graph import Graph  # noqa: E402
 from partitioner.onnx_io import Model, load_model  # noqa: E402
-from partitioner.onnx_io.coding_trial import measure_codings, output_error  # noqa: E402
-from partitioner.onnx_io.span_runner import SpanRunner  # noqa: E402
+from partitioner.onnx_io.coding_trial import measure_codings  # noqa: E402
+from partitioner.onnx_io.session import open_session, run_session  # noqa: E402
 
 MOST_BYTES = {"float16": 0.501, "int8": 0.251, "zstd": 1.0, "lz4": 1.0}
 """Of the boundary; what a lossless codec leaves is up to the values."""
@@ -86,8 +87,10 @@ def first_position(model: Model, has_zeros: bool) -> int:
 
 def boundary(model: Model, position: int) -> np.ndarray:
     """The one tensor at a position, for sample inputs."""
+    shard = model.cut(0, position)
     with tempfile.TemporaryDirectory() as folder:
-        (values,) = SpanRunner(model, Path(folder)).open(0, position)(model.sample_inputs(0)).values()
+        session = open_session(model.place_shard(shard, Path(folder)))
+        (values,) = run_session(session, [spec.name for spec in shard.sends], model.sample_inputs(0), what="").values()
     return values
 
 
@@ -96,7 +99,7 @@ def size_figures(case: Case, n_samples: int) -> list[Figure]:
     graph: Graph = case.model.graph
     codings = measure_codings(
         case.model,
-        {codec: round_trip(codec) for codec in CODECS[1:]},
+        {codec: round_trip_of(codec) for codec in CODECS[1:]},
         samples=[case.model.sample_inputs(seed) for seed in range(n_samples)],
         positions=[case.position],
     )
@@ -109,9 +112,9 @@ def size_figures(case: Case, n_samples: int) -> list[Figure]:
         figures.append(Figure(name=f"{names}_output_error", value=error, interval=(error, error), unit="L2"))
     values = boundary(case.model, case.position)
     for codec, bound in MOST_TENSOR_ERROR.items():
-        error = output_error(round_trip(codec)(values)[0], values)
+        error = l2_error(round_trip_of(codec)(values)[0], values)
         figures.append(at_most(f"codec_{case.name}_{codec}_tensor_error", error, (error, error), "L2", bound))
-    ratio = output_error(round_trip("int8")(values)[0], values) / output_error(symmetric(values), values)
+    ratio = l2_error(round_trip_of("int8")(values)[0], values) / l2_error(symmetric(values), values)
     bound = MOST_TO_SYMMETRIC[case.has_zeros]
     figures.append(at_most(f"codec_{case.name}_int8_to_symmetric", ratio, (ratio, ratio), "ratio", bound))
     for codec, door in (("zstd", zstandard_door), ("lz4", lz4_door)):

@@ -1,155 +1,160 @@
-"""What codecs do to a model's boundaries, and how fast each node is at them."""
+"""Measuring codecs: what they do to a model's boundaries, here, and how fast each node is at them, there."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 import numpy as np
 
-from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet, FleetNode
-from coordinator.probing import fit_line
 from coordinator.profiling import OnProgress, ignore_progress
-from node_agent.codecs import CODECS, decode, encode
+from coordinator.statistics import fit_line
+from node_agent.codecs import CODECS, available_codecs, decode, encode
 from node_agent.messages import CodecProfileRequest, CodecSample, TensorSpec
 from partitioner.codec import NO_CODEC, CodecRate, CodecTable
-from partitioner.graph import Graph
-from partitioner.onnx_io import Model
-from partitioner.onnx_io.coding_trial import RoundTrip, measure_codings, spread_positions
+from partitioner.errors import PlanError
+from partitioner.onnx_io import Model, RoundTrip, measure_codings
 
-ALL_CODECS = "all"
-"""Stands for all codecs that every node has."""
+ALL = "all"
+"""Word for all codecs that this machine and every node have."""
+SIZES_BYTES = (4 << 10, 32 << 10, 256 << 10, 2 << 20)
+"""Of the tensors timed, in rising order; the larger ones only where a boundary is as large."""
+N_ROUNDS = 9
+N_SAMPLES = 3
+"""Inputs on which errors are measured, where none were given."""
+_LARGEST_RATE = 1e12
+"""Bytes per second of what is too quick for any dependence on its size to be seen."""
 
-N_SAMPLES = 4
-"""Random inputs on which errors and bytes are measured."""
 
-MOST_POSITIONS = 128
-"""Of a network with more, so many are measured; boundaries are coded at those alone."""
+def check_codecs(wanted: Sequence[str]) -> None:
+    """Raises `PlanError` unless all words are codecs; before anything is started."""
+    unknown = [word for word in wanted if word not in (*CODECS, ALL)]
+    if unknown:
+        raise PlanError(
+            f"Codecs {', '.join(map(repr, unknown))} are unknown: choose among {', '.join(_coding(CODECS))}, or {ALL}."
+        )
 
-_SIZES_BYTES = (4 << 10, 32 << 10, 256 << 10, 1 << 20)
-_N_ROUNDS = 9
+
+def choose_codecs(fleet: Fleet, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The codecs to measure: those wanted, each once, or all that this machine and every node have.
+
+    Raises:
+        PlanError: A codec is unknown, or missing somewhere; the message says where and what to do.
+    """
+    check_codecs(wanted)
+    owned = {"this machine": available_codecs(), **{f"'{node.name}'": node.description.codecs for node in fleet.nodes}}
+    if ALL in wanted:
+        return tuple(codec for codec in _coding(CODECS) if all(codec in codecs for codecs in owned.values()))
+    lacks = [
+        f"{place} lacks {', '.join(missing)} (it has {', '.join(codecs) or 'none'})"
+        for place, codecs in owned.items()
+        if (missing := [codec for codec in _coding(wanted) if codec not in codecs])
+    ]
+    if lacks:
+        raise PlanError(f"{'; '.join(lacks)}: install splitfront[compression] there, or leave the codec out.")
+    return _coding(wanted)
+
+
+def _coding(codecs: Sequence[str]) -> tuple[str, ...]:
+    """Without repetitions and without the one that does nothing."""
+    return tuple(codec for codec in dict.fromkeys(codecs) if codec != NO_CODEC)
 
 
 def profile_codecs(
-    fleet: Fleet,
-    model: Model,
-    codecs: Iterable[str],
-    *,
-    seed: int = 0,
-    on_progress: OnProgress = ignore_progress,
+    fleet: Fleet, model: Model, codecs: Sequence[str], *, seed: int = 0, on_progress: OnProgress = ignore_progress
 ) -> CodecTable:
-    """Times codecs on the nodes, one after another, then codes the model's boundaries on this machine.
+    """Times codecs on every node, then codes every boundary of the model here.
 
     Args:
-        fleet: Connected nodes.
-        model: Whose boundaries are coded; on the inputs that it was given, else on `N_SAMPLES` random ones.
-        codecs: Names, or `all`; see `choose_codecs`.
-        seed: Of inputs and tensors.
+        fleet: Connected nodes that have the codecs.
+        model: Whose boundaries are coded, on the inputs that it was loaded with or on random ones.
+        codecs: As `choose_codecs` gives them.
+        seed: Of the random inputs and the order of timing.
         on_progress: Told while it works.
 
     Raises:
-        MeasurementError: A codec is unknown, or a node lacks it.
-        NodeError: A node failed.
+        NodeError: A node failed or lacks a codec.
+        UnsupportedModelError: The model cannot be run.
     """
-    chosen = choose_codecs(fleet, codecs)
     graph = model.graph
-    dtype = commonest_dtype(graph)
-    rates = [
-        rate
-        for node in fleet.nodes
-        for rate in _time_node(node, chosen, dtype, seed, lambda *step, name=node.name: on_progress(name, *step))
-    ]
     n_samples = 1 if model.given_inputs else N_SAMPLES
+    rates = time_codecs(fleet, codecs, largest_bytes=_largest_boundary(model), seed=seed, on_progress=on_progress)
     codings = measure_codings(
         model,
-        {codec: round_trip(codec) for codec in chosen},
-        samples=[model.sample_inputs(seed + index) for index in range(n_samples)],
-        positions=spread_positions(graph, MOST_POSITIONS),
-        on_progress=lambda *step: on_progress("outputs", *step),
+        {codec: round_trip_of(codec) for codec in codecs},
+        samples=[model.sample_inputs(seed + number) for number in range(n_samples)],
+        on_progress=lambda n_done, n_total: on_progress("output errors", n_done, n_total, "coding boundaries"),
     )
     return CodecTable(
-        model_sha256=graph.model_sha256, batch=graph.batch, n_units=graph.n_units, codings=codings, rates=tuple(rates)
+        model_sha256=graph.model_sha256, batch=graph.batch, n_units=graph.n_units, codings=codings, rates=rates
     )
 
 
-def choose_codecs(fleet: Fleet, wanted: Iterable[str]) -> tuple[str, ...]:
-    """The codecs that are asked for, each once, without `none`, which need not be measured.
-
-    Raises:
-        MeasurementError: A codec is unknown, a node lacks one that is named, or there is nothing to measure.
-    """
-    names = dict.fromkeys(wanted)
-    unknown = [name for name in names if name not in (*CODECS, ALL_CODECS)]
-    if unknown:
-        raise MeasurementError(f"There is no codec {unknown[0]!r}: choose among {', '.join(CODECS)}, or {ALL_CODECS}.")
-    named = [name for name in names if name != ALL_CODECS]
-    lacking = [(node, name) for name in named for node in fleet.nodes if name not in node.description.codecs]
-    if lacking:
-        node, name = lacking[0]
-        raise MeasurementError(
-            f"Node '{node.name}' has no codec {name!r}, but {', '.join(node.description.codecs) or 'none at all'}: "
-            "install splitfront[compression] there, or leave that codec out."
-        )
-    everywhere = [name for name in CODECS if all(name in node.description.codecs for node in fleet.nodes)]
-    chosen = [name for name in (everywhere if ALL_CODECS in names else named) if name != NO_CODEC]
-    if not chosen:
-        raise MeasurementError(f"There is no codec to measure: choose among {', '.join(CODECS[1:])}.")
-    return tuple(chosen)
+def _largest_boundary(model: Model) -> int:
+    graph = model.graph
+    return max(graph.boundary_bytes(position) for position in range(graph.n_units + 1))
 
 
-def round_trip(codec: str) -> RoundTrip:
-    """What a boundary tensor is after it was sent in a codec, and the bytes that were sent."""
+def round_trip_of(codec: str) -> RoundTrip:
+    """Encodes and decodes a tensor as two nodes would."""
 
-    def there_and_back(values: np.ndarray) -> tuple[np.ndarray, int]:
+    def round_trip(values: np.ndarray) -> tuple[np.ndarray, int]:
         encoded = encode(codec, values)
         spec = TensorSpec(name="boundary", dtype=values.dtype.name, shape=values.shape)
         return decode(codec, encoded, spec), len(encoded)
 
-    return there_and_back
+    return round_trip
 
 
-def commonest_dtype(graph: Graph) -> str:
-    """Element type that most bytes of the boundaries have."""
-    n_bytes: Counter[str] = Counter()
-    for name in {name for boundary in graph.boundaries for name in boundary}:
-        n_bytes[graph.spec_of[name].dtype] += graph.spec_of[name].n_bytes
-    return min(n_bytes, key=lambda dtype: (-n_bytes[dtype], dtype), default="float32")
-
-
-def fit_rates(device: str, samples: Sequence[CodecSample]) -> tuple[CodecRate, ...]:
-    """Rates of one device, from at least two sizes of each codec.
+def time_codecs(
+    fleet: Fleet,
+    codecs: Sequence[str],
+    *,
+    largest_bytes: int,
+    seed: int = 0,
+    on_progress: OnProgress = ignore_progress,
+) -> tuple[CodecRate, ...]:
+    """Rates of every node and codec; nodes of one host one after another, hosts side by side.
 
     Raises:
-        MeasurementError: There are fewer.
+        NodeError: A node failed or lacks a codec.
     """
-    return tuple(
-        _fit_rate(device, codec, [sample for sample in samples if sample.codec == codec])
-        for codec in dict.fromkeys(sample.codec for sample in samples)
+    sizes = SIZES_BYTES[:2] + tuple(size for size in SIZES_BYTES[2:] if size <= largest_bytes)
+    request = CodecProfileRequest(
+        codecs=tuple(codecs), dtype="float32", sizes_bytes=sizes, n_rounds=N_ROUNDS, seed=seed
     )
+    nodes = sorted(fleet.nodes, key=lambda node: node.description.host_id)
+    hosts = [list(group) for _, group in groupby(nodes, key=lambda node: node.description.host_id)]
+
+    def time_host(host: list[FleetNode]) -> list[CodecRate]:
+        return [rate for node in host for rate in _time_node(node, request, on_progress)]
+
+    with ThreadPoolExecutor(max_workers=max(len(hosts), 1)) as pool:
+        return tuple(rate for rates in pool.map(time_host, hosts) for rate in rates)
 
 
-def _fit_rate(device: str, codec: str, samples: Sequence[CodecSample]) -> CodecRate:
-    encode_fixed, encode_rate = fit_line([(sample.n_bytes, sample.encode_seconds) for sample in samples])
-    decode_fixed, decode_rate = fit_line([(sample.n_bytes, sample.decode_seconds) for sample in samples])
+def _time_node(node: FleetNode, request: CodecProfileRequest, on_progress: OnProgress) -> list[CodecRate]:
+    on_progress(node.name, 0, 1, "timing codecs")
+    samples = node.client.profile_codecs(request)
+    on_progress(node.name, 1, 1, "timed codecs")
+    return [
+        fit_rate(node.name, codec, [sample for sample in samples if sample.codec == codec]) for codec in request.codecs
+    ]
+
+
+def fit_rate(device: str, codec: str, samples: Sequence[CodecSample]) -> CodecRate:
+    """The line through the samples of one codec on one device, in each direction.
+
+    Raises:
+        MeasurementError: Fewer than two sizes.
+    """
+    encode_fixed, encode_slope = fit_line([(sample.n_bytes, sample.encode_seconds) for sample in samples])
+    decode_fixed, decode_slope = fit_line([(sample.n_bytes, sample.decode_seconds) for sample in samples])
     return CodecRate(
         device=device,
         codec=codec,
         encode_fixed_seconds=encode_fixed,
-        encode_bytes_per_second=encode_rate,
+        encode_bytes_per_second=1 / max(encode_slope, 1 / _LARGEST_RATE),
         decode_fixed_seconds=decode_fixed,
-        decode_bytes_per_second=decode_rate,
+        decode_bytes_per_second=1 / max(decode_slope, 1 / _LARGEST_RATE),
     )
-
-
-def _time_node(
-    node: FleetNode, codecs: Sequence[str], dtype: str, seed: int, on_progress: Callable[[int, int, str], None]
-) -> tuple[CodecRate, ...]:
-    """One call for each codec, so that progress is seen."""
-    samples: list[CodecSample] = []
-    for n_done, codec in enumerate(codecs):
-        on_progress(n_done, len(codecs), f"timing {codec}")
-        request = CodecProfileRequest(
-            codecs=(codec,), dtype=dtype, sizes_bytes=_SIZES_BYTES, n_rounds=_N_ROUNDS, seed=seed
-        )
-        samples.extend(node.client.profile_codecs(request))
-    on_progress(len(codecs), len(codecs), "timed")
-    return fit_rates(node.name, samples)

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
+from coordinator.errors import MeasurementError
 from coordinator.measurement import Estimate, LatencySummary
 
 CONFIDENCE = 0.95
@@ -64,3 +65,22 @@ def rate_estimate(completions: Sequence[float], n_windows: int = 8) -> Estimate:
     seconds_each = np.diff(times[edges]) / np.diff(edges)
     spread = mean_estimate(seconds_each.tolist())
     return Estimate(value=float(overall), low=1 / spread.high, high=1 / spread.low if spread.low > 0 else math.inf)
+
+
+def fit_line(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """(fixed seconds, seconds per byte) of (bytes, seconds), neither of them negative.
+
+    The medians per size are fitted by relative least squares; the fixed part is at most the smallest median.
+
+    Raises:
+        MeasurementError: Fewer than two sizes.
+    """
+    sizes = np.array(sorted({n_bytes for n_bytes, _ in samples}), dtype=np.float64)
+    if len(sizes) < 2:
+        raise MeasurementError(f"A line is fitted from at least two sizes, got {len(sizes)}: measure again.")
+    medians = np.array([np.median([seconds for n_bytes, seconds in samples if n_bytes == size]) for size in sizes])
+    weights = 1 / np.maximum(medians, 1e-9)
+    # In units of the largest size both columns are alike, which keeps the solution accurate.
+    columns = np.stack([np.ones_like(sizes), sizes / sizes[-1]], axis=1) * weights[:, None]
+    (fixed, slope), _ = optimize.nnls(columns, medians * weights)
+    return min(float(fixed), float(medians.min())), float(slope) / float(sizes[-1])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from coordinator.benching import bench
-from coordinator.coding import profile_codecs
+from coordinator.coding import choose_codecs, profile_codecs
 from coordinator.config import ClusterConfig, demo_cluster, load_cluster, local_cluster
 from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
@@ -145,9 +145,16 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float) -> 
     return profile
 
 
-def codec_step(run: OpenRun, codecs: Sequence[str], progress: Progress) -> CodecTable:
-    """Times codecs on every node, and codes every boundary of the model to see what becomes of its outputs."""
-    with progress.progress(f"Coding the boundaries of {run.model.graph.name} in {', '.join(codecs)}") as on_lane:
+def codecs_step(run: OpenRun, wanted: Sequence[str], progress: Progress) -> CodecTable | None:
+    """Measures codecs on the nodes and on the model; None where only `none` is wanted, or none is there everywhere.
+
+    Raises:
+        PlanError: A codec is unknown, or a node lacks it.
+    """
+    codecs = choose_codecs(run.fleet, wanted)
+    if not codecs:
+        return None
+    with progress.progress(f"Measuring codecs {', '.join(codecs)}") as on_lane:
         table = profile_codecs(run.fleet, run.model, codecs, seed=run.settings.seed, on_progress=on_lane)
     run.save("codecs", table)
     return table

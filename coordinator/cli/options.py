@@ -31,21 +31,6 @@ class DimensionType(click.ParamType[tuple[str, int]]):
         return name, int(size)
 
 
-class WordsType(click.ParamType[tuple[str, ...]]):
-    """Words between commas."""
-
-    name = "WORDS"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """Splits at commas."""
-        if isinstance(value, tuple):
-            return value
-        words = tuple(word.strip().lower() for word in str(value).split(","))
-        if not all(words):
-            self.fail(f"{value!r} has an empty word between its commas.", param, ctx)
-        return words
-
-
 model_argument = click.argument("model")
 
 model_options = together(
@@ -97,13 +82,6 @@ profile_options = together(
         show_default=True,
         help="Budget for profiling each node.",
     ),
-)
-
-codecs_option = click.option(
-    "--codecs",
-    type=WordsType(),
-    default=(),
-    help="Also measures codecs of boundaries: some of float16,int8,zstd,lz4, or all.  [default: none]",
 )
 
 choose_option = click.option(

@@ -6,7 +6,6 @@ import click
 
 from coordinator.cli.options import (
     cluster_options,
-    codecs_option,
     dry_run_option,
     json_option,
     model_argument,
@@ -15,6 +14,7 @@ from coordinator.cli.options import (
     profile_options,
     seed_option,
 )
+from coordinator.cli.search_options import WordsType
 
 
 @click.command(short_help="Time a model's layers on every node.")
@@ -22,7 +22,12 @@ from coordinator.cli.options import (
 @cluster_options
 @model_options
 @profile_options
-@codecs_option
+@click.option(
+    "--codecs",
+    type=WordsType(),
+    default=(),
+    help="Also measures codecs: some of float16, int8, zstd, lz4 between commas, or all that every node has.",
+)
 @seed_option
 @out_option
 @json_option
@@ -49,15 +54,16 @@ def command(
     Examples:
       splitfront profile resnet18 --local 2 --out runs/r18
       splitfront profile model.onnx --cluster cluster.yaml --profile-seconds 60
-      splitfront profile resnet18 --local 2 --codecs all
+      splitfront profile resnet18 --local 2 --codecs float16,zstd
     """
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import Request, describe_request, opened_run
-    from coordinator.report.codec_table import codec_table
+    from coordinator.cli.whole_run import Request, describe_request, measure_codecs, opened_run
+    from coordinator.coding import check_codecs, choose_codecs
     from coordinator.report.tables import profile_table
-    from coordinator.steps import codec_step, profile_step
+    from coordinator.steps import profile_step
 
     terminal = Terminal(as_json=as_json)
+    check_codecs(codecs)
     request = Request(
         model=model,
         cluster_file=cluster_file,
@@ -73,9 +79,9 @@ def command(
         terminal.say(describe_request(request, terminal))
         return
     with opened_run(request, terminal) as run:
+        choose_codecs(run.fleet, codecs)
         profile = profile_step(run, terminal, budget_seconds=profile_seconds)
         terminal.show(profile_table(profile, run.model.graph))
-        if codecs:
-            terminal.show(codec_table(codec_step(run, codecs, terminal), run.model.graph))
+        measure_codecs(run, codecs, terminal)
     terminal.print_json(run.folder.path / "profile.json")
     terminal.say(f"Next: splitfront search --run {run.folder.path}")

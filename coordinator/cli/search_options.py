@@ -7,7 +7,22 @@ from typing import Any
 
 import click
 
-from coordinator.cli.options import Function, WordsType, together
+from coordinator.cli.options import Function, together
+
+
+class WordsType(click.ParamType[tuple[str, ...]]):
+    """Words between commas."""
+
+    name = "WORDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Splits at commas."""
+        if isinstance(value, tuple):
+            return value
+        words = tuple(word.strip().lower() for word in str(value).split(","))
+        if not all(words):
+            self.fail(f"{value!r} has an empty word between its commas.", param, ctx)
+        return words
 
 
 class NumbersType(click.ParamType[tuple[int, ...]]):

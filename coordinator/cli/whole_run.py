@@ -1,7 +1,7 @@
 """What the commands that need nodes share: from options to an opened run, and all steps in one."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from coordinator.cli.terminal import Terminal
+from coordinator.coding import check_codecs, choose_codecs
 from coordinator.config import ClusterConfig
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.measuring import Effort
@@ -21,7 +22,7 @@ from coordinator.steps import (
     LOCAL,
     OpenRun,
     bench_step,
-    codec_step,
+    codecs_step,
     open_cluster,
     open_model,
     plan_step,
@@ -129,6 +130,13 @@ def describe_request(request: Request, terminal: Terminal) -> str:
     )
 
 
+def measure_codecs(run: OpenRun, codecs: Sequence[str], terminal: Terminal) -> None:
+    """Measures codecs where some are wanted, and shows what they do."""
+    table = codecs_step(run, codecs, terminal) if codecs else None
+    if table is not None:
+        terminal.show(codec_table(table, run.model.graph))
+
+
 def whole_run(
     request: Request,
     search: SearchWish,
@@ -139,11 +147,12 @@ def whole_run(
     bench_seconds: float,
 ) -> None:
     """Profile, search, plan, deploy, bench, report."""
+    check_codecs(search.codecs)
     with opened_run(request, terminal) as run:
         graph = run.model.graph
+        choose_codecs(run.fleet, search.codecs)
         profile_step(run, terminal, budget_seconds=profile_seconds)
-        if search.codecs:
-            terminal.show(codec_table(codec_step(run, search.codecs, terminal), graph))
+        measure_codecs(run, search.codecs, terminal)
         result = search_and_correct_step(run, search, terminal)
         chosen = plan_step(run.folder, result, wish)
         terminal.show(front_table(result, graph, chosen, knee(result.front, result.objectives)))

@@ -1,72 +1,65 @@
-"""The table of what codecs gain and cost."""
+"""What codecs save, spoil and cost, for the terminal."""
 
 import math
-import statistics
+from collections.abc import Sequence
+from statistics import median
 
 from rich.table import Table
 from rich.text import Text
 
 from coordinator.report import quantities
-from coordinator.report.names import printable, shorten
-from coordinator.report.table_style import plain_table
-from partitioner.codec import BoundaryCoding, CodecTable
+from coordinator.report.names import printable
+from coordinator.report.table_style import ShrinkingName, plain_table
+from partitioner.codec import BoundaryCoding, CodecRate, CodecTable
 from partitioner.graph import Graph
 
 
-def codec_table(codecs: CodecTable, graph: Graph) -> Table:
-    """Bytes and output errors of each codec over the split points, and how fast each device is at it."""
-    table = plain_table(f"Codecs on the boundaries of {printable(graph.name)}, batch {graph.batch}")
-    table.add_column("codec", no_wrap=True)
-    table.add_column("bytes\nmedian", justify="right", no_wrap=True)
-    table.add_column("\nleast – most", justify="right", no_wrap=True)
-    table.add_column("output error\nmedian", justify="right", no_wrap=True)
-    table.add_column("\nworst", justify="right", no_wrap=True)
-    devices = list(dict.fromkeys(rate.device for rate in codecs.rates))
-    for device in devices:
-        table.add_column(Text(f"{shorten(device, 16)}\nencode, decode MB/s"), justify="right", no_wrap=True)
-    for coding in codecs.codings:
-        speeds = [_speed(codecs, device, coding.codec) for device in devices]
-        table.add_row(Text(coding.codec), *_gains(coding, graph), *speeds)
-    table.caption = Text(_caption(codecs, graph))
-    return table
+def codec_table(table: CodecTable, graph: Graph) -> Table:
+    """Each codec over all split points, and below one another its speed on each device."""
+    drawn = plain_table(f"Codecs on the split points of {printable(graph.name)}")
+    drawn.add_column("codec", no_wrap=True)
+    drawn.add_column("bytes, median", justify="right", no_wrap=True)
+    drawn.add_column("least – most", justify="right", no_wrap=True)
+    drawn.add_column("error, median", justify="right", no_wrap=True)
+    drawn.add_column("worst", justify="right", no_wrap=True)
+    drawn.add_column("device")
+    drawn.add_column("encode", justify="right", no_wrap=True)
+    drawn.add_column("decode", justify="right", no_wrap=True)
+    for coding in table.codings:
+        figures = _figures(coding, graph)
+        for rate in (rate for rate in table.rates if rate.codec == coding.codec):
+            drawn.add_row(*map(Text, figures), *_speeds(rate))
+            figures = [""] * len(figures)
+    drawn.caption = Text("bytes: of those without codec   error: relative L2 of the outputs, one boundary coded")
+    return drawn
 
 
-def bytes_ratios(coding: BoundaryCoding, graph: Graph) -> list[float]:
-    """Coded over raw bytes at each split point where the codec may be used and something crosses."""
+def _figures(coding: BoundaryCoding, graph: Graph) -> list[str]:
+    """Codec, median, extremes, median error, worst error. Ends count only where there is nothing between them."""
+    positions = range(1, graph.n_units) if graph.n_units > 1 else range(2)
+    ratios = byte_ratios(coding, graph, positions)
+    errors = [coding.output_errors[position] for position in positions]
     return [
-        coding.wire_bytes[point.position] / point.boundary_bytes
-        for point in graph.split_points
-        if point.boundary_bytes and math.isfinite(coding.output_errors[point.position])
+        coding.codec,
+        quantities.percent(median(ratios)),
+        f"{quantities.percent(min(ratios))} – {quantities.percent(max(ratios))}",
+        quantities.relative_error(median(errors)),
+        quantities.relative_error(max(errors)),
     ]
 
 
-def _gains(coding: BoundaryCoding, graph: Graph) -> tuple[Text, ...]:
-    ratios = bytes_ratios(coding, graph)
-    errors = [error for error in coding.output_errors[1:-1] if math.isfinite(error)]
-    if not ratios:
-        return (Text("usable nowhere"), Text(), Text(), Text())
+def byte_ratios(coding: BoundaryCoding, graph: Graph, positions: Sequence[int]) -> list[float]:
+    """Coded bytes over raw bytes at each position; NaN where nothing crosses."""
+    raw = [graph.boundary_bytes(position) for position in positions]
+    return [
+        coding.wire_bytes[position] / n_bytes if n_bytes else math.nan
+        for position, n_bytes in zip(positions, raw, strict=True)
+    ]
+
+
+def _speeds(rate: CodecRate) -> tuple[ShrinkingName, Text, Text]:
     return (
-        Text(quantities.percent(statistics.median(ratios))),
-        Text(f"{quantities.percent(min(ratios))} – {quantities.percent(max(ratios))}"),
-        Text(quantities.relative_error(statistics.median(errors))),
-        Text(quantities.relative_error(max(errors))),
-    )
-
-
-def _speed(codecs: CodecTable, device: str, codec: str) -> Text:
-    rate = codecs.rate_of.get((device, codec))
-    if rate is None:
-        return Text("not timed", style="dim")
-    speeds = (rate.encode_bytes_per_second, rate.decode_bytes_per_second)
-    return Text("  ".join(quantities.number(speed / 1e6) for speed in speeds))
-
-
-def _caption(codecs: CodecTable, graph: Graph) -> str:
-    n_points = len(graph.split_points)
-    usable = {coding.codec: len(bytes_ratios(coding, graph)) for coding in codecs.codings}
-    partial = [f"{codec} at {count:,}" for codec, count in usable.items() if count < n_points]
-    limits = f" Usable at fewer: {', '.join(partial)}." if partial else ""
-    return (
-        f"Error: |a − b| / |b| of the outputs when one boundary of {n_points:,} is coded; MB/s of uncoded bytes."
-        f"{limits}"
+        ShrinkingName(rate.device),
+        Text(quantities.byte_rate(rate.encode_bytes_per_second)),
+        Text(quantities.byte_rate(rate.decode_bytes_per_second)),
     )

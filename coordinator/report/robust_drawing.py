@@ -1,5 +1,6 @@
 """The picture of plans over many network conditions: a strip of regrets for each plan, PNG and SVG."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from partitioner.search.robust.result import RobustPlan, RobustResult
 MOST_STRIPS = 10
 """Plans that are drawn; of more, the ends and others evenly between."""
 OBJECTIVES = ("latency", "bottleneck")
+ROOM = 1.08
+"""The axis ends at the largest finite regret times this; the line of a plan that is impossible somewhere runs out."""
 LABELLED = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
 
 
@@ -71,25 +74,32 @@ def robust_strips(result: RobustResult) -> tuple[Strip, ...]:
 
 def _draw_strips(panel: Axes, strips: Sequence[Strip], objective: int) -> None:
     panel.set_xscale("log")
+    largest = max(ratio for strip in strips for ratio in _finite_ratios(strip, objective))
     for row, strip in enumerate(strips):
-        ratios = [regret[objective] + 1 for regret in strip.plan.regrets]
+        ratios = _finite_ratios(strip, objective)
         worst, mean = strip.plan.worst_regret[objective] + 1, strip.plan.mean_regret[objective] + 1
         colour = palette.GREY if strip.is_nominal else palette.BLUE
-        panel.hlines(row, 1.0, worst, color=colour, linewidth=0.8, alpha=0.6)
+        panel.hlines(row, 1.0, min(worst, largest * ROOM), color=colour, linewidth=0.8, alpha=0.6)
         panel.plot(ratios, [row] * len(ratios), "o", color=colour, markersize=3, markeredgewidth=0, alpha=0.35)
-        panel.plot(worst, row, "|", color=colour, markersize=9, markeredgewidth=1.6)
-        panel.plot(mean, row, "D", color="white", markeredgecolor=colour, markersize=3.6, markeredgewidth=1.0)
+        if math.isfinite(worst):
+            panel.plot(worst, row, "|", color=colour, markersize=9, markeredgewidth=1.6)
+            panel.plot(mean, row, "D", color="white", markeredgecolor=colour, markersize=3.6, markeredgewidth=1.0)
     panel.axhline(sum(strip.is_nominal for strip in strips) - 0.5, color="#bbbbbb", linewidth=0.6)
     panel.set_ylim(-0.7, len(strips) - 0.3)
     panel.grid(visible=False, axis="y")
     panel.tick_params(axis="y", length=0)
-    _scale(panel, max(max(strip.plan.worst_regret[objective] for strip in strips) + 1, 1.2))
+    _scale(panel, max(largest, 1.2))
+
+
+def _finite_ratios(strip: Strip, objective: int) -> list[float]:
+    """Times the best of each condition under which the plan is possible; at least one."""
+    return [regret[objective] + 1 for regret in strip.plan.regrets if math.isfinite(regret[objective])] or [1.0]
 
 
 def _scale(panel: Axes, largest: float) -> None:
-    panel.set_xlim(0.97, largest * 1.08)
+    panel.set_xlim(0.97, largest * ROOM)
     labelled = LABELLED if largest < 5 else [tick for tick in LABELLED if tick not in (1.2, 1.5)]
-    panel.xaxis.set_major_locator(FixedLocator([tick for tick in labelled if tick <= largest * 1.08]))
+    panel.xaxis.set_major_locator(FixedLocator([tick for tick in labelled if tick <= largest * ROOM]))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
 

@@ -1,5 +1,7 @@
 """The table of plans that suit many network conditions."""
 
+import math
+
 from rich.table import Table
 from rich.text import Text
 
@@ -52,4 +54,4 @@ def _figures(plan: RobustPlan) -> tuple[Text, ...]:
 
 
 def _pair(regret: Regret) -> Text:
-    return Text("  ".join(f"{quantities.percent(part):>6}" for part in regret))
+    return Text("  ".join(f"{quantities.percent(part) if math.isfinite(part) else '∞':>6}" for part in regret))

@@ -54,8 +54,8 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, kn
             _cuts(graph, candidate),
             style="bold" if is_chosen else "",
         )
-    marks = "★ chosen" + ("   ◆ knee" if knee is not None else "")
-    table.caption = Text(f"{marks}   {printable(search.certificate.statement)}")
+    marks = ["★ chosen"] * (chosen is not None) + ["◆ knee"] * (knee is not None)
+    table.caption = Text("   ".join([*marks, printable(search.certificate.statement)]))
     return table
 
 

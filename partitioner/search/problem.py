@@ -170,6 +170,15 @@ class SearchProblem:
         stage, hop = tables[name]()
         return Quantity(name=name, is_peak=name in (BOTTLENECK, MEMORY), stage=stage, hop=hop)
 
+    def describe_choices(self) -> str:
+        """`3 devices and 53 split points`, with crews and codecs where they are chosen, for certificates."""
+        n_single = int(np.sum(self.crew_sizes == 1)) - 1
+        crews = "" if self.crews is None else f", {self.n_devices - n_single} crews of identical ones"
+        if self.gate_positions is None:
+            return f"{n_single} devices{crews} and {len(self.positions) - 2} split points"
+        n_points = len(np.unique(self.gate_positions[self.positions])) - 2
+        return f"{n_single} devices{crews} and {n_points} split points with {len(self.positions) - 2} choices of codec"
+
     def with_device_memory(self, device_memory_bytes: FloatArray) -> "SearchProblem":
         """The same problem on devices with other memories."""
         return replace(self, device_memory_bytes=device_memory_bytes)

@@ -28,6 +28,7 @@ def _late(module: str, function: str) -> Engine:
 ENGINES: dict[str, Engine] = {
     "exact": exact_front,
     "exhaustive": exhaustive_front,
+    "labels": _late("labels.front", "label_front"),
     "minimum_cut": _late("minimum_cut", "minimum_cut_front"),
     **{name: _late("evolutionary.front", f"{name}_front") for name in sorted(HEURISTICS)},
 }

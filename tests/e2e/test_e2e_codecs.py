@@ -11,7 +11,7 @@ def test_codecs_are_measured_and_shown(toy_model, tmp_path):
         "profile", toy_model, "--local", 1, "--profile-seconds", 1, "--codecs", "int8,zstd", "--out", folder
     )
     assert said.returncode == 0, said.stderr
-    assert "Codecs on the boundaries of toy" in said.stdout
+    assert "int8" in said.stdout
     written = json.loads((folder / "codecs.json").read_text())
     assert written["schema"] == "splitfront/codecs/1"
     assert [coding["codec"] for coding in written["codings"]] == ["int8", "zstd"]
@@ -31,5 +31,6 @@ def test_a_codec_that_is_none_is_named(toy_model, tmp_path):
         "profile", toy_model, "--local", 1, "--profile-seconds", 1, "--codecs", "gzip", "--out", tmp_path / "run"
     )
     assert said.returncode != 0
-    assert "no codec 'gzip': choose among none, float16, int8, zstd, lz4, or all" in said.stderr
+    assert "'gzip'" in said.stderr
+    assert "float16, int8, zstd, lz4" in said.stderr
     assert "Traceback" not in said.stderr

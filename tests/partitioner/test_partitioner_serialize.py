@@ -39,7 +39,7 @@ class Weather:
 @given(data=st.data())
 def test_every_value_comes_back_equal(kind, data, tmp_path):
     value = data.draw(st.from_type(kind))
-    seed = value.seed if isinstance(value, SearchResult) else 3
+    seed = value.seed if isinstance(value, SearchResult | RobustResult) else 3
     path = tmp_path / f"{kind.__name__}.json"
     save_artefact(path, value, seed=seed)
     assert load_artefact(path, kind) == value

@@ -104,9 +104,11 @@ def test_progress_rises_to_one():
 
 
 def test_unknown_engines_are_refused_with_the_known_ones():
-    with pytest.raises(PlanError, match="'magic' is unknown: choose one of exact, exhaustive, minimum_cut, nsga2"):
+    with pytest.raises(
+        PlanError, match="'magic' is unknown: choose one of exact, exhaustive, labels, minimum_cut, nsga2"
+    ):
         search(MODEL, "magic")
-    assert sorted(ENGINES) == ["exact", "exhaustive", "minimum_cut", "nsga2", "nsga2_random_key", "nsga3"]
+    assert sorted(ENGINES) == ["exact", "exhaustive", "labels", "minimum_cut", "nsga2", "nsga2_random_key", "nsga3"]
 
 
 @pytest.mark.parametrize("engine", sorted(ENGINES))

@@ -8,8 +8,6 @@ from partitioner.front import BoolArray, FloatArray, IntArray, front_indices
 from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, join_plans
 from partitioner.search.problem import SearchProblem
 
-N_OBJECTIVES = 2
-
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Archive:
@@ -52,10 +50,10 @@ class Archive:
         return Archive(plans=self.plans, objectives=self.objectives, is_explored=is_explored)
 
 
-def empty_archive(problem: SearchProblem, n_objectives: int = N_OBJECTIVES) -> Archive:
+def empty_archive(problem: SearchProblem) -> Archive:
     """Without plans."""
     return Archive(
         plans=encode_plans(problem, []),
-        objectives=np.zeros((0, n_objectives)),
+        objectives=np.zeros((0, len(problem.objectives))),
         is_explored=np.zeros(0, dtype=np.bool_),
     )

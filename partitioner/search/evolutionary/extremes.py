@@ -1,17 +1,21 @@
-"""The two ends of a front by dynamic programming: what evolutionary engines are seeded with."""
+"""The ends of a front by dynamic programming: what evolutionary engines are seeded with."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans
 from partitioner.search.exact.front import least_latency_plan
-from partitioner.search.problem import SearchProblem
+from partitioner.search.problem import TWO_OBJECTIVES, SearchProblem
 
 MOST_CELLS = 500_000_000
 """Cells of one pass of the dynamic programme up to which it is run: some seconds."""
 
 
 def extreme_plans(problem: SearchProblem, *, most_cells: int = MOST_CELLS) -> EncodedPlans:
-    """The plans of least latency and of least bottleneck; none where they are too dear to compute or do not exist.
+    """The plans of least latency and of least bottleneck, and of the least of each other objective that is a sum.
+
+    There are none where they are too dear to compute or do not exist, and perhaps none that keep all bounds.
 
     Args:
         problem: What to split.
@@ -20,9 +24,21 @@ def extreme_plans(problem: SearchProblem, *, most_cells: int = MOST_CELLS) -> En
     n_cells = 2.0**problem.n_devices * problem.n_devices * len(problem.positions) ** 2 / 2
     if n_cells > most_cells:
         return encode_plans(problem, [])
-    return encode_plans(
-        problem, [plan for plan in (least_latency_plan(problem), least_bottleneck_plan(problem)) if plan]
-    )
+    extremes = [plan for plan in (least_latency_plan(problem), least_bottleneck_plan(problem)) if plan]
+    return encode_plans(problem, [*extremes, *least_sum_plans(problem)])
+
+
+def least_sum_plans(problem: SearchProblem) -> list[EncodedPlan]:
+    """The plan that is least in each objective that is a sum, latency apart; bounds on sums are not looked at."""
+    others = tuple(name for name in problem.objectives if name not in TWO_OBJECTIVES)
+    if not others:
+        return []
+    from partitioner.search.labels.costs import label_problem  # noqa: PLC0415  numba loads slowly
+    from partitioner.search.labels.guides import guided, plain_guides  # noqa: PLC0415
+
+    labels = label_problem(replace(problem, objectives=others), 0.0)
+    guides = plain_guides(labels)[: labels.n_objective_sums]
+    return list(guided(labels, guides, np.inf).plans)
 
 
 def least_bottleneck_plan(problem: SearchProblem) -> EncodedPlan | None:

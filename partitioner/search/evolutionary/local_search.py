@@ -10,6 +10,7 @@ import numpy as np
 
 from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, evaluate, join_plans
 from partitioner.search.evolutionary.archive import Archive
+from partitioner.search.evolutionary.loads import loads_of
 from partitioner.search.evolutionary.neighbourhood import neighbours
 from partitioner.search.evolutionary.recutting import recut
 from partitioner.search.problem import SearchProblem
@@ -41,7 +42,8 @@ def improve(problem: SearchProblem, archive: Archive, pool: EncodedPlans, random
     if not len(archive):
         return Improvement(archive=archive, n_evaluated=0)
     explored = random.permutation(np.flatnonzero(~archive.is_explored))[:N_EXPLORED]
-    parts = [neighbours(problem, archive.plan(int(row)), float(archive.objectives[row, 1])) for row in explored]
+    bottlenecks = loads_of(problem, archive.plans.take(explored)).bottlenecks.tolist()
+    parts = [neighbours(problem, archive.plan(int(row)), most) for row, most in zip(explored, bottlenecks, strict=True)]
     found = join_plans(*parts, encode_plans(problem, _recuts(problem, archive, pool, random)))
     return Improvement(archive=archive.explore(explored).add(found, evaluate(problem, found)), n_evaluated=len(found))
 
@@ -52,7 +54,8 @@ def _recuts(
     """Random orders of the pool with the best cuts below the bottlenecks of random plans of the archive."""
     cells = problem.n_devices * len(problem.positions) ** 2
     n_recuts = min(MOST_RECUT, max(1, RECUT_CELLS // cells))
-    bounds = np.nextafter(random.choice(archive.objectives[:, 1], n_recuts), 0.0)
+    chosen = archive.plans.take(random.integers(len(archive), size=n_recuts))
+    bounds = np.nextafter(loads_of(problem, chosen).bottlenecks, 0.0)
     orders = pool.devices[random.integers(len(pool), size=n_recuts)]
     plans = [
         recut(problem, order[order >= 0].tolist(), float(bound)) for order, bound in zip(orders, bounds, strict=True)

@@ -23,7 +23,7 @@ def evolve(problem: SearchProblem, effort: Effort, method: Method) -> EngineOutc
     began = saved = effort.clock()
     state = _start(problem, effort, method)
     try:
-        while (fraction := _fraction_done(effort, began, state)) < 1.0:
+        while (fraction := _fraction_done(effort, method, began, state)) < 1.0:
             effort.on_progress(fraction, f"{state.n_evaluated:,} plans evaluated, {len(state.archive)} on the front")
             state = next_state(problem, method, state)
             if effort.checkpoint is not None and effort.clock() - saved >= CHECKPOINT_SECONDS:
@@ -46,14 +46,15 @@ def _start(problem: SearchProblem, effort: Effort, method: Method) -> State:
     return first_state(problem, method, effort.seed)
 
 
-def _fraction_done(effort: Effort, began: float, state: State) -> float:
-    """Of the budget that ends first."""
+def _fraction_done(effort: Effort, method: Method, began: float, state: State) -> float:
+    """Of the budget that ends first. Without one, small problems end by generations, which evaluate little there."""
     if state.is_exhausted:
         return 1.0
     most = effort.n_evaluations
-    if most is None and effort.budget_seconds is None:
-        most = N_EVALUATIONS
     fractions = [0.0] if most is None else [state.n_evaluated / max(most, 1)]
+    if most is None and effort.budget_seconds is None:
+        n_done = max(state.n_evaluated, state.n_generations * method.population)
+        fractions.append(n_done / N_EVALUATIONS)
     if effort.budget_seconds is not None:
         fractions.append((effort.clock() - began) / max(effort.budget_seconds, 1e-9))
     return min(1.0, max(fractions))

@@ -1,11 +1,12 @@
 """How new plans are made from old ones, many at a time. Whatever comes out obeys pins, stages and positions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from partitioner.front import BoolArray, FloatArray, IntArray
-from partitioner.search.encoding import EncodedPlans, join_plans, legs
+from partitioner.search.encoding import EncodedPlans, evaluate_quantities, join_plans, legs
 from partitioner.search.evolutionary.loads import loads_of
 from partitioner.search.evolutionary.refilling import refill
 from partitioner.search.evolutionary.settling import Draft, draft_of, n_stages, settle
@@ -46,7 +47,7 @@ def mutate(problem: SearchProblem, plans: EncodedPlans, random: np.random.Genera
 
 
 def violations(problem: SearchProblem, plans: EncodedPlans) -> FloatArray:
-    """How badly links and memory forbid plans: missing links, and memory above the limit as a share of it.
+    """How badly links, memory and bounds forbid plans: missing links, and what is above a limit as a share of it.
 
     Returns:
         (n_plans,) float64; 0 for allowed plans.
@@ -58,7 +59,18 @@ def violations(problem: SearchProblem, plans: EncodedPlans) -> FloatArray:
         needed = problem.stage_memory_bytes[leg.device, leg.start, leg.stop]
         excess = np.maximum(needed / limits[leg.device] - 1.0, 0.0)
         total = total + is_missing + np.where(leg.works, excess, 0.0)
-    return total
+    return total + _excess(problem, plans) if problem.bounds else total
+
+
+def _excess(problem: SearchProblem, plans: EncodedPlans) -> FloatArray:
+    """(n_plans,) by what share the bounds are exceeded, all together; 0 where a plan is not even possible."""
+    names, most = tuple(problem.bounds), np.array(list(problem.bounds.values()))
+    no_limits = np.full(problem.n_devices, np.inf)
+    free = replace(problem, objectives=names, bounds={}, device_memory_bytes=no_limits)
+    figures = evaluate_quantities(free, plans)[:, : len(names)]
+    shares = np.maximum(figures - most, 0.0) / np.where(most > 0, most, 1.0)
+    excess: FloatArray = np.where(np.isfinite(figures), shares, 0.0).sum(axis=1)
+    return excess
 
 
 def _merged(draft: Draft) -> Draft:

@@ -75,8 +75,8 @@ def _share_done(found: "list[Found]", bound: float) -> float:
 def _statement(problem: SearchProblem, plans: EncodedPlans, is_complete: bool, bound: float) -> str:
     if is_complete:
         return (
-            f"Exact under the cost model: labels over all subsets and orders of {problem.n_devices} devices and "
-            f"{len(problem.positions) - 2} split points met every point of the front and proved that there are no more."
+            f"Exact under the cost model: labels over all subsets and orders of {problem.describe_choices()} met every "
+            f"point of the front and proved that there are no more."
         )
     return (
         f"Incomplete: the budget ended after {len(plans)} plans; the front is exact where the bottleneck is above "
