@@ -144,10 +144,10 @@ def test_inputs_that_nobody_reads_are_wanted_all_the_same(load, tmp_path):
 
 
 class Planted:
-    """Would run code when it is unpickled."""
+    """Would run code if objects were taken from the file."""
 
     def __reduce__(self):
-        return (pytest.fail, ("unpickled",))
+        return (pytest.fail, ("ran code",))
 
 
 @pytest.mark.parametrize(
