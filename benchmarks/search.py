@@ -6,6 +6,10 @@ span all instances. Compilation and the loading of compiled code are timed apart
 
 Beside what is promised stand harder cases: a network a hundred times faster, whose fronts are several times longer;
 stage times that are not additive, which cost a scan instead of a queue; and twelve devices of three types.
+
+The robust search is timed over 100 network conditions (every link direction 10 times less to 10 times more than at
+first, in rate and in delay), and judged by what its plans spare: the worst regret, over the conditions, of the plan
+that is best at first, of the best plan found, and of a bound that holds for every plan.
 """
 
 import os
@@ -24,9 +28,11 @@ import numpy as np  # noqa: E402  the number of threads is read when it loads
 
 from benchmarks._figures import Figure, at_most, parse_arguments, publish  # noqa: E402
 from benchmarks.search_evolutionary import random_instance  # noqa: E402
-from partitioner.search.engines import ENGINES  # noqa: E402
 from partitioner.search.outcome import Effort  # noqa: E402
 from partitioner.search.problem import SearchProblem  # noqa: E402
+from partitioner.search.registry import ENGINES  # noqa: E402
+from partitioner.search.robust_conditions import gather_conditions, with_links  # noqa: E402
+from partitioner.search.robust_front import RobustOutcome, robust_front  # noqa: E402
 
 PROMISED = ((200, 8, 0.5), (1000, 8, 1.5), (200, 12, 5.0))
 """Positions, devices, and most seconds for the whole front."""
@@ -48,7 +54,12 @@ def main() -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     n_instances = 3 if arguments.quick else 11
-    return publish([*compile_figures(), *exact_figures(n_instances)], arguments.json)
+    sections = (
+        compile_figures(),
+        exact_figures(n_instances),
+        robust_figures(n_instances, n_conditions=20 if arguments.quick else 100),
+    )
+    return publish([figure for section in sections for figure in section], arguments.json)
 
 
 def compile_figures() -> list[Figure]:
@@ -107,6 +118,47 @@ def timed(
             name=f"{name}_points", value=statistics.median(points), interval=(min(points), max(points)), unit="plans"
         ),
     ]
+
+
+def robust_figures(n_instances: int, n_conditions: int) -> list[Figure]:
+    """Seconds of the robust search, and worst regrets in each objective; a regret of 0.5 is 50 % above the best."""
+    robust_outcome(0, (5, 2), 2)  # loads the compiled code and the linear programmes
+    seconds, outcomes = [], []
+    for seed in range(n_instances):
+        began = time.perf_counter()
+        outcomes.append(robust_outcome(seed, (200, 8), n_conditions))
+        seconds.append(time.perf_counter() - began)
+    if not all(outcome.is_complete for outcome in outcomes):
+        sys.exit("The robust search did not end.")
+    name = f"robust_200x8_{n_conditions}_conditions"
+    bound = 0.2 * n_conditions
+    figures = [at_most(f"{name}_seconds", statistics.median(seconds), (min(seconds), max(seconds)), "s", bound)]
+    for index, objective in enumerate(("latency", "bottleneck")):
+        kinds = {
+            "nominal": [outcome.nominal_regrets[:, index, index].max() for outcome in outcomes],
+            "minimax": [outcome.regrets[:, :, index].max(axis=0).min() for outcome in outcomes],
+            "bound": [outcome.least_worst_regret[index] for outcome in outcomes],
+        }
+        for kind, values in kinds.items():
+            regret, interval = float(np.median(values)), (float(min(values)), float(max(values)))
+            figures.append(
+                Figure(name=f"{name}_{objective}_regret_{kind}", value=regret, interval=interval, unit="ratio")
+            )
+    return figures
+
+
+def robust_outcome(seed: int, size: tuple[int, int], n_conditions: int) -> RobustOutcome:
+    """The robust search from an instance's arrays, fronts of all conditions and judgement included."""
+    nominal = random_instance(seed, *size)
+    random = np.random.default_rng([seed, 2])
+    shape = nominal.link_fixed_seconds.shape
+    problems = {"probed": nominal}
+    while len(problems) < n_conditions:
+        delay, rate = 10 ** random.uniform(-1.0, 1.0, (2, *shape))
+        problems[f"random-{len(problems):03}"] = with_links(
+            nominal, nominal.link_fixed_seconds * delay, nominal.link_bytes_per_second * rate
+        )
+    return robust_front(gather_conditions(problems), "minimax", nominal, Effort())
 
 
 def fast_network_instance(seed: int, n_positions: int, n_devices: int) -> SearchProblem:

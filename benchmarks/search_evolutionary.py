@@ -16,9 +16,10 @@ import numpy as np  # noqa: E402  the number of threads is read when it loads
 from benchmarks._figures import Figure, at_least, parse_arguments, publish  # noqa: E402
 from partitioner.front import hypervolume_2d  # noqa: E402
 from partitioner.search.encoding import EncodedPlans, evaluate  # noqa: E402
-from partitioner.search.engines import ENGINES, REFERENCE_MARGIN  # noqa: E402
+from partitioner.search.engines import REFERENCE_MARGIN  # noqa: E402
 from partitioner.search.outcome import Effort  # noqa: E402
 from partitioner.search.problem import SearchProblem  # noqa: E402
+from partitioner.search.registry import ENGINES  # noqa: E402
 
 JUDGED = ("nsga2", "nsga3", "nsga2_random_key")
 

@@ -5,10 +5,12 @@ import platform
 from collections.abc import Sequence
 from dataclasses import replace
 
+from coordinator.deployment import runnable_fault
 from coordinator.fleet import Fleet
 from coordinator.loadgen import make_workload
 from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.measuring import Effort, OnStep, measure_plan
+from partitioner.choice import least_latency, most_throughput
 from partitioner.cluster import CLIENT
 from partitioner.cost import CostModel
 from partitioner.errors import PlanError
@@ -47,7 +49,8 @@ def bench(
     main = measure(chosen, "chosen", effort)
     half = effort.halved()
     singles = single_device_candidates(cost_model)
-    front = tuple(measure(candidate, label, half) for label, candidate in front_selection(result.front, chosen))
+    runnable = [candidate for candidate in result.front if runnable_fault(candidate.plan, model) is None]
+    front = tuple(measure(candidate, label, half) for label, candidate in front_selection(runnable, chosen))
     baselines = tuple(
         measure(candidate, f"whole model on {candidate.plan.stages[0].device}", half) for candidate in singles
     )
@@ -84,14 +87,19 @@ def front_selection(
     front: Sequence[Candidate], chosen: Candidate, limit: int = N_FRONT_PLANS
 ) -> tuple[tuple[str, Candidate], ...]:
     """Labelled plans of the front to measure beside the chosen one: both ends always, others spread evenly."""
+    if not front:
+        return ()
     last = len(front) - 1
+    labels = {
+        front.index(least_latency(front)): "least latency",
+        front.index(most_throughput(front)): "most throughput",
+    }
     step = max(last / max(limit - 1, 1), 1)
-    indices = sorted({0, last} | {round(step * number) for number in range(limit) if round(step * number) <= last})
-    return tuple((_front_label(index, last), front[index]) for index in indices if front[index].plan != chosen.plan)
-
-
-def _front_label(index: int, last: int) -> str:
-    return {0: "least latency", last: "most throughput"}.get(index, f"front {index}")
+    spread = {round(step * number) for number in range(limit) if round(step * number) <= last}
+    indices = sorted(spread | labels.keys())
+    return tuple(
+        (labels.get(index, f"front {index}"), front[index]) for index in indices if front[index].plan != chosen.plan
+    )
 
 
 def best_single(baselines: Sequence[PlanMeasurement]) -> PlanMeasurement | None:

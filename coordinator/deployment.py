@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coordinator.errors import OutputMismatchError
+from coordinator.errors import DeploymentError, OutputMismatchError
 from coordinator.fleet import Fleet
 from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards, shard_ref
@@ -17,9 +17,10 @@ from node_agent.dataplane.grpc_link import FrameSender, subscribe
 from node_agent.errors import NodeError
 from node_agent.messages import StageLoad, SubscribeFrame
 from partitioner.cluster import CLIENT
+from partitioner.codec import NO_CODEC
 from partitioner.equality import relative_error
 from partitioner.onnx_io import Model
-from partitioner.plan import Candidate, Stage
+from partitioner.plan import Candidate, Plan, Stage
 from partitioner.shard import Shard
 from partitioner.tensors import TensorSpec
 
@@ -46,9 +47,11 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
     """A plan, live and verified for as long as the context lasts.
 
     Raises:
+        DeploymentError: The plan is of a kind that cannot be run.
         OutputMismatchError: The pipeline does not compute what the whole model computes; it was taken off.
         NodeError: A node refused its stage or could not be reached.
     """
+    check_runnable(candidate.plan, model)
     name = f"{model.graph.name}-{secrets.token_hex(4)}"
     epoch = 1
     stages = candidate.plan.stages
@@ -72,6 +75,28 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
                 fleet.node_of[stage.device].client.unload_stage(name)
 
 
+def check_runnable(plan: Plan, model: Model) -> None:
+    """Does nothing where a plan can be put on nodes.
+
+    Raises:
+        DeploymentError: It cannot.
+    """
+    fault = runnable_fault(plan, model)
+    if fault is not None:
+        raise DeploymentError(f"Plan {plan.describe()!r} cannot be run: {fault}.")
+
+
+def runnable_fault(plan: Plan, model: Model) -> str | None:
+    """Why a plan cannot be put on nodes; None where it can."""
+    if plan.batch != model.graph.batch:
+        return f"it is for batch {plan.batch}, this run's for batch {model.graph.batch}; use the run of that batch"
+    if any(stage.replicas for stage in plan.stages):
+        return "the nodes cannot take turns at a stage yet; search without --replicas, or choose another plan"
+    if any(stage.codec != NO_CODEC for stage in plan.stages):
+        return "the nodes cannot use codecs yet; search without --codecs, or choose another plan"
+    return None
+
+
 def stage_loads(
     fleet: Fleet, candidate: Candidate, shards: tuple[Shard, ...], *, deployment: str, epoch: int
 ) -> tuple[tuple[str, StageLoad], ...]:
@@ -92,7 +117,7 @@ def stage_loads(
                 next_address=fleet.node_of[follower].address if follower else "",
                 link=fleet.config.link_emulation(stage.device, follower) if follower else None,
                 pace_seconds=cost.seconds,
-                queue_limit=QUEUE_LIMIT,
+                queue_limit=min(QUEUE_LIMIT, candidate.plan.window),
             ),
         )
         for index, (stage, shard, follower, cost) in enumerate(

@@ -37,7 +37,12 @@ class FleetNode:
     def device(self) -> Device:
         """What the cost model may count on: the memory of the cluster's description, else all that the node has."""
         memory_bytes = self.config.memory_bytes or self.description.memory_bytes
-        return Device(name=self.name, memory_bytes=memory_bytes, emulation=self.config.describe_emulation())
+        return Device(
+            name=self.name,
+            memory_bytes=memory_bytes,
+            emulation=self.config.describe_emulation(),
+            active_watts=self.config.active_watts,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """From a connected fleet to a front: probe, profile, search, measure the front's own segments, search again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
 from coordinator.fleet import Fleet
@@ -13,31 +13,20 @@ from coordinator.profiling import (
     profile_fleet,
     unmeasured_spans,
 )
+from coordinator.wishes import SearchWish
 from node_agent.dataplane.probing import probe
 from node_agent.messages import ProbeRequest, ProbeSample
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.cost import CostModel
-from partitioner.graph import Graph
+from partitioner.errors import PlanError
 from partitioner.onnx_io import Model
 from partitioner.profile import Profile
 from partitioner.search import search
-from partitioner.search.problem import build_problem
 from partitioner.search.result import SearchResult
+from partitioner.search.variants import search_variants
 
 N_CORRECTIONS = 4
 """At most so often the front's segments are measured and the search repeated."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchWish:
-    """What to search, and how."""
-
-    engine: str = "exact"
-    seed: int = 0
-    budget_seconds: float | None = None
-    pinned_first: str | None = None
-    pinned_last: str | None = None
-    max_stages: int | None = None
 
 
 def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> Cluster:
@@ -95,37 +84,59 @@ def _probe(fleet: Fleet, source: str, target: str, sizes_bytes: Sequence[int], n
 
 
 def search_front(
-    graph: Graph, profile: Profile, cluster: Cluster, wish: SearchWish, on_progress: Callable[[float, str], None] | None
+    cost_models: Sequence[CostModel], wish: SearchWish, on_progress: Callable[[float, str], None] | None
 ) -> SearchResult:
-    """The front under the cost model of this profile and these links."""
-    problem = build_problem(
-        CostModel(graph, cluster, profile),
-        pinned_first=wish.pinned_first,
-        pinned_last=wish.pinned_last,
-        max_stages=wish.max_stages,
+    """The front that is wished for under cost models, which may differ in batch.
+
+    Raises:
+        PlanError: The wish does not fit the cluster or the engine.
+        ChoiceError: A bound cannot be read.
+        InfeasibleError: No plan satisfies the constraints.
+    """
+    problems = [wish.problem(model) for base in cost_models for model in wish.models(base)]
+    if len(problems) == 1 and not wish.windows:
+        return search(
+            problems[0],
+            wish.engine,
+            seed=wish.seed,
+            budget_seconds=wish.budget_seconds,
+            accuracy=wish.accuracy,
+            checkpoint=wish.checkpoint,
+            on_progress=on_progress,
+        )
+    if wish.checkpoint is not None:
+        raise PlanError("A checkpoint holds one search: give no --windows and no --also with it.")
+    return search_variants(
+        problems,
+        wish.engine,
+        seed=wish.seed,
+        budget_seconds=wish.budget_seconds,
+        accuracy=wish.accuracy,
+        on_progress=on_progress,
     )
-    return search(problem, wish.engine, seed=wish.seed, budget_seconds=wish.budget_seconds, on_progress=on_progress)
 
 
 def correct_front(
     fleet: Fleet,
     model: Model,
-    profile: Profile,
-    cluster: Cluster,
+    cost_model: CostModel,
     wish: SearchWish,
     *,
     on_progress: OnProgress = ignore_progress,
 ) -> tuple[Profile, SearchResult]:
     """Measures the front's own segments where that was not done, and searches again, until the front stands still."""
-    result = search_front(model.graph, profile, cluster, wish, None)
+    result = search_front((cost_model,), wish, None)
     for _ in range(N_CORRECTIONS):
         stages = [
-            (stage.device, stage.start, stage.stop) for candidate in result.front for stage in candidate.plan.stages
+            (device, stage.start, stage.stop)
+            for candidate in result.front
+            for stage in candidate.plan.stages
+            for device in stage.devices
         ]
-        missing = unmeasured_spans(profile, stages)
+        missing = unmeasured_spans(cost_model.profile, stages)
         if not missing:
             break
         newer = profile_fleet(fleet, model, missing, budget_seconds=20.0, seed=wish.seed, on_progress=on_progress)
-        profile = merge_profiles(profile, newer)
-        result = search_front(model.graph, profile, cluster, wish, None)
-    return profile, result
+        cost_model = replace(cost_model, profile=merge_profiles(cost_model.profile, newer))
+        result = search_front((cost_model,), wish, None)
+    return cost_model.profile, result

@@ -8,10 +8,12 @@ from typing import TypeVar
 from coordinator.errors import RunFolderError
 from coordinator.measurement import Measurement
 from partitioner.cluster import Cluster
+from partitioner.codec import CodecTable
 from partitioner.graph import Graph
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
+from partitioner.search.robust_result import RobustResult
 from partitioner.serialize import load_artefact, save_artefact
 
 T = TypeVar("T")
@@ -54,7 +56,9 @@ ARTEFACTS = {
         Artefact(file="graph.json", type=Graph, made_by="profile"),
         Artefact(file="profile.json", type=Profile, made_by="profile"),
         Artefact(file="cluster.json", type=Cluster, made_by="profile"),
+        Artefact(file="codecs.json", type=CodecTable, made_by="profile --codecs"),
         Artefact(file="front.json", type=SearchResult, made_by="search"),
+        Artefact(file="robust.json", type=RobustResult, made_by="robust"),
         Artefact(file="plan.json", type=Candidate, made_by="plan"),
         Artefact(file="measurement.json", type=Measurement, made_by="bench"),
     )

@@ -4,7 +4,7 @@ A command calls one of them, `splitfront run` all.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,19 +16,27 @@ from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
 from coordinator.measurement import Measurement
 from coordinator.measuring import Effort
-from coordinator.planning import SearchWish, correct_front, probe_links, search_front
+from coordinator.planning import correct_front, probe_links, search_front
 from coordinator.profiling import profile_fleet, spans_to_profile
+from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
-from coordinator.report.write import write_report
+from coordinator.report.write import write_objectives, write_report
 from coordinator.run_folder import RunFolder, RunSettings
+from coordinator.wishes import SearchWish
 from partitioner.choice import choose, knee
 from partitioner.cluster import Cluster
+from partitioner.codec import CodecTable
 from partitioner.cost import CostModel
 from partitioner.graph import Graph
 from partitioner.onnx_io import Model, inputs_digest, load_model, read_inputs
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
+from partitioner.search.building import build_problem
+from partitioner.search.conditions import NetworkCondition
 from partitioner.search.result import SearchResult
+from partitioner.search.robust import search_robust
+from partitioner.search.robust_conditions import condition_problems
+from partitioner.search.robust_result import Criterion, RobustResult
 
 DEMO = "demo"
 LOCAL = "local:"
@@ -136,34 +144,96 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float) -> 
     return profile
 
 
-def search_step(folder: RunFolder, wish: SearchWish, progress: Progress) -> SearchResult:
-    """Searches under the profile on disk; no node is needed."""
-    graph, profile, cluster = (
+def load_cost_model(folder: RunFolder) -> CostModel:
+    """What plans cost by what the folder holds.
+
+    Raises:
+        RunFolderError: The model was not profiled yet.
+        CostModelError: The artefacts do not belong together.
+    """
+    return CostModel(
         folder.load("graph", Graph),
-        folder.load("profile", Profile),
         folder.load("cluster", Cluster),
+        folder.load("profile", Profile),
+        codecs=folder.load("codecs", CodecTable) if folder.has("codecs") else None,
     )
-    with progress.progress(f"Searching ({wish.engine})") as on_lane:
-        result = search_front(
-            graph, profile, cluster, wish, lambda share, what: on_lane(wish.engine, round(100 * share), 100, what)
+
+
+def search_step(
+    folder: RunFolder, wish: SearchWish, progress: Progress, also: Sequence[RunFolder] = ()
+) -> SearchResult:
+    """Searches under the profile on disk, and those of other runs of the same model; no node is needed.
+
+    Raises:
+        RunFolderError: Another run is of another model.
+    """
+    models = [load_cost_model(run) for run in (folder, *also)]
+    digest = models[0].graph.model_sha256
+    for run, model in zip(also, models[1:], strict=True):
+        if model.graph.model_sha256 != digest:
+            raise RunFolderError(f"{run.path} is a run of another model than {folder.path}: want runs of one model.")
+    engine = wish.engine or "exactly"
+    with progress.progress(f"Searching ({engine})") as on_lane:
+        result = search_front(models, wish, lambda share, what: on_lane(engine, round(100 * share), 100, what))
+    folder.save("front", result, seed=wish.seed, model_sha256=digest)
+    draw_objectives(folder, result)
+    return result
+
+
+def draw_objectives(folder: RunFolder, result: SearchResult) -> Path | None:
+    """Draws a front of three or more objectives; removes the picture of an earlier one where there are two."""
+    path = folder.path / "figures" / "objectives.html"
+    if len(result.objectives) < 3:
+        path.unlink(missing_ok=True)
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_objectives(objective_space(result), "Front of " + ", ".join(objective_words(result)), path)
+
+
+def robust_step(
+    folder: RunFolder,
+    wish: SearchWish,
+    conditions: Sequence[NetworkCondition],
+    criterion: Criterion,
+    progress: Progress,
+) -> RobustResult:
+    """Searches plans for the network as probed and under other conditions, from the profile on disk; needs no node."""
+    cost_model = load_cost_model(folder)
+    nominal = build_problem(
+        cost_model,
+        pinned_first=wish.pinned_first,
+        pinned_last=wish.pinned_last,
+        max_stages=wish.max_stages,
+    )
+    problems = condition_problems(nominal, cost_model.cluster, conditions)
+    with progress.progress(f"Searching under {len(problems)} network conditions") as on_lane:
+        result = search_robust(
+            problems,
+            criterion,
+            nominal=nominal,
+            budget_seconds=wish.budget_seconds,
+            seed=wish.seed,
+            on_progress=lambda share, what: on_lane("robust", round(100 * share), 100, what),
         )
-    folder.save("front", result, seed=wish.seed, model_sha256=graph.model_sha256)
+    folder.save("robust", result, seed=wish.seed, model_sha256=cost_model.graph.model_sha256)
     return result
 
 
 def search_and_correct_step(run: OpenRun, wish: SearchWish, progress: Progress) -> SearchResult:
     """Searches, measures the front's own segments on the nodes, and searches again until the front stands still."""
-    profile, cluster = run.folder.load("profile", Profile), run.folder.load("cluster", Cluster)
-    with progress.progress(f"Searching ({wish.engine}), measuring the front's segments") as on_lane:
-        profile, result = correct_front(run.fleet, run.model, profile, cluster, wish, on_progress=on_lane)
+    engine = wish.engine or "exactly"
+    with progress.progress(f"Searching ({engine}), measuring the front's segments") as on_lane:
+        profile, result = correct_front(run.fleet, run.model, load_cost_model(run.folder), wish, on_progress=on_lane)
     run.save("profile", profile)
     run.save("front", result)
+    draw_objectives(run.folder, result)
     return result
 
 
-def plan_step(folder: RunFolder, result: SearchResult, wish: str) -> Candidate:
-    """Chooses a point of the front."""
-    chosen = choose(result.front, wish)
+def plan_step(folder: RunFolder, result: SearchResult | RobustResult, wish: str) -> Candidate:
+    """Chooses a point of the front, or one of the plans that suit many network conditions."""
+    objectives = result.objectives if isinstance(result, SearchResult) else None
+    chosen = choose(result.front, wish, objectives)
     settings = folder.load("run", RunSettings)
     folder.save("plan", chosen, seed=settings.seed, model_sha256=settings.model_sha256)
     return chosen
@@ -171,9 +241,8 @@ def plan_step(folder: RunFolder, result: SearchResult, wish: str) -> Candidate:
 
 def bench_step(run: OpenRun, progress: Progress, *, effort: Effort) -> Measurement:
     """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan on disk."""
-    profile, cluster = run.folder.load("profile", Profile), run.folder.load("cluster", Cluster)
     result, chosen = run.folder.load("front", SearchResult), run.folder.load("plan", Candidate)
-    cost_model = CostModel(run.model.graph, cluster, profile)
+    cost_model = load_cost_model(run.folder)
     with progress.progress("Deploying, verifying, measuring") as on_lane:
         measurement = bench(
             run.fleet,
@@ -204,7 +273,7 @@ def report_step(folder: RunFolder) -> tuple[Path, ...]:
             cluster=cluster,
             profile=folder.load("profile", Profile),
             search=result,
-            knee=knee(result.front),
+            knee=knee(result.front, result.objectives),
             chosen=folder.load("plan", Candidate),
             measurement=folder.load("measurement", Measurement) if folder.has("measurement") else None,
         ),

@@ -4,20 +4,24 @@ import logging
 import platform
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 
 from node_agent.api import PROTOCOL_MAX
+from node_agent.codecs import available_codecs, time_codecs
 from node_agent.config import AgentConfig
 from node_agent.dataplane.probing import probe
 from node_agent.errors import RequestRejectedError
 from node_agent.host import facts
 from node_agent.host.lifecycle import Lifecycle
 from node_agent.host.profiler import Profiler
-from node_agent.host.request_rules import check_probe, check_profile
+from node_agent.host.request_rules import check_codec_profile, check_probe, check_profile
 from node_agent.host.runtime import RuntimeOptions, ShardSession, check_providers, open_session
 from node_agent.host.shard_store import ShardStore
 from node_agent.messages import (
     BlobRef,
+    CodecProfileRequest,
+    CodecSample,
     NodeDescription,
     NodeStatus,
     ProbeRequest,
@@ -75,6 +79,7 @@ class Agent:
             n_threads=self.config.n_threads,
             slowdown=self.config.slowdown,
             host_id=facts.host_id(),
+            codecs=available_codecs(),
         )
 
     def status(self) -> NodeStatus:
@@ -115,20 +120,36 @@ class Agent:
             RequestRejectedError: The request makes no sense, or another profile is at work.
         """
         check_profile(request)
-        if not self._profiling.acquire(timeout=_PROFILE_WAIT_SECONDS):
-            raise RequestRejectedError(
-                f"Node {self.config.name!r} is busy with another profile: wait for its end, or cancel it."
-            )
-        try:
+        with self._only_profile():
             _logger.info("profile begins", extra={"n_segments": len(request.segments)})
             yield from Profiler(self._store, request, self._options, self.config.slowdown).events()
-        finally:
-            self._profiling.release()
 
     def probe_link(self, request: ProbeRequest) -> tuple[ProbeSample, ...]:
         """Times messages to another node; see `dataplane.probing.probe`."""
         check_probe(request, self.config.max_message_bytes)
         return probe(request, self.config.tls)
+
+    def profile_codecs(self, request: CodecProfileRequest) -> tuple[CodecSample, ...]:
+        """Times codecs of boundary tensors; see `codecs.time_codecs`. Waits for a profile as another profile would.
+
+        Raises:
+            CodecMissingError: The node lacks a codec.
+            RequestRejectedError: The request makes no sense, or a profile is at work.
+        """
+        check_codec_profile(request, self.config.max_message_bytes)
+        with self._only_profile():
+            return time_codecs(request, self.config.slowdown or 1.0)
+
+    @contextmanager
+    def _only_profile(self) -> Iterator[None]:
+        if not self._profiling.acquire(timeout=_PROFILE_WAIT_SECONDS):
+            raise RequestRejectedError(
+                f"Node {self.config.name!r} is busy with another profile: wait for its end, or cancel it."
+            )
+        try:
+            yield
+        finally:
+            self._profiling.release()
 
     def close(self) -> None:
         """Ends all stages and frees the store."""

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from node_agent.messages import (
     BlobRef,
+    CodecProfileRequest,
+    CodecSample,
     NodeDescription,
     NodeStatus,
     ProbeRequest,
@@ -68,4 +70,12 @@ class Node(Protocol):
 
     def probe_link(self, request: ProbeRequest) -> tuple[ProbeSample, ...]:
         """Times messages to another node through the data plane."""
+        ...
+
+    def profile_codecs(self, request: CodecProfileRequest) -> tuple[CodecSample, ...]:
+        """Times codecs of boundary tensors, interleaved.
+
+        Raises:
+            CodecMissingError: The node lacks a codec; the message says which it has.
+        """
         ...

@@ -15,6 +15,8 @@ from node_agent.config import TlsFiles, parse_address
 from node_agent.errors import AgentConfigError, ProtocolMismatchError, RequestRejectedError
 from node_agent.messages import (
     BlobRef,
+    CodecProfileRequest,
+    CodecSample,
     NodeDescription,
     NodeStatus,
     ProbeRequest,
@@ -171,6 +173,12 @@ class NodeClient:
         """Times messages from the node to another one."""
         with self._errors("ProbeLink"):
             answer = self._stub.ProbeLink(wire_codec.to_wire(request), timeout=_PROBE_SECONDS)
+        return tuple(map(wire_codec.from_wire, answer.samples))
+
+    def profile_codecs(self, request: CodecProfileRequest) -> tuple[CodecSample, ...]:
+        """Times codecs of boundary tensors on the node."""
+        with self._errors("ProfileCodecs"):
+            answer = self._stub.ProfileCodecs(wire_codec.to_wire(request), timeout=_PROBE_SECONDS)
         return tuple(map(wire_codec.from_wire, answer.samples))
 
 

@@ -8,6 +8,7 @@ NodeError
 ├── StoreFullError (OSError)                 quota or disk exhausted
 ├── ShardRejectedError (ValueError)          the runtime cannot load the shard
 ├── StageMissingError (LookupError)          no such deployment or stage here
+├── CodecMissingError (LookupError)          no codec of this name here
 ├── StageFailedError (RuntimeError)          the runtime failed on a request
 ├── FrameError (ValueError)                  a frame is malformed or does not fit its stage
 ├── RequestRejectedError (ValueError)        an argument is out of range
@@ -46,6 +47,10 @@ class ShardRejectedError(NodeError, ValueError):
 
 class StageMissingError(NodeError, LookupError):
     """No such deployment or stage on this node."""
+
+
+class CodecMissingError(NodeError, LookupError):
+    """No codec of this name on this machine."""
 
 
 class StageFailedError(NodeError, RuntimeError):

@@ -30,6 +30,8 @@ class NodeDescription:
     """Factor of the device emulation; 0 where the node is not emulated."""
     host_id: str
     """The same for two nodes on one machine."""
+    codecs: tuple[str, ...] = ("none",)
+    """Those that boundary tensors can be encoded and decoded with here; empty for a node of an older version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,30 @@ class ProbeSample:
 
     n_bytes: int
     round_trip_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecProfileRequest:
+    """An order to time codecs on tensors such as a ReLU leaves: half of the values zero."""
+
+    codecs: tuple[str, ...]
+    dtype: str
+    sizes_bytes: tuple[int, ...]
+    """Of the tensors before encoding; rounded down to whole elements."""
+    n_rounds: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecSample:
+    """One tensor encoded and decoded once, the emulated slowdown included."""
+
+    codec: str
+    n_bytes: int
+    """Before encoding."""
+    wire_bytes: int
+    encode_seconds: float
+    decode_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,11 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
             samples = self._agent.probe_link(wire_codec.from_wire(request))
             return agent_pb2.ProbeResult(samples=[wire_codec.to_wire(sample) for sample in samples])
 
+    def ProfileCodecs(self, request: agent_pb2.CodecProfileRequest, context: Context) -> Any:  # noqa: N802, D102
+        with errors_to_status(context, "ProfileCodecs"):
+            samples = self._agent.profile_codecs(wire_codec.from_wire(request))
+            return agent_pb2.CodecProfile(samples=[wire_codec.to_wire(sample) for sample in samples])
+
 
 def _contents(first: agent_pb2.BlobChunk, rest: Iterator[agent_pb2.BlobChunk]) -> Iterator[bytes]:
     yield first.content

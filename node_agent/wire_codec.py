@@ -29,6 +29,8 @@ MESSAGE_OF: dict[type, type[Message]] = {
     messages.SegmentSamples: agent_pb2.SegmentSamples,
     messages.ProbeRequest: agent_pb2.ProbeRequest,
     messages.ProbeSample: agent_pb2.ProbeSample,
+    messages.CodecProfileRequest: agent_pb2.CodecProfileRequest,
+    messages.CodecSample: agent_pb2.CodecSample,
     messages.StageTrace: agent_pb2.StageTrace,
 }
 """Type on the wire of each value; a test compares their fields."""

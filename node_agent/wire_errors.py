@@ -26,6 +26,7 @@ STATUS_OF: dict[type[errors.NodeError], grpc.StatusCode] = {
     errors.StoreFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ShardRejectedError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.StageMissingError: grpc.StatusCode.NOT_FOUND,
+    errors.CodecMissingError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StageFailedError: grpc.StatusCode.ABORTED,
     errors.FrameError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.RequestRejectedError: grpc.StatusCode.INVALID_ARGUMENT,

@@ -2,45 +2,30 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from partitioner.bounds import EXAMPLES, FIELDS, THROUGHPUT, Bound, read_bound, seconds_text
 from partitioner.errors import ChoiceError
 from partitioner.front import knee_index
 from partitioner.plan import Candidate
 
 FORMS = (
-    "`knee`, `latency` (least), `throughput` (most), an index such as `3` (0 has the least latency), "
-    "`latency<=50ms` (s, ms or us; of those within, the most throughput), "
-    "`throughput>=20` (samples per second; of those within, the least latency), or several joined by commas"
+    "`knee`, `latency` (least), `throughput` (most), `memory`, `energy`, `wire` or `error` (least), an index such as "
+    f"`3` (0 comes first on the front), bounds such as {EXAMPLES}, or several joined by commas"
 )
-SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6}
-
-_NUMBER = r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
-_LATENCY_BOUND = re.compile(rf"latency\s*<=\s*{_NUMBER}\s*(?P<unit>s|ms|us|µs|μs)", re.IGNORECASE)
-_THROUGHPUT_BOUND = re.compile(rf"throughput\s*>=\s*{_NUMBER}\s*(?:/s)?", re.IGNORECASE)
 
 Pick = Callable[[Sequence[Candidate]], Candidate]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Bound:
-    """One inequality."""
-
-    text: str
-    holds: Callable[[Candidate], bool]
-    pick: Pick
-    """Among those within, where nothing else is wished."""
-
-
-def choose(front: Sequence[Candidate], wish: str) -> Candidate:
+def choose(front: Sequence[Candidate], wish: str, objectives: Sequence[str] | None = None) -> Candidate:
     """The candidate of a front that answers a wish.
 
-    Bounds keep those within; then a word picks. Without a word one kind of bound picks by the other objective, and
-    bounds of both kinds leave the pick to the knee.
+    Bounds keep those within; then a word picks. Without a word a bound of latency alone picks the most throughput, any
+    other one the least latency; bounds of both leave the pick to the knee.
 
     Args:
-        front: Non-dominated candidates, least latency first.
+        front: Non-dominated candidates, least in the first objective first.
         wish: See `FORMS`.
+        objectives: Fields of a `CostEstimate` that the knee looks at; latency and bottleneck where it is None.
 
     Raises:
         ChoiceError: The wish cannot be read, or no candidate answers it; says what there is.
@@ -50,14 +35,15 @@ def choose(front: Sequence[Candidate], wish: str) -> Candidate:
     terms = [term.strip() for term in wish.split(",")]
     if len(terms) == 1 and re.fullmatch(r"\d+", terms[0]):
         return _by_index(front, int(terms[0]))
-    words = [term.lower() for term in terms if term.lower() in _PICKS]
-    bounds = [_parse_bound(term, wish) for term in terms if term.lower() not in _PICKS]
+    picks: dict[str, Pick] = {**_PICKS, "knee": lambda within: knee(within, objectives)}
+    words = [term.lower() for term in terms if term.lower() in picks]
+    bounds = [_parse_bound(term, wish) for term in terms if term.lower() not in picks]
     if len(words) > 1:
         raise ChoiceError(f"Wish {wish!r} names {len(words)} aims, {' and '.join(words)}: give one.")
-    within = [candidate for candidate in front if all(bound.holds(candidate) for bound in bounds)]
+    within = [candidate for candidate in front if all(bound.holds(candidate.cost) for bound in bounds)]
     if not within:
         raise ChoiceError(f"No plan of the front has {' and '.join(bound.text for bound in bounds)}: {_extent(front)}.")
-    return (_PICKS[words[0]] if words else _pick_of(bounds))(within)
+    return (picks[words[0]] if words else picks[_word_of(bounds)])(within)
 
 
 def least_latency(front: Sequence[Candidate]) -> Candidate:
@@ -70,18 +56,41 @@ def most_throughput(front: Sequence[Candidate]) -> Candidate:
     return max(front, key=lambda candidate: (candidate.cost.throughput_per_second, -candidate.cost.latency_seconds))
 
 
-def knee(front: Sequence[Candidate]) -> Candidate:
+def least(word: str) -> Pick:
+    """Picks the candidate with the least of something; of equals the one of least latency.
+
+    Raises:
+        ChoiceError: By the pick, where no candidate has such a figure.
+    """
+    field = FIELDS[word][0]
+
+    def pick(front: Sequence[Candidate]) -> Candidate:
+        known = [candidate for candidate in front if getattr(candidate.cost, field) is not None]
+        if not known:
+            raise ChoiceError(f"No plan of the front has a known {word}: give the devices what it is computed from.")
+        return min(known, key=lambda candidate: (getattr(candidate.cost, field), candidate.cost.latency_seconds))
+
+    return pick
+
+
+def knee(front: Sequence[Candidate], objectives: Sequence[str] | None = None) -> Candidate:
     """The candidate where the front bends most; see `front.knee_index`."""
-    points = [(candidate.cost.latency_seconds, candidate.cost.bottleneck_seconds) for candidate in front]
-    return front[knee_index(points)]
+    fields = objectives or ("latency_seconds", "bottleneck_seconds")
+    return front[knee_index([[getattr(candidate.cost, field) for field in fields] for candidate in front])]
 
 
-_PICKS: dict[str, Pick] = {"knee": knee, "latency": least_latency, "throughput": most_throughput}
+_PICKS: dict[str, Pick] = {
+    "latency": least_latency,
+    THROUGHPUT: most_throughput,
+    **{word: least(word) for word in FIELDS if word not in ("latency", THROUGHPUT)},
+}
 
 
-def _pick_of(bounds: Sequence[_Bound]) -> Pick:
-    picks = {bound.pick for bound in bounds}
-    return picks.pop() if len(picks) == 1 else knee
+def _word_of(bounds: Sequence[Bound]) -> str:
+    bounded = {bound.word for bound in bounds}
+    if {"latency", THROUGHPUT} <= bounded:
+        return "knee"
+    return THROUGHPUT if "latency" in bounded else "latency"
 
 
 def _by_index(front: Sequence[Candidate], index: int) -> Candidate:
@@ -90,31 +99,16 @@ def _by_index(front: Sequence[Candidate], index: int) -> Candidate:
     return front[index]
 
 
-def _parse_bound(term: str, wish: str) -> _Bound:
-    if match := _LATENCY_BOUND.fullmatch(term):
-        most = float(match["number"]) * SECONDS_PER_UNIT[match["unit"].lower()]
-        return _Bound(
-            text=f"latency <= {match['number']} {match['unit']}",
-            holds=lambda candidate: candidate.cost.latency_seconds <= most,
-            pick=most_throughput,
-        )
-    if match := _THROUGHPUT_BOUND.fullmatch(term):
-        least = float(match["number"])
-        return _Bound(
-            text=f"throughput >= {match['number']}/s",
-            holds=lambda candidate: candidate.cost.throughput_per_second >= least,
-            pick=least_latency,
-        )
-    raise ChoiceError(f"Wish {wish!r} cannot be read at {term!r}: wanted {FORMS}.")
+def _parse_bound(term: str, wish: str) -> Bound:
+    bound = read_bound(term)
+    if bound is None:
+        raise ChoiceError(f"Wish {wish!r} cannot be read at {term!r}: wanted {FORMS}.")
+    return bound
 
 
 def _extent(front: Sequence[Candidate]) -> str:
     fastest, widest = least_latency(front), most_throughput(front)
     return (
-        f"the least latency is {_seconds_text(fastest.cost.latency_seconds)} ({fastest.plan.describe()}), "
+        f"the least latency is {seconds_text(fastest.cost.latency_seconds)} ({fastest.plan.describe()}), "
         f"the most throughput {widest.cost.throughput_per_second:.4g}/s ({widest.plan.describe()})"
     )
-
-
-def _seconds_text(seconds: float) -> str:
-    return f"{seconds:.4g} s" if seconds >= 1 else f"{seconds * 1e3:.4g} ms"

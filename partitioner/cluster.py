@@ -16,6 +16,8 @@ class Device:
     """For weights, activations and the runtime together."""
     emulation: str | None = None
     """How the device is emulated, in words; None for a real one."""
+    active_watts: float | None = None
+    """Drawn while a stage computes; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

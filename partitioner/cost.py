@@ -2,11 +2,12 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 
-from partitioner.cluster import CLIENT, Cluster, Link
+from partitioner.cluster import CLIENT, Cluster
+from partitioner.codec import NO_CODEC, CodecTable
 from partitioner.cost_faults import input_faults, plan_faults
 from partitioner.errors import CostModelError, PlanError
 from partitioner.front import FloatArray
@@ -27,6 +28,9 @@ class CostModel:
     - Latency: input hop + Σ (stage + hop), in the order of the flow; a hop takes `fixed + bytes / rate`.
     - Resources: each device is busy for its stages, each link direction for `bytes / rate`. The bottleneck is the
       busiest of them.
+    - Codecs: a stage decodes what it takes and encodes what it sends; the hop carries the coded bytes.
+    - Replicas: requests go round, so that each of r devices is busy for 1 / r of its stage; request k takes the link
+      from replica k mod r of one stage to replica k mod s of the next, so that each link in use bears 1 / lcm(r, s).
     - Throughput: `batch · min(window / latency, 1 / bottleneck)`.
 
     Stage times are described in `stage_time`, memory in `stage_memory`. Immutable: shared freely between threads.
@@ -39,9 +43,15 @@ class CostModel:
     cluster: Cluster
     profile: Profile
     queue_limit: int = QUEUE_LIMIT
+    codecs: CodecTable | None = None
+    """None: plans use no codec."""
+    window: int | None = None
+    """Most requests in flight, which also limits what can wait before a stage; None: what suits each plan."""
 
     def __post_init__(self) -> None:
-        faults = input_faults(self.graph, self.cluster, self.profile)
+        faults = input_faults(self.graph, self.cluster, self.profile, self.codecs)
+        if self.window is not None and self.window < 1:
+            faults = (*faults, f"the window is {self.window}, wanted 1 or more")
         if faults:
             pair = f"{self.graph.name!r} cannot be predicted on {self.cluster.name!r}"
             raise CostModelError(f"{pair}: {'; '.join(faults)}.")
@@ -60,10 +70,10 @@ class CostModel:
         Raises:
             PlanError: The plan does not fit the graph or the cluster; all faults are named.
         """
-        faults = plan_faults(plan, self.graph, self.cluster)
+        faults = plan_faults(plan, self.graph, self.cluster, self.codecs)
         if faults:
             raise PlanError(f"Plan {plan.describe()!r} does not fit: {'; '.join(faults)}.")
-        stages = tuple(self._stage_cost(stage) for stage in plan.stages)
+        stages = self._stage_costs(plan)
         hops = self._hop_costs(plan)
         latency = hops[0].seconds
         for stage, hop in zip(stages, hops[1:], strict=True):
@@ -79,7 +89,7 @@ class CostModel:
         )
 
     def candidate(self, stages: tuple[Stage, ...]) -> Candidate:
-        """The plan with these stages and the window suggested for it, and its cost.
+        """The plan with these stages and the window suggested for it, or the most there may be, and its cost.
 
         Raises:
             PlanError: The stages do not fit the graph or the cluster.
@@ -87,7 +97,7 @@ class CostModel:
         probe = Plan(model_sha256=self.graph.model_sha256, batch=self.graph.batch, stages=stages, window=1)
         cost = self.predict(probe)
         window = suggested_window(cost.latency_seconds, cost.bottleneck_seconds)
-        plan = Plan(model_sha256=probe.model_sha256, batch=probe.batch, stages=stages, window=window)
+        plan = replace(probe, window=min(window, self.window or window))
         return Candidate(plan=plan, cost=self.predict(plan))
 
     def memory_faults(self, plan: Plan) -> tuple[str, ...]:
@@ -96,32 +106,82 @@ class CostModel:
         Raises:
             PlanError: The plan does not fit the graph or the cluster.
         """
+        self.predict(plan)
         base = {profile.device: profile.base_memory_bytes for profile in self.profile.devices}
         needed = dict(base)
-        for stage in self.predict(plan).stages:
-            needed[stage.device] += stage.memory_bytes - base[stage.device]
+        for stage in plan.stages:
+            for name in stage.devices:
+                needed[name] += int(self.stage_memory_matrix(name)[stage.start, stage.stop]) - base[name]
         return tuple(
             f"Plan places {format_mebibytes(n_bytes)} on {name!r} "
             f"(memory {format_mebibytes(self.cluster.device_of[name].memory_bytes)}): "
             f"move a split point or choose another device."
             for name, n_bytes in needed.items()
-            if name in {stage.device for stage in plan.stages}
+            if name in {name for stage in plan.stages for name in stage.devices}
             if n_bytes > self.cluster.device_of[name].memory_bytes
         )
 
-    def _stage_cost(self, stage: Stage) -> StageCost:
+    def wire_bytes(self, position: int, codec: str) -> int:
+        """Bytes of the boundary at a position in a codec."""
+        if codec == NO_CODEC or self.codecs is None:
+            return self.boundary_bytes[position]
+        return self.codecs.coding_of[codec].wire_bytes[position]
+
+    def output_error(self, position: int, codec: str) -> float:
+        """Relative L2 error of the outputs that the codec brings at a position; 0 without one."""
+        if codec == NO_CODEC or self.codecs is None:
+            return 0.0
+        return self.codecs.coding_of[codec].output_errors[position]
+
+    def coding_seconds(self, device: str, position: int, codec: str) -> tuple[float, float]:
+        """(encode, decode) seconds of the boundary at a position on a device; 0 without a codec."""
+        if codec == NO_CODEC or self.codecs is None:
+            return 0.0, 0.0
+        rate, n_bytes = self.codecs.rate_of[device, codec], self.boundary_bytes[position]
+        return rate.encode_seconds(n_bytes), rate.decode_seconds(n_bytes)
+
+    def _stage_costs(self, plan: Plan) -> tuple[StageCost, ...]:
+        codecs = [NO_CODEC, *(stage.codec for stage in plan.stages)]
+        return tuple(self._stage_cost(stage, codec) for stage, codec in zip(plan.stages, codecs, strict=False))
+
+    def _stage_cost(self, stage: Stage, received_codec: str) -> StageCost:
+        span = stage.start, stage.stop
+        seconds = {
+            name: self.coding_seconds(name, stage.start, received_codec)[1]
+            + float(self.stage_seconds_matrix(name)[span])
+            + self.coding_seconds(name, stage.stop, stage.codec)[0]
+            for name in stage.devices
+        }
+        slowest = max(stage.devices, key=seconds.__getitem__)
+        watts = self.cluster.device_of[slowest].active_watts
         return StageCost(
             device=stage.device,
-            seconds=float(self.stage_seconds_matrix(stage.device)[stage.start, stage.stop]),
-            memory_bytes=int(self.stage_memory_matrix(stage.device)[stage.start, stage.stop]),
+            seconds=seconds[slowest],
+            memory_bytes=max(int(self.stage_memory_matrix(name)[span]) for name in stage.devices),
+            n_replicas=len(stage.devices),
+            joules=None if watts is None else watts * seconds[slowest],
         )
 
     def _hop_costs(self, plan: Plan) -> tuple[HopCost, ...]:
-        places = (CLIENT, *(stage.device for stage in plan.stages), CLIENT)
+        places = ((CLIENT,), *(stage.devices for stage in plan.stages), (CLIENT,))
         positions = (0, *(stage.stop for stage in plan.stages))
+        codecs = (NO_CODEC, *(stage.codec for stage in plan.stages))
         return tuple(
-            _hop_cost(self.cluster.link_of[pair], self.boundary_bytes[position])
-            for pair, position in zip(pairwise(places), positions, strict=True)
+            self._hop_cost(sources, targets, position, codec)
+            for (sources, targets), position, codec in zip(pairwise(places), positions, codecs, strict=True)
+        )
+
+    def _hop_cost(self, sources: tuple[str, ...], targets: tuple[str, ...], position: int, codec: str) -> HopCost:
+        n_bytes = self.wire_bytes(position, codec)
+        links = [self.cluster.link_of[pair] for pair in product(sources, targets)]
+        n_turns = math.lcm(len(sources), len(targets))
+        return HopCost(
+            source=sources[0],
+            target=targets[0],
+            n_bytes=n_bytes,
+            seconds=max(link.seconds(n_bytes) for link in links),
+            busy_seconds=max(link.busy_seconds(n_bytes) for link in links) / n_turns,
+            output_error=self.output_error(position, codec),
         )
 
     @cached_property
@@ -140,7 +200,7 @@ class CostModel:
     @cached_property
     def _memory_of(self) -> dict[str, Int64Array]:
         profiles = {profile.device: profile for profile in self.profile.devices}
-        limit = self.queue_limit
+        limit = min(self.queue_limit, self.window or self.queue_limit)
         matrices = {name: stage_memory_bytes(self.graph, profiles[name], limit) for name in self.cluster.device_of}
         for matrix in matrices.values():
             matrix.flags.writeable = False
@@ -158,20 +218,10 @@ def suggested_window(latency_seconds: float, bottleneck_seconds: float) -> int:
     return math.ceil(latency_seconds / bottleneck_seconds) + 1
 
 
-def _hop_cost(link: Link, n_bytes: int) -> HopCost:
-    return HopCost(
-        source=link.source,
-        target=link.target,
-        n_bytes=n_bytes,
-        seconds=link.seconds(n_bytes),
-        busy_seconds=link.busy_seconds(n_bytes),
-    )
-
-
 def _busiest(stages: tuple[StageCost, ...], hops: tuple[HopCost, ...]) -> tuple[str, float]:
     busy: dict[str, float] = defaultdict(float)
     for stage in stages:
-        busy[f"device:{stage.device}"] += stage.seconds
+        busy[f"device:{stage.device}"] += stage.busy_seconds
     for hop in hops:
         busy[f"link:{hop.source}->{hop.target}"] += hop.busy_seconds
     return max(busy.items(), key=lambda item: item[1])

@@ -2,25 +2,32 @@
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 
 from partitioner.cluster import CLIENT, Cluster, Link
+from partitioner.codec import NO_CODEC, CodecTable
 from partitioner.graph import Graph
 from partitioner.plan import Plan, Stage
 from partitioner.profile import DeviceProfile, Profile
 
 
-def input_faults(graph: Graph, cluster: Cluster, profile: Profile) -> tuple[str, ...]:
-    """Why the three cannot make a cost model; empty where they can."""
-    return (*_profile_faults(graph, profile), *_cluster_faults(cluster), *_coverage_faults(graph, cluster, profile))
+def input_faults(graph: Graph, cluster: Cluster, profile: Profile, codecs: CodecTable | None) -> tuple[str, ...]:
+    """Why they cannot make a cost model; empty where they can."""
+    return (
+        *_profile_faults(graph, profile),
+        *_cluster_faults(cluster),
+        *_coverage_faults(graph, cluster, profile),
+        *(_table_faults(graph, cluster, codecs) if codecs else ()),
+    )
 
 
-def plan_faults(plan: Plan, graph: Graph, cluster: Cluster) -> tuple[str, ...]:
+def plan_faults(plan: Plan, graph: Graph, cluster: Cluster, codecs: CodecTable | None = None) -> tuple[str, ...]:
     """Why a plan does not fit the graph and the cluster; empty where it fits."""
     return (
         *_identity_faults(plan, graph),
         *_span_faults(plan.stages, graph.n_units),
         *_place_faults(plan.stages, cluster),
+        *_codec_faults(plan.stages, codecs),
     )
 
 
@@ -71,6 +78,7 @@ def _coverage_faults(graph: Graph, cluster: Cluster, profile: Profile) -> Iterat
     profiles = {device.device: device for device in profile.devices}
     for name in cluster.device_of:
         covered = {unit for segment in _segments(profiles.get(name)) for unit in range(*segment)}
+        covered.update(profiles[name].unsupported_units if name in profiles else ())
         missing = sorted(set(range(graph.n_units)) - covered)
         if name not in profiles:
             yield f"device {name!r} has no profile"
@@ -81,6 +89,31 @@ def _coverage_faults(graph: Graph, cluster: Cluster, profile: Profile) -> Iterat
 def _segments(profile: DeviceProfile | None) -> Iterator[tuple[int, int]]:
     for segment in profile.segments if profile else ():
         yield segment.start, segment.stop
+
+
+def _table_faults(graph: Graph, cluster: Cluster, codecs: CodecTable) -> Iterator[str]:
+    if (codecs.model_sha256, codecs.batch, codecs.n_units) != (graph.model_sha256, graph.batch, graph.n_units):
+        yield (
+            f"the codecs were measured for {codecs.n_units} units of model {codecs.model_sha256[:12]!r} at batch "
+            f"{codecs.batch}, the graph has {graph.n_units} of {graph.model_sha256[:12]!r} at batch {graph.batch}"
+        )
+    for coding in codecs.codings:
+        if not len(coding.wire_bytes) == len(coding.output_errors) == codecs.n_units + 1:
+            yield f"codec {coding.codec!r} wants {codecs.n_units + 1} sizes and errors"
+        for name in cluster.device_of:
+            if (name, coding.codec) not in codecs.rate_of:
+                yield f"codec {coding.codec!r} was not timed on {name!r}"
+
+
+def _codec_faults(stages: tuple[Stage, ...], codecs: CodecTable | None) -> Iterator[str]:
+    known = set(codecs.coding_of if codecs else ())
+    for index, stage in enumerate(stages):
+        if stage.codec == NO_CODEC:
+            continue
+        if index == len(stages) - 1:
+            yield f"the last stage sends in codec {stage.codec!r}, but the client takes tensors as they are"
+        elif stage.codec not in known:
+            yield f"stage {index} sends in codec {stage.codec!r}, measured are: {', '.join(sorted(known)) or 'none'}"
 
 
 def _identity_faults(plan: Plan, graph: Graph) -> Iterator[str]:
@@ -110,11 +143,16 @@ def _span_faults(stages: tuple[Stage, ...], n_units: int) -> Iterator[str]:
 
 def _place_faults(stages: tuple[Stage, ...], cluster: Cluster) -> Iterator[str]:
     known = {*cluster.device_of, CLIENT}
-    for name in dict.fromkeys(stage.device for stage in stages):
+    names = [name for stage in stages for name in stage.devices]
+    for name in dict.fromkeys(names):
         if name not in cluster.device_of:
             yield f"device {name!r} is unknown (the cluster has {', '.join(sorted(cluster.device_of))})"
-    places = (CLIENT, *(stage.device for stage in stages), CLIENT) if stages else ()
-    for source, target in dict.fromkeys(pairwise(places)):
+    if any(stage.replicas for stage in stages):
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"device {name!r} is named twice, which a plan with replicas does not permit"
+    places = ((CLIENT,), *(stage.devices for stage in stages), (CLIENT,)) if stages else ()
+    pairs = [pair for sources, targets in pairwise(places) for pair in product(sources, targets)]
+    for source, target in dict.fromkeys(pairs):
         if source == target:
             yield f"two stages in a row are on {source!r}: make them one"
         elif {source, target} <= known and (source, target) not in cluster.link_of:

@@ -2,14 +2,29 @@
 
 from dataclasses import dataclass
 
+from partitioner.codec import NO_CODEC
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Units [start, stop) on one device."""
+    """Units [start, stop) on one device, or on several that take turns."""
 
     device: str
     start: int
     stop: int
+    replicas: tuple[str, ...] = ()
+    """Further devices that bear the same stage; requests go round."""
+    codec: str = NO_CODEC
+    """In which the stage sends its boundary; the last stage sends as it is."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All devices that bear the stage."""
+        return (self.device, *self.replicas)
+
+    def describe(self) -> str:
+        """`pi-1+pi-2[0:12]`."""
+        return f"{'+'.join(self.devices)}[{self.start}:{self.stop}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +43,11 @@ class Plan:
         return len(self.stages) > 1
 
     def describe(self) -> str:
-        """One line for people: `pi-1[0:12] → server[12:54]`."""
-        return " → ".join(f"{stage.device}[{stage.start}:{stage.stop}]" for stage in self.stages)
+        """One line for people: `pi-1[0:12] → server[12:54]`; a codec stands between, ` →int8→ `."""
+        parts = [
+            stage.describe() + (" → " if stage.codec == NO_CODEC else f" →{stage.codec}→ ") for stage in self.stages
+        ]
+        return "".join(parts).removesuffix(" → ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +56,18 @@ class StageCost:
 
     device: str
     seconds: float
+    """Decoding, computing and encoding; of the slowest replica."""
     memory_bytes: int
+    """On each device that bears it."""
+    n_replicas: int = 1
+    """Devices that take turns."""
+    joules: float | None = None
+    """What the device draws meanwhile; None where its power is not known."""
+
+    @property
+    def busy_seconds(self) -> float:
+        """Busy time of each device that bears it, per request of the pipeline."""
+        return self.seconds / self.n_replicas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +79,9 @@ class HopCost:
     n_bytes: int
     seconds: float
     busy_seconds: float
+    """Per request of the pipeline: replicas share the requests out over their links."""
+    output_error: float = 0.0
+    """Relative L2 error of the outputs that the codec brings, 0 without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +99,32 @@ class CostEstimate:
     stages: tuple[StageCost, ...]
     hops: tuple[HopCost, ...]
     """n_stages + 1, from the client and back to it."""
+
+    @property
+    def sample_seconds(self) -> float:
+        """Seconds from sample to sample at the plan's window and batch: 1 / throughput."""
+        return 1.0 / self.throughput_per_second
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the device that bears most."""
+        return max(stage.memory_bytes for stage in self.stages)
+
+    @property
+    def wire_bytes(self) -> int:
+        """Sent by all hops for one request."""
+        return sum(hop.n_bytes for hop in self.hops)
+
+    @property
+    def energy_joules(self) -> float | None:
+        """What the devices draw while they work on one request, idle draw not counted; None where not known."""
+        joules = [stage.joules for stage in self.stages if stage.joules is not None]
+        return sum(joules) if len(joules) == len(self.stages) else None
+
+    @property
+    def output_error(self) -> float:
+        """Relative L2 error of the outputs: the sum of what each codec brings alone."""
+        return sum(hop.output_error for hop in self.hops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,8 @@ class DeviceProfile:
     emulation: str | None = None
     base_memory_bytes: int = 0
     """Resident memory of the idle agent."""
+    unsupported_units: tuple[int, ...] = ()
+    """Units that the device's runtime refuses, so that no stage with one of them can be there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

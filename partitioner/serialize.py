@@ -22,11 +22,13 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from partitioner.cluster import Cluster
+from partitioner.codec import CodecTable
 from partitioner.errors import ArtefactError
 from partitioner.graph import Graph
 from partitioner.plan import Plan
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
+from partitioner.search.robust_result import RobustResult
 
 SCHEMA_PREFIX = "splitfront"
 SCHEMA_VERSION = 1
@@ -34,8 +36,10 @@ SCHEMAS: dict[type, str] = {
     Graph: "graph",
     Profile: "profile",
     SearchResult: "front",
+    RobustResult: "robust",
     Plan: "plan",
     Cluster: "cluster",
+    CodecTable: "codecs",
 }
 """Names of the schemas of this package's types; other types name theirs in the call."""
 VERSIONED_PACKAGES = ("splitfront", "numpy", "onnx", "onnxruntime", "torch", "grpcio", "pymoo")

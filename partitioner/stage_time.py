@@ -26,10 +26,11 @@ def stage_seconds(graph: Graph, profile: DeviceProfile) -> FloatArray:
     """Times of all spans on one device.
 
     A measured span has its median (that of the last measurement, where it was measured again). The others follow the
-    `AdditivePrior` fitted to the measured ones.
+    `AdditivePrior` fitted to the measured ones. None has a unit that the device does not support.
 
     Returns:
-        (n_units + 1, n_units + 1) float64 seconds at [start, stop]; infinity where start >= stop.
+        (n_units + 1, n_units + 1) float64 seconds at [start, stop]; infinity where start >= stop or a unit is not
+        supported.
 
     Raises:
         CostModelError: No measured span covers some unit.
@@ -40,6 +41,8 @@ def stage_seconds(graph: Graph, profile: DeviceProfile) -> FloatArray:
     matrix[np.tril_indices(len(totals))] = np.inf
     for segment in profile.segments:
         matrix[segment.start, segment.stop] = segment.seconds
+    for unit in profile.unsupported_units:
+        matrix[: unit + 1, unit + 1 :] = np.inf
     return matrix
 
 
@@ -66,6 +69,8 @@ def fit_prior(graph: Graph, profile: DeviceProfile) -> AdditivePrior:
 def unit_seconds(graph: Graph, profile: DeviceProfile) -> FloatArray:
     """Time of each unit alone; one that was not timed alone takes its share, by FLOPs, of the shortest span over it.
 
+    Units that the device does not support have 0.
+
     Returns:
         (n_units,) float64.
 
@@ -78,6 +83,7 @@ def unit_seconds(graph: Graph, profile: DeviceProfile) -> FloatArray:
     for segment in shortest_last:
         share = weights[segment.start : segment.stop]
         seconds[segment.start : segment.stop] = segment.seconds * share / share.sum()
+    seconds[list(profile.unsupported_units)] = 0.0
     missing = np.flatnonzero(np.isnan(seconds)).tolist()
     if missing:
         raise CostModelError(

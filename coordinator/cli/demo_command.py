@@ -33,7 +33,7 @@ def command(*, model: str, folder: Path, wish: str, seed: int, as_json: bool) ->
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import Request, whole_run
-    from coordinator.planning import SearchWish
+    from coordinator.wishes import SearchWish
 
     request = Request(model=model, is_demo=True, seed=seed, folder=folder)
     whole_run(

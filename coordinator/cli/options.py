@@ -11,7 +11,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
 
-def _together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several decorators as one, the first outermost."""
     return lambda function: reduce(lambda inner, decorate: decorate(inner), reversed(decorators), function)
 
 
@@ -32,7 +33,7 @@ class DimensionType(click.ParamType[tuple[str, int]]):
 
 model_argument = click.argument("model")
 
-model_options = _together(
+model_options = together(
     click.option(
         "--batch", type=click.IntRange(min=1), help="Samples per request.  [default: what --inputs has, or 1]"
     ),
@@ -51,7 +52,7 @@ model_options = _together(
 
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all chance.")
 
-cluster_options = _together(
+cluster_options = together(
     click.option("--cluster", "cluster_file", type=click.Path(path_type=Path), help="Cluster file (see init)."),
     click.option(
         "--local", "n_local", type=click.IntRange(min=1, max=32), help="Instead: so many nodes on this machine."
@@ -73,7 +74,7 @@ out_option = click.option(
     help="Run folder to write.  [default: runs/MODEL]",
 )
 
-profile_options = _together(
+profile_options = together(
     click.option(
         "--profile-seconds",
         type=click.FloatRange(min=1),
@@ -83,32 +84,15 @@ profile_options = _together(
     ),
 )
 
-search_options = _together(
-    click.option(
-        "--engine",
-        default="exact",
-        show_default=True,
-        help="exact, exhaustive (small cases), nsga2, nsga3, or a baseline: minimum_cut, nsga2_random_key.",
-    ),
-    click.option(
-        "--search-seconds",
-        type=click.FloatRange(min=0.1),
-        help="Budget of the search; a heuristic then gives what it has.",
-    ),
-    click.option("--pin-first", metavar="NODE", help="The first stage must run there."),
-    click.option("--pin-last", metavar="NODE", help="The last stage must run there."),
-    click.option("--max-stages", type=click.IntRange(min=1), help="At most so many stages."),
-)
-
 choose_option = click.option(
     "--choose",
     "wish",
     default="knee",
     show_default=True,
-    help="knee, latency, throughput, an index of the front, or bounds such as 'latency<=50ms' or 'throughput>=20'.",
+    help="knee, latency, throughput, memory, energy, wire, error, an index, or bounds such as 'latency<=50ms'.",
 )
 
-bench_options = _together(
+bench_options = together(
     click.option(
         "--bench-seconds",
         type=click.FloatRange(min=0.5),

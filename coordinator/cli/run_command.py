@@ -1,6 +1,7 @@
 """`splitfront run`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +15,12 @@ from coordinator.cli.options import (
     model_options,
     out_option,
     profile_options,
-    search_options,
     seed_option,
 )
+from coordinator.cli.search_options import search_options
+
+if TYPE_CHECKING:
+    from coordinator.wishes import SearchWish
 
 
 @click.command(short_help="All steps: profile, search, plan, deploy, bench, report.")
@@ -41,11 +45,7 @@ def command(
     inputs: Path | None,
     weights: Path | None,
     profile_seconds: float,
-    engine: str,
-    search_seconds: float | None,
-    pin_first: str | None,
-    pin_last: str | None,
-    max_stages: int | None,
+    search: "SearchWish",
     wish: str,
     bench_seconds: float,
     seed: int,
@@ -62,7 +62,6 @@ def command(
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import Request, describe_request, whole_run
-    from coordinator.planning import SearchWish
 
     terminal = Terminal(as_json=as_json)
     request = Request(
@@ -75,14 +74,6 @@ def command(
         weights=weights,
         seed=seed,
         folder=folder,
-    )
-    search = SearchWish(
-        engine=engine,
-        seed=seed,
-        budget_seconds=search_seconds,
-        pinned_first=pin_first,
-        pinned_last=pin_last,
-        max_stages=max_stages,
     )
     if dry_run:
         terminal.say(describe_request(request, terminal))

@@ -12,7 +12,6 @@ from coordinator.cli.terminal import Terminal
 from coordinator.config import ClusterConfig
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.measuring import Effort
-from coordinator.planning import SearchWish
 from coordinator.profiling import spans_to_profile
 from coordinator.report.tables import front_table, measurement_table
 from coordinator.run_folder import RunFolder, RunSettings
@@ -29,6 +28,7 @@ from coordinator.steps import (
     search_and_correct_step,
     start_run,
 )
+from coordinator.wishes import SearchWish
 from partitioner.choice import knee
 
 
@@ -142,7 +142,7 @@ def whole_run(
         profile_step(run, terminal, budget_seconds=profile_seconds)
         result = search_and_correct_step(run, search, terminal)
         chosen = plan_step(run.folder, result, wish)
-        terminal.show(front_table(result, graph, chosen, knee(result.front)))
+        terminal.show(front_table(result, graph, chosen, knee(result.front, result.objectives)))
         effort = Effort(seconds=bench_seconds)
         measurement = bench_step(run, terminal, effort=effort)
     terminal.show(measurement_table(measurement))

@@ -90,6 +90,7 @@ _DURATION = _Quantity(
     zero=True,
 )
 _LOSS = _Quantity(kind="a loss", units={"%": 0.01}, examples=("0.1%", "2%"), zero=True)
+_FACTOR = _Quantity(kind="a factor", units={"x": 1.0}, examples=("0.3x", "2x"))
 
 
 def _parser(quantity: _Quantity, low: float, high: float) -> Callable[[object], float]:
@@ -110,6 +111,43 @@ parse_seconds = _parser(_DURATION, 0.0, 60.0)
 """Seconds of a text such as `5ms`, up to a minute."""
 parse_loss = _parser(_LOSS, 0.0, 0.5)
 """Probability of a text such as `0.1%`, up to a half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A quantity in SI, or a factor on what was probed."""
+
+    value: float
+    is_factor: bool
+
+
+def _change_parser(quantity: _Quantity, parse: Callable[[object], float]) -> Callable[[object], Change]:
+    parse_factor = _parser(_FACTOR, 1e-4, 1e4)
+
+    def parse_change(value: object) -> Change:
+        if isinstance(value, str) and value.strip().endswith("x"):
+            return Change(value=parse_factor(value), is_factor=True)
+        if isinstance(value, str) and value.strip() in quantity.words:
+            raise ValueError(f"'{value}' is no condition: write {quantity.examples[0]}, or a factor such as 0.3x")
+        try:
+            return Change(value=parse(value), is_factor=False)
+        except ValueError as exc:
+            raise ValueError(f"{exc}, or a factor such as 0.3x") from exc
+
+    return parse_change
+
+
+parse_rate_change = _change_parser(_RATE, parse_bytes_per_second)
+"""A rate such as `10mbit`, or a factor such as `0.3x`."""
+parse_delay_change = _change_parser(_DURATION, parse_seconds)
+"""A duration such as `20ms`, or a factor such as `2x`."""
+
+
+def _change_schema(quantity: _Quantity) -> dict[str, object]:
+    return {"anyOf": [quantity.json_schema, _FACTOR.json_schema]}
+
+
+RATE_CHANGE_SCHEMA, DELAY_CHANGE_SCHEMA = _change_schema(_RATE), _change_schema(_DURATION)
 
 Bytes = Annotated[int, BeforeValidator(lambda value: round(parse_bytes(value))), WithJsonSchema(_SIZE.json_schema)]
 BytesPerSecond = Annotated[float, BeforeValidator(parse_bytes_per_second), WithJsonSchema(_RATE.json_schema)]

@@ -1,4 +1,4 @@
-"""Pictures for paper and slides, PNG and SVG. The only door to matplotlib; not for several threads at once."""
+"""Pictures for paper and slides, PNG and SVG. The door to matplotlib; not for several threads at once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,7 +49,7 @@ _STYLE: Any = {  # matplotlib types each key, and not alike from version to vers
 def draw_front(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Path:
     """Draws the front, predicted and measured; the suffix of `path` is the format. Returns `path`."""
     points = front_points(run)
-    with _style():
+    with paper_style():
         figure = Figure(figsize=(width_inches, 1.9 + 0.36 * width_inches), layout="constrained")
         axes = figure.add_subplot()
         _draw_predicted(axes, points)
@@ -60,13 +60,13 @@ def draw_front(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Path
         figure.legend(handles=_legend(points), loc="outside lower center", ncols=columns, handlelength=1.8)
         _footnote(axes, run)
         axes.text(0.99, 0.02, outside_text(points), ha="right", va="bottom", fontsize=7, transform=axes.transAxes)
-        return _save(figure, path)
+        return save_drawing(figure, path)
 
 
 def draw_profile(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Path:
     """Draws unit times of each profiled device over the bytes at each split point. Returns `path`."""
     times = unit_times(run.profile)
-    with _style():
+    with paper_style():
         figure = Figure(figsize=(width_inches, 1.3 * (len(times) + 1) + 0.3), layout="constrained")
         panels = figure.subplots(len(times) + 1, 1, sharex=True, squeeze=False)[:, 0]
         for panel, device in zip(panels, times, strict=False):
@@ -78,13 +78,13 @@ def draw_profile(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Pa
                 panel.axvline(stage.stop - 0.5, color=palette.RED, linewidth=1.1, linestyle="--")
         panels[-1].set_xlabel("unit (dashed: split points of the chosen plan)")
         panels[-1].set_xlim(-1, run.graph.n_units)
-        return _save(figure, path)
+        return save_drawing(figure, path)
 
 
 def draw_order(graph: Graph, path: Path, width_inches: float = SCREEN_WIDTH) -> Path:
     """Draws bytes that cross and cumulative work along a network's order. Returns `path`."""
     points = order_points(graph)
-    with _style():
+    with paper_style():
         figure = Figure(figsize=(width_inches, 4.1 if points.flops else 2.7), layout="constrained")
         panels = figure.subplots(2 if points.flops else 1, 1, sharex=True, squeeze=False)[:, 0]
         _draw_crossing(panels[0], points)
@@ -94,7 +94,7 @@ def draw_order(graph: Graph, path: Path, width_inches: float = SCREEN_WIDTH) -> 
         panels[-1].set_xlim(-1, graph.n_units + 1)
         figure.suptitle(order_title(graph, points), fontsize=9, fontweight="bold", x=0.01, ha="left")
         figure.supxlabel(order_note(points), fontsize=7, color="#777777", x=0.01, ha="left")
-        return _save(figure, path)
+        return save_drawing(figure, path)
 
 
 def _draw_crossing(panel: Axes, points: OrderPoints) -> None:
@@ -274,12 +274,14 @@ def _footnote(axes: Axes, run: Run) -> None:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def paper_style() -> Iterator[None]:
+    """The look of all drawings, while the context lasts."""
     with matplotlib.rc_context(_STYLE):
         yield
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_drawing(figure: Figure, path: Path) -> Path:
+    """Writes a drawing; equal ones give equal files. Returns `path`."""
     FigureCanvasAgg(figure)
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": quantities.UNKNOWN}
     figure.savefig(path, dpi=PNG_DOTS_PER_INCH, metadata=metadata)

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coordinator.report.names import printable
 from partitioner.front import BoolArray, FloatArray, is_dominated
+from partitioner.plan import Candidate
+from partitioner.search.result import SearchResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +72,37 @@ class ObjectiveSpace:
         """(n_plans,) whether no plan is better in this pair of objectives alone."""
         mask: BoolArray = ~is_dominated(self.minimised[:, [one, other]])
         return mask
+
+
+_SHOWN = {
+    "latency_seconds": (Objective(name="latency", unit="ms"), 1e3),
+    "bottleneck_seconds": (Objective(name="bottleneck", unit="ms"), 1e3),
+    "sample_seconds": (Objective(name="time per sample", unit="ms"), 1e3),
+    "memory_bytes": (Objective(name="memory", unit="MiB"), 2.0**-20),
+    "energy_joules": (Objective(name="energy", unit="J"), 1.0),
+    "wire_bytes": (Objective(name="sent", unit="MB"), 1e-6),
+    "output_error": (Objective(name="output error", unit="%"), 1e2),
+}
+"""Fields of a `CostEstimate` as they are drawn, and what they are multiplied by."""
+
+
+def objective_words(result: SearchResult) -> tuple[str, ...]:
+    """The objectives of a search, in words."""
+    return tuple(_SHOWN[name][0].name for name in result.objectives)
+
+
+def objective_space(result: SearchResult, chosen: Candidate | None = None) -> ObjectiveSpace:
+    """The front of a search as it is drawn."""
+    shown = [_SHOWN[name] for name in result.objectives]
+    plans = [candidate.plan for candidate in result.front]
+    return ObjectiveSpace(
+        objectives=tuple(objective for objective, _ in shown),
+        points=tuple(
+            tuple(
+                getattr(candidate.cost, name) * scale for name, (_, scale) in zip(result.objectives, shown, strict=True)
+            )
+            for candidate in result.front
+        ),
+        labels=tuple(printable(plan.describe()) for plan in plans),
+        chosen=plans.index(chosen.plan) if chosen is not None and chosen.plan in plans else None,
+    )

@@ -1,11 +1,13 @@
 """Tables of a run for the terminal; that of a network alone is in `inspection`."""
 
+from collections.abc import Callable
+
 from rich.table import Table
 from rich.text import Text
 
 from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.report import quantities
-from coordinator.report.names import printable, shorten, split_bytes, split_names
+from coordinator.report.names import printable, shorten, split_names
 from coordinator.report.run import is_same_plan, resource_label
 from coordinator.report.table_style import ShrinkingName, plain_table
 from coordinator.report.text import describe_plan, emulation_sentence, error_text
@@ -15,14 +17,25 @@ from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
 
+_FURTHER: dict[str, tuple[str, Callable[[float | None], str]]] = {
+    "memory_bytes": ("memory", quantities.n_bytes),
+    "energy_joules": ("energy", lambda joules: f"{quantities.number(joules)} J"),
+    "wire_bytes": ("sent", quantities.n_bytes),
+    "output_error": ("error", quantities.percent),
+}
+"""Heading and form of objectives that not every front has."""
+
 
 def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, knee: Candidate | None = None) -> Table:
-    """Every plan of the front, least latency first; the chosen one is marked `★`, the knee `◆`."""
+    """Every plan of the front in its order; the chosen one is marked `★`, the knee `◆`."""
     table = plain_table(f"Front of {printable(graph.name)}, predicted")
     table.add_column("", no_wrap=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("latency", justify="right", no_wrap=True)
     table.add_column("throughput", justify="right", no_wrap=True)
+    further = [name for name in search.objectives if name in _FURTHER]
+    for name in further:
+        table.add_column(_FURTHER[name][0], justify="right", no_wrap=True)
     table.add_column("busiest", overflow="fold")
     table.add_column("stages", overflow="fold")
     table.add_column("split after", overflow="fold")
@@ -35,6 +48,7 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, kn
             Text(str(number)),
             Text(quantities.seconds(cost.latency_seconds)),
             Text(quantities.rate(cost.throughput_per_second)),
+            *(Text(_FURTHER[name][1](getattr(cost, name))) for name in further),
             Text(printable(resource_label(cost.bottleneck_resource))),
             Text(describe_plan(candidate.plan)),
             _cuts(graph, candidate),
@@ -88,7 +102,7 @@ def profile_table(profile: Profile, graph: Graph) -> Table:
 
 
 def _cuts(graph: Graph, candidate: Candidate) -> Text:
-    names, sizes = split_names(graph, candidate.plan, 22), split_bytes(graph, candidate.plan)
+    names, sizes = split_names(graph, candidate.plan, 22), [hop.n_bytes for hop in candidate.cost.hops[1:-1]]
     if not names:
         return Text("not split", style="dim")
     return Text("\n".join(f"{name}, {quantities.n_bytes(size)}" for name, size in zip(names, sizes, strict=True)))

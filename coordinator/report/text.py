@@ -13,6 +13,7 @@ from coordinator.report.comparison import (
 )
 from coordinator.report.names import printable, shorten, split_names
 from coordinator.report.run import Run, resource_label
+from partitioner.codec import NO_CODEC
 from partitioner.graph import Graph
 from partitioner.plan import Plan
 
@@ -115,10 +116,11 @@ def stage_lines(graph: Graph, plan: Plan, width: int = 32) -> tuple[str, ...]:
     lines: list[str] = []
     for stage in plan.stages:
         units = stage.stop - stage.start
-        lines.append(f"{shorten(stage.device, 24)}: {units} {'unit' if units == 1 else 'units'}")
+        lines.append(f"{shorten('+'.join(stage.devices), 24)}: {units} {'unit' if units == 1 else 'units'}")
         if stage.stop < graph.n_units:
             after = shorten(graph.units[stage.stop - 1].name, width)
-            lines.append(f"↓ {quantities.n_bytes(graph.boundary_bytes(stage.stop))} after {after}")
+            coded = "" if stage.codec == NO_CODEC else f" before {stage.codec}"
+            lines.append(f"↓ {quantities.n_bytes(graph.boundary_bytes(stage.stop))}{coded} after {after}")
     return tuple(lines)
 
 

@@ -5,7 +5,6 @@ payload several times; here it is written once, and reading gives views of the r
 """
 
 import io
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,20 +14,10 @@ from google.protobuf.message import DecodeError
 
 from node_agent import wire_codec
 from node_agent.dataplane import envelope
+from node_agent.element_types import DTYPES, tensor_bytes
 from node_agent.errors import FrameError
 from node_agent.messages import ErrorFrame, Frame, LinkEmulation, ProbeFrame, StageTrace, SubscribeFrame, TensorFrame
 from node_agent.wire import agent_pb2
-
-DTYPES = {
-    name: np.dtype(name).newbyteorder("<")
-    for name in (
-        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        *("float16", "float32", "float64", "complex64", "complex128"),
-    )
-}
-"""Element types that travel; all else is refused before anything is allocated."""
-
-_MAX_RANK = 64
 
 
 def encode(frame: Frame) -> bytes:
@@ -192,7 +181,7 @@ def _link_back(header: agent_pb2.FrameHeader) -> LinkEmulation | None:
 
 def _tensors(header: agent_pb2.FrameHeader, payload: memoryview) -> Iterator[tuple[str, np.ndarray]]:
     """Views of the payload. All sizes are checked before the first view is made."""
-    sizes = [_size(spec) for spec in header.tensors]
+    sizes = [tensor_bytes(spec.name, spec.dtype, spec.shape) for spec in header.tensors]
     if sum(sizes) != len(payload):
         raise FrameError(f"A frame announces tensors of {sum(sizes)} bytes and brings {len(payload)}.")
     if len({spec.name for spec in header.tensors}) != len(sizes):
@@ -208,12 +197,3 @@ def _nothing(spec: agent_pb2.TensorSpec) -> np.ndarray:
     empty = np.empty(0, DTYPES[spec.dtype])
     empty.flags.writeable = False
     return empty
-
-
-def _size(spec: agent_pb2.TensorSpec) -> int:
-    """Bytes of a tensor that has no fault."""
-    if spec.dtype not in DTYPES:
-        raise FrameError(f"Tensor {spec.name!r} has elements of {spec.dtype!r}: want one of {', '.join(DTYPES)}.")
-    if len(spec.shape) > _MAX_RANK or any(size < 0 for size in spec.shape):
-        raise FrameError(f"Tensor {spec.name!r} has the impossible shape {tuple(spec.shape)}.")
-    return math.prod(spec.shape) * DTYPES[spec.dtype].itemsize

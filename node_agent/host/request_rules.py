@@ -4,14 +4,17 @@ import math
 from collections.abc import Iterable
 
 from node_agent.config import parse_address
-from node_agent.dataplane.frame import DTYPES
 from node_agent.dataplane.shaping import faults_of
+from node_agent.element_types import DTYPES
 from node_agent.errors import AgentConfigError, RequestRejectedError
-from node_agent.messages import LinkEmulation, ProbeRequest, ProfileRequest, StageLoad, TensorSpec
+from node_agent.messages import CodecProfileRequest, LinkEmulation, ProbeRequest, ProfileRequest, StageLoad, TensorSpec
 
 _MAX_QUEUE_LIMIT = 1024
 _MAX_ROUNDS = 100_000
 _MAX_PROBES = 10_000
+_MAX_CODEC_SAMPLES = 10_000
+_MAX_CODEC_BYTES = 1 << 34
+"""That a codec profile may encode: about a minute's work, at most ten on the slowest devices."""
 
 
 def check_load(load: StageLoad) -> None:
@@ -58,6 +61,23 @@ def check_probe(request: ProbeRequest, max_message_bytes: int) -> None:
     ]
     faults += [*_link_faults(request.link), *_link_faults(request.link_back)]
     _reject(f"Probe of {request.target_address!r}", faults)
+
+
+def check_codec_profile(request: CodecProfileRequest, max_message_bytes: int) -> None:
+    """Raises `RequestRejectedError` unless `request` makes sense in itself."""
+    n_samples = request.n_rounds * len(request.sizes_bytes) * len(request.codecs)
+    faults = [] if request.dtype in DTYPES else [f"elements of {request.dtype!r} cannot travel"]
+    if not 1 <= n_samples <= _MAX_CODEC_SAMPLES:
+        faults.append(f"rounds × sizes × codecs must be 1 to {_MAX_CODEC_SAMPLES}, got {n_samples}")
+    faults += [
+        f"a tensor of {n_bytes} bytes is outside 16 to {max_message_bytes}"
+        for n_bytes in request.sizes_bytes
+        if not 16 <= n_bytes <= max_message_bytes
+    ]
+    work_bytes = request.n_rounds * sum(request.sizes_bytes) * len(request.codecs)
+    if work_bytes > _MAX_CODEC_BYTES:
+        faults.append(f"all tensors together must have at most {_MAX_CODEC_BYTES} bytes, got {work_bytes}")
+    _reject("Profile of codecs", faults)
 
 
 def _reject(what: str, faults: list[str]) -> None:

@@ -85,6 +85,7 @@ class NodeDescription(_message.Message):
     N_THREADS_FIELD_NUMBER: _builtins.int
     SLOWDOWN_FIELD_NUMBER: _builtins.int
     HOST_ID_FIELD_NUMBER: _builtins.int
+    CODECS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     protocol: _builtins.int
     version: _builtins.str
@@ -100,6 +101,10 @@ class NodeDescription(_message.Message):
     host_id: _builtins.str
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def codecs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codecs of boundary tensors that this node has: `none`, `float16`, `int8`, `zstd`, `lz4`."""
+
     def __init__(
         self,
         *,
@@ -117,10 +122,11 @@ class NodeDescription(_message.Message):
         n_threads: _builtins.int = ...,
         slowdown: _builtins.float = ...,
         host_id: _builtins.str = ...,
+        codecs: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu", b"cpu", "host_id", b"host_id", "machine", b"machine", "memory_bytes", b"memory_bytes", "n_cores", b"n_cores", "n_threads", b"n_threads", "name", b"name", "protocol", b"protocol", "providers", b"providers", "python", b"python", "resident_bytes", b"resident_bytes", "runtime", b"runtime", "slowdown", b"slowdown", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "cpu", b"cpu", "host_id", b"host_id", "machine", b"machine", "memory_bytes", b"memory_bytes", "n_cores", b"n_cores", "n_threads", b"n_threads", "name", b"name", "protocol", b"protocol", "providers", b"providers", "python", b"python", "resident_bytes", b"resident_bytes", "runtime", b"runtime", "slowdown", b"slowdown", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -744,6 +750,95 @@ class ProbeSample(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProbeSample: _TypeAlias = ProbeSample  # noqa: Y015
+
+@_typing.final
+class CodecProfileRequest(_message.Message):
+    """Codecs to be timed on tensors of these sizes, half of whose values are zero."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODECS_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
+    SIZES_BYTES_FIELD_NUMBER: _builtins.int
+    N_ROUNDS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    dtype: _builtins.str
+    n_rounds: _builtins.int
+    seed: _builtins.int
+    @_builtins.property
+    def codecs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def sizes_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        codecs: _abc.Iterable[_builtins.str] | None = ...,
+        dtype: _builtins.str = ...,
+        sizes_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        n_rounds: _builtins.int = ...,
+        seed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "dtype", b"dtype", "n_rounds", b"n_rounds", "seed", b"seed", "sizes_bytes", b"sizes_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CodecProfileRequest: _TypeAlias = CodecProfileRequest  # noqa: Y015
+
+@_typing.final
+class CodecProfile(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodecSample]: ...
+    def __init__(
+        self,
+        *,
+        samples: _abc.Iterable[Global___CodecSample] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CodecProfile: _TypeAlias = CodecProfile  # noqa: Y015
+
+@_typing.final
+class CodecSample(_message.Message):
+    """One tensor encoded and decoded once. Slowdown of an emulated device included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODEC_FIELD_NUMBER: _builtins.int
+    N_BYTES_FIELD_NUMBER: _builtins.int
+    WIRE_BYTES_FIELD_NUMBER: _builtins.int
+    ENCODE_SECONDS_FIELD_NUMBER: _builtins.int
+    DECODE_SECONDS_FIELD_NUMBER: _builtins.int
+    codec: _builtins.str
+    n_bytes: _builtins.int
+    """Before encoding."""
+    wire_bytes: _builtins.int
+    encode_seconds: _builtins.float
+    decode_seconds: _builtins.float
+    def __init__(
+        self,
+        *,
+        codec: _builtins.str = ...,
+        n_bytes: _builtins.int = ...,
+        wire_bytes: _builtins.int = ...,
+        encode_seconds: _builtins.float = ...,
+        decode_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "decode_seconds", b"decode_seconds", "encode_seconds", b"encode_seconds", "n_bytes", b"n_bytes", "wire_bytes", b"wire_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CodecSample: _TypeAlias = CodecSample  # noqa: Y015
 
 @_typing.final
 class Frame(_message.Message):

@@ -80,6 +80,11 @@ class NodeStub(object):
                 request_serializer=node__agent_dot_wire_dot_agent__pb2.ProbeRequest.SerializeToString,
                 response_deserializer=node__agent_dot_wire_dot_agent__pb2.ProbeResult.FromString,
                 _registered_method=True)
+        self.ProfileCodecs = channel.unary_unary(
+                '/splitfront.node.v1.Node/ProfileCodecs',
+                request_serializer=node__agent_dot_wire_dot_agent__pb2.CodecProfileRequest.SerializeToString,
+                response_deserializer=node__agent_dot_wire_dot_agent__pb2.CodecProfile.FromString,
+                _registered_method=True)
 
 
 class NodeServicer(object):
@@ -144,6 +149,13 @@ class NodeServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProfileCodecs(self, request, context):
+        """Times the codecs of boundary tensors on this node.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -191,6 +203,11 @@ def add_NodeServicer_to_server(servicer, server):
                     servicer.ProbeLink,
                     request_deserializer=node__agent_dot_wire_dot_agent__pb2.ProbeRequest.FromString,
                     response_serializer=node__agent_dot_wire_dot_agent__pb2.ProbeResult.SerializeToString,
+            ),
+            'ProfileCodecs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProfileCodecs,
+                    request_deserializer=node__agent_dot_wire_dot_agent__pb2.CodecProfileRequest.FromString,
+                    response_serializer=node__agent_dot_wire_dot_agent__pb2.CodecProfile.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -437,6 +454,33 @@ class Node(object):
             '/splitfront.node.v1.Node/ProbeLink',
             node__agent_dot_wire_dot_agent__pb2.ProbeRequest.SerializeToString,
             node__agent_dot_wire_dot_agent__pb2.ProbeResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProfileCodecs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/splitfront.node.v1.Node/ProfileCodecs',
+            node__agent_dot_wire_dot_agent__pb2.CodecProfileRequest.SerializeToString,
+            node__agent_dot_wire_dot_agent__pb2.CodecProfile.FromString,
             options,
             channel_credentials,
             insecure,

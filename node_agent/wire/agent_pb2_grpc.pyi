@@ -51,6 +51,8 @@ class NodeStub:
     """Times segments on this node; progress comes while it works."""
     ProbeLink: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ProbeRequest, _agent_pb2.ProbeResult]
     """Times messages from this node to another one, through the data plane."""
+    ProfileCodecs: _grpc.UnaryUnaryMultiCallable[_agent_pb2.CodecProfileRequest, _agent_pb2.CodecProfile]
+    """Times the codecs of boundary tensors on this node."""
 
 @_typing.type_check_only
 class NodeAsyncStub(NodeStub):
@@ -70,6 +72,8 @@ class NodeAsyncStub(NodeStub):
     """Times segments on this node; progress comes while it works."""
     ProbeLink: _aio.UnaryUnaryMultiCallable[_agent_pb2.ProbeRequest, _agent_pb2.ProbeResult]  # type: ignore[assignment]
     """Times messages from this node to another one, through the data plane."""
+    ProfileCodecs: _aio.UnaryUnaryMultiCallable[_agent_pb2.CodecProfileRequest, _agent_pb2.CodecProfile]  # type: ignore[assignment]
+    """Times the codecs of boundary tensors on this node."""
 
 class NodeServicer(metaclass=_abc_1.ABCMeta):
     """Control of one node."""
@@ -140,6 +144,14 @@ class NodeServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.ProbeResult, _abc.Awaitable[_agent_pb2.ProbeResult]]:
         """Times messages from this node to another one, through the data plane."""
+
+    @_abc_1.abstractmethod
+    def ProfileCodecs(
+        self,
+        request: _agent_pb2.CodecProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.CodecProfile, _abc.Awaitable[_agent_pb2.CodecProfile]]:
+        """Times the codecs of boundary tensors on this node."""
 
 def add_NodeServicer_to_server(servicer: NodeServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

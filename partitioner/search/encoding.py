@@ -8,6 +8,8 @@ import numpy as np
 from partitioner.errors import PlanError
 from partitioner.front import BoolArray, FloatArray, IntArray, front_indices
 from partitioner.plan import Candidate, Stage
+from partitioner.search.crews import crew_of
+from partitioner.search.gates import gate_of
 from partitioner.search.problem import SearchProblem
 
 EncodedPlan = list[tuple[int, int]]
@@ -63,20 +65,34 @@ def join_plans(*parts: EncodedPlans) -> EncodedPlans:
 
 
 def evaluate(problem: SearchProblem, plans: EncodedPlans) -> FloatArray:
-    """Latency and bottleneck of encoded plans, summed in the order of the flow, as `CostModel.predict` does.
+    """Objectives of encoded plans, summed in the order of the flow, as `CostModel.predict` does.
 
     Returns:
-        (n_plans, 2) float64 (latency_seconds, bottleneck_seconds); infinity in both where a plan is not allowed.
+        (n_plans, n_objectives) float64; infinity in all where a plan is not allowed.
     """
-    latency, bottleneck = np.zeros(len(plans)), np.zeros(len(plans))
+    possible = evaluate_quantities(problem, plans)
+    most = [problem.bounds.get(quantity.name, np.inf) for quantity in problem.quantities]
+    is_allowed = np.isfinite(possible[:, 0]) & np.all(possible <= most, axis=1)
+    return np.where(is_allowed[:, None], possible[:, : len(problem.objectives)], np.inf)
+
+
+def evaluate_quantities(problem: SearchProblem, plans: EncodedPlans) -> FloatArray:
+    """As `evaluate`, but of all quantities of the problem, and bounds on sums do not count.
+
+    Returns:
+        (n_plans, n_quantities) float64; infinity in all where a plan is not possible.
+    """
+    figures = np.zeros((len(plans), len(problem.quantities)))
     for leg in legs(problem, plans):
-        hop = np.where(leg.hops, problem.hop_seconds[leg.source, leg.target, leg.start], 0.0)
-        busy = np.where(leg.hops, problem.busy_seconds[leg.source, leg.target, leg.start], 0.0)
-        stage = np.where(leg.works, problem.allowed_seconds[leg.device, leg.start, leg.stop], 0.0)
-        latency = latency + hop + stage
-        bottleneck = np.maximum(bottleneck, np.maximum(stage, busy))
-    is_allowed = np.isfinite(latency) & np.isfinite(bottleneck) & _obeys(problem, plans)
-    return np.where(is_allowed[:, None], np.column_stack([latency, bottleneck]), np.inf)
+        for column, quantity in enumerate(problem.quantities):
+            hop = np.where(leg.hops, quantity.hop[leg.source, leg.target, leg.start], 0.0)
+            stage = np.where(leg.works, quantity.stage[leg.device, leg.start, leg.stop], 0.0)
+            figure = figures[:, column]
+            figures[:, column] = (
+                np.maximum(figure, np.maximum(hop, stage)) if quantity.is_peak else figure + hop + stage
+            )
+    is_possible = np.isfinite(figures).all(axis=1) & _obeys(problem, plans)
+    return np.where(is_possible[:, None], figures, np.inf)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -141,7 +157,9 @@ def decode_stages(problem: SearchProblem, plans: EncodedPlans, row: int) -> tupl
     for device, stop in zip(plans.devices[row].tolist(), plans.stops[row].tolist(), strict=True):
         if device >= 0:
             start = stages[-1].stop if stages else 0
-            stages.append(Stage(device=problem.device_names[device], start=start, stop=stop))
+            names = [problem.device_names[member] for member in crew_of(problem, device)]
+            position, codec = gate_of(problem, stop)
+            stages.append(Stage(device=names[0], start=start, stop=position, replicas=tuple(names[1:]), codec=codec))
     return tuple(stages)
 
 
@@ -150,7 +168,8 @@ def _obeys(problem: SearchProblem, plans: EncodedPlans) -> BoolArray:
     n_stages = np.sum(plans.devices >= 0, axis=1)
     last = np.maximum(n_stages - 1, 0)
     end = plans.stops[np.arange(len(plans)), last]
-    n_uses = np.stack([np.sum(plans.devices == device, axis=1) for device in range(problem.n_devices)], axis=1)
+    n_works = np.stack([np.sum(plans.devices == device, axis=1) for device in range(problem.n_devices)], axis=1)
+    n_uses = n_works if problem.crews is None else n_works @ problem.is_member
     obeys: BoolArray = (
         (end == problem.n_units) & np.all(n_uses <= 1, axis=1) & (n_stages >= 1) & (n_stages <= problem.max_stages)
     )

@@ -1,30 +1,25 @@
-"""The engines by name, and the one call that runs them."""
+"""The one call that runs an engine, and what it certifies."""
 
-import importlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from partitioner.cost import CostModel
 from partitioner.errors import InfeasibleError, PlanError
-from partitioner.front import FloatArray, hypervolume_2d
+from partitioner.front import FloatArray
+from partitioner.hypervolume import hypervolume
 from partitioner.plan import Candidate
+from partitioner.search.building import build_problem
 from partitioner.search.encoding import decode, evaluate
 from partitioner.search.exact import exact_front
-from partitioner.search.exhaustive import exhaustive_front
 from partitioner.search.infeasible import check_feasible
 from partitioner.search.outcome import Clock, Effort, EngineOutcome, Progress, no_progress
-from partitioner.search.problem import SearchProblem, build_problem
+from partitioner.search.problem import SearchProblem
+from partitioner.search.registry import COMPARED, ENGINES, HEURISTICS, beyond_two_objectives, default_engine
+from partitioner.search.relaxation import explain_bounds
 from partitioner.search.result import Certificate, SearchResult
 from partitioner.search.sampling import random_valid_plans
-
-Engine = Callable[[SearchProblem, Effort], EngineOutcome]
-HEURISTICS = frozenset({"nsga2", "nsga3", "nsga2_random_key"})
-"""Evolutionary engines. They keep checkpoints."""
-COMPARED = HEURISTICS | {"minimum_cut"}
-"""Engines whose front is compared with the exact one."""
 
 CHEAP_CELLS = 100_000_000
 """States of the exact engine times positions up to which a front is compared with the exact one: about a second."""
@@ -32,29 +27,12 @@ REFERENCE_MARGIN = 1.1
 """The reference of hypervolumes is this times the worst of each objective on the front."""
 
 
-def _late(module: str, function: str) -> Engine:
-    """An engine whose module is imported when it runs: its library loads slowly."""
-
-    def run(problem: SearchProblem, effort: Effort) -> EngineOutcome:
-        engine: Engine = getattr(importlib.import_module(f"partitioner.search.{module}"), function)
-        return engine(problem, effort)
-
-    return run
-
-
-ENGINES: dict[str, Engine] = {
-    "exact": exact_front,
-    "exhaustive": exhaustive_front,
-    "minimum_cut": _late("minimum_cut", "minimum_cut_front"),
-    **{name: _late("evolutionary", f"{name}_front") for name in sorted(HEURISTICS)},
-}
-
-
 def search(
     problem: SearchProblem | CostModel,
-    engine: str = "exact",
+    engine: str | None = None,
     *,
     budget_seconds: float | None = None,
+    accuracy: float = 0.0,
     n_evaluations: int | None = None,
     seed: int = 0,
     checkpoint: Path | None = None,
@@ -62,12 +40,13 @@ def search(
     on_progress: Progress | None = None,
     clock: Clock = time.monotonic,
 ) -> SearchResult:
-    """The front of (latency, bottleneck) with its certificate.
+    """The front of the problem's objectives with its certificate.
 
     Args:
         problem: Made by `build_problem`; a cost model alone is searched without wishes.
-        engine: One of `ENGINES`.
+        engine: One of `ENGINES`; None takes `default_engine`.
         budget_seconds: The engine stops then with what it has; it ends by itself where this is None.
+        accuracy: The share by which plans of engine `labels` may exceed others in every objective; 0 is exact.
         n_evaluations: Plans after which an engine of `HEURISTICS` ends, those of a resumed checkpoint included.
         seed: Of all randomness; equal seeds give equal results, unless a budget of seconds ends the engine.
         checkpoint: File in which an engine of `HEURISTICS` keeps its state, and from which it goes on where it exists.
@@ -76,20 +55,19 @@ def search(
         clock: Seconds, never going back.
 
     Raises:
-        PlanError: The engine is unknown, keeps no checkpoint, or cannot take a problem of this size.
+        PlanError: The engine is unknown, keeps no checkpoint, or cannot take this problem.
         ArtefactError: The checkpoint is damaged, belongs to another search, or cannot be written.
         InfeasibleError: No plan satisfies the constraints, or the engine found none.
     """
-    if engine not in ENGINES:
-        raise PlanError(f"Engine {engine!r} is unknown: choose one of {', '.join(sorted(ENGINES))}.")
-    if checkpoint is not None and engine not in HEURISTICS:
-        raise PlanError(f"Engine {engine!r} keeps no checkpoint: choose one of {', '.join(sorted(HEURISTICS))}.")
     began = clock()
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
+    engine = engine or default_engine(built)
+    check_engine(built, engine, has_checkpoint=checkpoint is not None)
     check_feasible(built)
     effort = Effort(
         seed=seed,
         budget_seconds=budget_seconds,
+        accuracy=accuracy,
         n_evaluations=n_evaluations,
         checkpoint=checkpoint,
         on_progress=on_progress or no_progress,
@@ -97,7 +75,7 @@ def search(
     )
     outcome = ENGINES[engine](built, effort)
     if not len(outcome.plans):
-        raise InfeasibleError(f"Plans exist, but engine {engine!r} found none within its budget: use engine 'exact'.")
+        raise InfeasibleError(_why_empty(built, engine, outcome))
     effort.on_progress(1.0, f"{len(outcome.plans)} plans on the front")
     return SearchResult(
         engine=engine,
@@ -107,7 +85,36 @@ def search(
         seed=seed,
         seconds=clock() - began,
         n_evaluated=outcome.n_evaluated,
+        objectives=built.objectives,
     )
+
+
+def _why_empty(problem: SearchProblem, engine: str, outcome: EngineOutcome) -> str:
+    if outcome.is_exact:
+        return explain_bounds(problem)
+    best = default_engine(problem)
+    which = f"give it more than {engine!r} had" if engine == best else f"use engine {best!r}"
+    known = "Plans may exist" if problem.bounds else "Plans exist"
+    return f"{known}, but engine {engine!r} found none within its budget: {which}."
+
+
+def check_engine(problem: SearchProblem, engine: str, *, has_checkpoint: bool = False) -> None:
+    """Does nothing where an engine can take a problem.
+
+    Raises:
+        PlanError: It cannot, or there is none of this name.
+    """
+    if engine not in ENGINES:
+        raise PlanError(f"Engine {engine!r} is unknown: choose one of {', '.join(sorted(ENGINES))}.")
+    if has_checkpoint and engine not in HEURISTICS:
+        raise PlanError(f"Engine {engine!r} keeps no checkpoint: choose one of {', '.join(sorted(HEURISTICS))}.")
+    beyond = beyond_two_objectives(problem)
+    if beyond and engine in ("exact", "minimum_cut"):
+        raise PlanError(
+            f"Engine {engine!r} knows latency and throughput only, not {', '.join(beyond)}: use engine 'labels'."
+        )
+    if problem.crews is not None and engine in COMPARED:
+        raise PlanError(f"Engine {engine!r} places no replicas: use engine {default_engine(problem)!r}.")
 
 
 def certify(problem: SearchProblem, outcome: EngineOutcome, *, is_compared: bool = True) -> Certificate:
@@ -121,15 +128,16 @@ def certify(problem: SearchProblem, outcome: EngineOutcome, *, is_compared: bool
     found = evaluate(problem, outcome.plans)
     exact = found if outcome.is_exact else _cheap_exact_front(problem) if is_compared else None
     worst = (found if exact is None else np.concatenate([found, exact])).max(axis=0)
-    reference = float(worst[0] * REFERENCE_MARGIN), float(worst[1] * REFERENCE_MARGIN)
-    hypervolume = hypervolume_2d(found, reference)
-    exact_hypervolume = None if exact is None else hypervolume_2d(exact, reference)
+    reference = tuple(float(figure) * REFERENCE_MARGIN for figure in worst)
+    volume = hypervolume(found, reference)
+    exact_volume = None if exact is None else hypervolume(exact, reference)
     return Certificate(
         is_exact=outcome.is_exact,
-        statement=_statement(outcome, hypervolume, exact_hypervolume) if is_compared else outcome.statement,
-        hypervolume=hypervolume,
-        exact_hypervolume=exact_hypervolume,
+        statement=_statement(outcome, volume, exact_volume) if is_compared else outcome.statement,
+        hypervolume=volume,
+        exact_hypervolume=exact_volume,
         reference=reference,
+        gap=0.0 if outcome.is_exact else outcome.gap,
     )
 
 
@@ -145,7 +153,7 @@ def _statement(outcome: EngineOutcome, hypervolume: float, exact_hypervolume: fl
 def _cheap_exact_front(problem: SearchProblem) -> FloatArray | None:
     """(n_plans, 2) objectives of the exact front, or None where it would take long."""
     cells = 2**problem.n_devices * problem.n_devices * len(problem.positions) ** 2
-    if cells > CHEAP_CELLS:
+    if cells > CHEAP_CELLS or beyond_two_objectives(problem):
         return None
     return evaluate(problem, exact_front(problem, Effort()).plans)
 

@@ -1,7 +1,8 @@
 """The arrays of the exact engine. They belong to the caller of its compiled loops and are filled in place.
 
-A row is a pair (used, last): how many devices of each type are used, and the type of the last of them. Positions are
-indices into the allowed ones; the client is the type n_types.
+A row is a pair (used, last): how many devices of each type are used, and the type of the last stage's. A type is that
+of a device or of a crew, which uses several of the devices at once. Positions are indices into the allowed ones; the
+client is the type n_types.
 """
 
 from typing import NamedTuple
@@ -19,6 +20,8 @@ class Chain(NamedTuple):
 
     seconds: FloatArray
     """(n_types, n_positions, n_positions) at [type, start, stop]; infinity where no stage can be."""
+    work: FloatArray
+    """Like `seconds`: for how long a request keeps each device busy; a crew shares the requests out."""
     sums: FloatArray
     """(n_types, n_positions) s where seconds[a, b] = fixed + s[b] - s[a], for types that are additive."""
     fixed: FloatArray
@@ -32,11 +35,11 @@ class Chain(NamedTuple):
     type_of: IntArray
     """(n_rows,) the last type of each row."""
     next_row: IntArray
-    """(n_rows, n_types) the row after one more device of a type; -1 where there is none left or too many stages."""
+    """(n_rows, n_types) the row after one more stage of a type; -1 where no device is left or stages are too many."""
     first_row: IntArray
-    """(n_types,) the row of one device of the type."""
+    """(n_types,) the row of one stage of the type."""
     edges: IntArray
-    """(n_groups + 1,) where the rows of one size and type begin."""
+    """(n_groups + 1,) where the rows of one type and number of used devices begin; fewer devices come first."""
 
 
 class Rest(NamedTuple):

@@ -99,8 +99,9 @@ def _trace(problem: SearchProblem, tables: ExactTables, labels: Labels, label: i
     while label >= 0:
         stages.append((int(tables.chain.type_of[labels.row[label]]), int(labels.position[label])))
         label = int(labels.parent[label])
-    unused = [iter(members) for members in tables.types]
-    return [(next(unused[kind]), int(problem.positions[position])) for kind, position in reversed(stages)]
+    stages.reverse()
+    devices = tables.types.take([kind for kind, _ in stages])
+    return [(device, int(problem.positions[position])) for device, (_, position) in zip(devices, stages, strict=True)]
 
 
 def _with_capacity(capacity: int, heads: IndexArray) -> Labels:

@@ -69,10 +69,11 @@ def _add_stages(corridor: Corridor, labels: Labels, n_labels: int, arrival: Arri
     if arrival.peak > corridor.bound:
         return n_labels
     kind = corridor.chain.type_of[row]
-    seconds, after = corridor.chain.seconds[kind, start], corridor.rest.after[row]
+    seconds, work = corridor.chain.seconds[kind, start], corridor.chain.work[kind, start]
+    after = corridor.rest.after[row]
     for stop in range(start + 1, corridor.rest.reach[kind, start] + 1):
-        latency, peak = arrival.latency + seconds[stop], max(arrival.peak, seconds[stop])
-        is_inside = seconds[stop] <= corridor.bound and latency + after[stop] <= corridor.ceiling
+        latency, peak = arrival.latency + seconds[stop], max(arrival.peak, work[stop])
+        is_inside = work[stop] <= corridor.bound and latency + after[stop] <= corridor.ceiling
         if is_inside and _is_new(labels, row, stop, latency, peak):
             if n_labels >= capacity:
                 return capacity + 1

@@ -70,7 +70,7 @@ def _find_reach(chain: Chain, bound: float, reach: IntArray) -> None:
         for start in range(n_positions - 1, -1, -1):
             if not chain.is_additive[kind]:
                 stop = n_positions - 1
-            while stop > start and not chain.seconds[kind, start, stop] <= bound:
+            while stop > start and not chain.work[kind, start, stop] <= bound:
                 stop -= 1
             reach[kind, start] = max(stop, start)
 
@@ -100,15 +100,18 @@ def _scan(chain: Chain, bound: float, rest: Rest, first: int, stop: int) -> None
         nearest, end = start + 1, rest.reach[kind, start] + 1
         for row in range(first, stop):
             rest.before[row, start] = _least_sum(
-                chain.seconds[kind, start, nearest:end], rest.after[row, nearest:end], bound
+                chain.seconds[kind, start, nearest:end],
+                chain.work[kind, start, nearest:end],
+                rest.after[row, nearest:end],
+                bound,
             )
 
 
 @compiled
-def _least_sum(seconds: FloatArray, after: FloatArray, bound: float) -> float:
+def _least_sum(seconds: FloatArray, work: FloatArray, after: FloatArray, bound: float) -> float:
     least = np.inf
     for index in range(len(seconds)):
-        value = seconds[index] + after[index] if seconds[index] <= bound else np.inf
+        value = seconds[index] + after[index] if work[index] <= bound else np.inf
         least = min(least, value)
     return least
 

@@ -1,6 +1,6 @@
 """A problem as the exact engine wants it: devices counted by type, and every state numbered.
 
-Rows are sorted by the number of devices used, then by the type of the last of them.
+Rows are sorted by the number of devices used, then by the type of the last stage's.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 from partitioner.errors import PlanError
 from partitioner.front import BoolArray, FloatArray, IntArray
-from partitioner.search.device_types import DeviceTypes, find_device_types
+from partitioner.search.device_types import DeviceTypes, StageTypes, find_stage_types
 from partitioner.search.exact_arrays import Chain
 from partitioner.search.exact_rest import find_sums
 from partitioner.search.problem import SearchProblem
@@ -25,7 +25,7 @@ class ExactTables:
     """A problem, numbered."""
 
     chain: Chain
-    types: DeviceTypes
+    types: StageTypes
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -45,19 +45,18 @@ def build_tables(problem: SearchProblem) -> ExactTables:
     Raises:
         PlanError: There are too many for the memory of a usual machine.
     """
-    types = find_device_types(problem)
-    sizes = np.array([len(members) for members in types], dtype=np.int64)
-    _check_size(problem, sizes)
-    seconds = np.ascontiguousarray(problem.allowed_seconds[[members[0] for members in types]])
-    if len(problem.positions) <= problem.n_units:
-        seconds = np.ascontiguousarray(seconds[:, problem.positions[:, None], problem.positions])
-    hops, busy = _link_tables(problem, types)
-    type_of, next_row, first_row, edges = _number_rows(sizes, problem.max_stages)
+    types = find_stage_types(problem)
+    _check_size(problem, types)
+    seconds = _of_types(problem, types, problem.allowed_seconds)
+    work = seconds if problem.crews is None else _of_types(problem, types, problem.work_seconds)
+    hops, busy = _link_tables(problem, types.members)
+    type_of, next_row, first_row, edges = _number_rows(types, problem.max_stages)
     sums, fixed, is_additive = _additive_parts(seconds)
     return ExactTables(
         types=types,
         chain=Chain(
             seconds=seconds,
+            work=work,
             sums=sums,
             fixed=fixed,
             is_additive=is_additive,
@@ -71,14 +70,25 @@ def build_tables(problem: SearchProblem) -> ExactTables:
     )
 
 
-def _check_size(problem: SearchProblem, sizes: IntArray) -> None:
-    n_rows = sum(prod(int(size) + 1 for size in sizes) * int(size) // (int(size) + 1) for size in sizes)
+def _of_types(problem: SearchProblem, types: StageTypes, table: FloatArray) -> FloatArray:
+    """(n_types, n_positions, n_positions) of a table of all devices and positions."""
+    chosen = np.ascontiguousarray(table[[members[0] for members in types.members]])
+    if len(problem.positions) > problem.n_units:
+        return chosen
+    return np.ascontiguousarray(chosen[:, problem.positions[:, None], problem.positions])
+
+
+def _check_size(problem: SearchProblem, types: StageTypes) -> None:
+    n_states = prod(len(pool) + 1 for pool in types.pools)
+    n_rows = sum(
+        n_states * (len(types.pools[pool]) + 1 - size) // (len(types.pools[pool]) + 1) for pool, size in types.uses
+    )
     n_cells = n_rows * len(problem.positions)
     if n_cells > MOST_CELLS:
         raise PlanError(
-            f"Engine 'exact' would need {n_cells:,} cells for {problem.n_devices} devices of {len(sizes)} types and "
-            f"{len(problem.positions) - 2} split points, more than its {MOST_CELLS:,}: allow fewer split points, or "
-            f"use engine 'nsga2'."
+            f"Engine 'exact' would need {n_cells:,} cells for {sum(map(len, types.pools))} devices of "
+            f"{len(types.pools)} types and {len(problem.positions) - 2} split points, more than its {MOST_CELLS:,}: "
+            f"allow fewer split points, or use engine 'nsga2'."
         )
 
 
@@ -98,24 +108,37 @@ def _link_tables(problem: SearchProblem, types: DeviceTypes) -> tuple[FloatArray
     return found[0], found[1]
 
 
-def _number_rows(sizes: IntArray, max_stages: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """`type_of`, `next_row`, `first_row` and `edges` of a `Chain`. A state is a number in mixed radix."""
-    n_types = len(sizes)
+def _number_rows(types: StageTypes, max_stages: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """`type_of`, `next_row`, `first_row` and `edges` of a `Chain`. A state is a number in mixed radix.
+
+    Crews use several devices at once, so that a limit of the stages has to be counted apart: as one more pool, of which
+    every stage uses one.
+    """
+    sizes = np.array([len(pool) for pool in types.pools], dtype=np.int64)
+    uses = np.zeros((len(types.uses), len(sizes)), dtype=np.int64)
+    for kind, (pool, size) in enumerate(types.uses):
+        uses[kind, pool] = size
+    if max_stages < sizes.sum():
+        sizes, uses = np.append(sizes, max_stages), np.hstack([uses, np.ones((len(uses), 1), dtype=np.int64)])
     strides = np.cumprod(np.append(1, sizes + 1))[:-1]
     used = np.arange(int(np.prod(sizes + 1)))[:, None] // strides % (sizes + 1)
     n_used = used.sum(axis=1)
-    state, last = np.nonzero((used > 0) & (n_used <= max_stages)[:, None])
+    is_reached = np.all(used[:, None, :] >= uses[None, :, :], axis=2)
+    if len(sizes) > len(types.pools):
+        n_stages, n_devices = used[:, -1], n_used - used[:, -1]
+        is_reached &= ((n_stages <= n_devices) & (n_devices <= n_stages * uses[:, :-1].max()))[:, None]
+    state, last = np.nonzero(is_reached)
     order = np.lexsort((state, last, n_used[state]))
     state, last = state[order], last[order]
-    row_of = np.full((len(used), n_types), -1, dtype=np.int64)
+    row_of = np.full((len(used), len(uses)), -1, dtype=np.int64)
     row_of[state, last] = np.arange(len(state))
-    next_row = np.full((len(state), n_types), -1, dtype=np.int64)
-    for kind in range(n_types):
-        has_more = used[state, kind] < sizes[kind]
-        next_row[has_more, kind] = row_of[state[has_more] + strides[kind], kind]
-    group = n_used[state] * n_types + last
+    next_row = np.full((len(state), len(uses)), -1, dtype=np.int64)
+    for kind, use in enumerate(uses):
+        has_more = np.all(used[state] + use <= sizes, axis=1)
+        next_row[has_more, kind] = row_of[state[has_more] + use @ strides, kind]
+    group = n_used[state] * len(uses) + last
     edges = np.flatnonzero(np.diff(group, prepend=-1, append=-1))
-    return last, next_row, row_of[strides, np.arange(n_types)], edges
+    return last, next_row, row_of[uses @ strides, np.arange(len(uses))], edges
 
 
 def _additive_parts(seconds: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:

@@ -6,38 +6,50 @@ import numpy as np
 
 from partitioner.cluster import CLIENT
 from partitioner.errors import InfeasibleError
-from partitioner.search.encoding import EncodedPlan, decode_stages, encode_plans
+from partitioner.front import FloatArray
+from partitioner.search.encoding import EncodedPlan, decode_stages, encode_plans, evaluate
 from partitioner.search.exact import least_latency_plan
-from partitioner.search.problem import SearchProblem
+from partitioner.search.problem import LATENCY, TWO_OBJECTIVES, SearchProblem
+from partitioner.search.relaxation import explain_bounds
 from partitioner.stage_memory import format_mebibytes
 
 
 def check_feasible(problem: SearchProblem) -> None:
-    """Does nothing where some plan satisfies the constraints.
+    """Does nothing where some plan satisfies the constraints, as far as that can be told without a search.
+
+    Bounds on sums other than the latency are left to the search.
 
     Raises:
         InfeasibleError: None does; names the constraint that binds and by how much.
     """
-    if least_latency_plan(problem) is None:
+    plan = least_latency_plan(problem)
+    if plan is None:
         raise InfeasibleError(explain_infeasible(problem))
+    latency = evaluate(replace(problem, objectives=TWO_OBJECTIVES, bounds={}), encode_plans(problem, [plan]))[0, 0]
+    if latency > problem.bounds.get(LATENCY, np.inf):
+        raise InfeasibleError(explain_bounds(problem))
 
 
 def explain_infeasible(problem: SearchProblem) -> str:
-    """The constraint that forbids every plan of an infeasible problem, with what it would take to lift it."""
-    without_memory = problem.with_device_memory(np.full(problem.n_devices, np.inf))
+    """What forbids every plan of an infeasible problem, with what it would take to lift it."""
+    unbounded = replace(problem, bounds={})
+    if problem.bounds and least_latency_plan(unbounded) is not None:
+        return explain_bounds(problem)
+    without_memory = unbounded.with_device_memory(np.full(problem.n_devices, np.inf))
     if least_latency_plan(without_memory) is not None:
-        return _explain_memory(problem)
+        return _explain_memory(unbounded)
     linked = replace(without_memory, link_fixed_seconds=np.zeros_like(problem.link_fixed_seconds))
     if least_latency_plan(linked) is not None:
         return _explain_links(problem, without_memory)
+    everywhere = replace(linked, stage_seconds=_possible_everywhere(problem))
+    if least_latency_plan(everywhere) is not None:
+        return _explain_support(problem)
     if problem.pinned_first is not None and problem.pinned_last is not None and problem.max_stages < 2:
         return (
             f"No plan has {problem.device_names[problem.pinned_first]!r} first and "
             f"{problem.device_names[problem.pinned_last]!r} last in one stage: allow two stages or drop a pin."
         )
-    if problem.pinned_first is not None and problem.pinned_last is not None and len(problem.positions) < 3:
-        return "No plan has two different devices first and last without a split point: allow one or drop a pin."
-    return "No plan exists: the stage times forbid every span of units. Profile the devices again."
+    return "No plan has two different devices first and last without a split point: allow one or drop a pin."
 
 
 def least_memory_scale(problem: SearchProblem) -> tuple[float, EncodedPlan] | None:
@@ -72,17 +84,42 @@ def _explain_memory(problem: SearchProblem) -> str:
     code = encode_plans(problem, [plan])
     stages = decode_stages(problem, code, 0)
     lacks = []
-    for (device, _), stage in zip(plan, stages, strict=True):
-        needed, limit = problem.stage_memory_bytes[device, stage.start, stage.stop], problem.device_memory_bytes[device]
+    starts = [0, *(stop for _, stop in plan)]
+    for (device, stop), start, stage in zip(plan, starts, stages, strict=False):
+        needed, limit = problem.stage_memory_bytes[device, start, stop], problem.device_memory_bytes[device]
         if needed > limit:
             lacks.append(
-                f"{stage.device!r} lacks {format_mebibytes(needed - limit)} for [{stage.start}:{stage.stop}] "
-                f"(needs {format_mebibytes(needed)}, has {format_mebibytes(limit)})"
+                f"{problem.device_names[device]!r} lacks {format_mebibytes(needed - limit)} for "
+                f"[{stage.start}:{stage.stop}] (needs {format_mebibytes(needed)}, has {format_mebibytes(limit)})"
             )
-    flow = " → ".join(f"{stage.device}[{stage.start}:{stage.stop}]" for stage in stages)
+    flow = " → ".join(stage.describe() for stage in stages)
     return (
         f"No plan fits the memory limits: even the one that comes nearest, {flow}, wants {scale:.3g} times the memory; "
         f"{'; '.join(lacks)}. Add memory or devices, allow more split points, or take a smaller batch."
+    )
+
+
+def _possible_everywhere(problem: SearchProblem) -> FloatArray:
+    """Stage times as if every device could bear every stage of one unit or more."""
+    starts, stops = np.meshgrid(*[np.arange(problem.n_units + 1)] * 2, indexing="ij")
+    at = stops if problem.gate_positions is None else problem.gate_positions[stops]
+    since = starts if problem.gate_positions is None else problem.gate_positions[starts]
+    return np.where(since < at, 1.0, np.inf) * np.ones((problem.n_devices, 1, 1))
+
+
+def _explain_support(problem: SearchProblem) -> str:
+    """Names the units that devices' runtimes refuse."""
+    profile = None if problem.cost_model is None else problem.cost_model.profile
+    refused = [
+        f"{device.device!r} refuses unit {', '.join(map(str, device.unsupported_units))}"
+        for device in (() if profile is None else profile.devices)
+        if device.unsupported_units
+    ]
+    if not refused:
+        return "No plan exists: the stage times forbid every span of units. Profile the devices again."
+    return (
+        f"No plan exists: {'; '.join(refused)}, and the devices, links and split points that are left cannot bear the "
+        "model. Add a device whose execution provider supports them, or allow more split points."
     )
 
 

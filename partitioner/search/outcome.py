@@ -24,6 +24,8 @@ class Effort:
     seed: int = 0
     budget_seconds: float | None = None
     """None: until done; an engine that never is has a limit of its own."""
+    accuracy: float = 0.0
+    """For engine `labels`: plans within this share of another in every objective may be dropped; 0 keeps all."""
     n_evaluations: int | None = None
     """Plans after which an evolutionary engine ends, with the generation in which they are reached."""
     checkpoint: Path | None = None
@@ -43,3 +45,5 @@ class EngineOutcome:
     is_exact: bool
     statement: str
     """Why it is exact, or how far it may be from that. One sentence."""
+    gap: float | None = None
+    """See `Certificate.gap`; an exact outcome has 0 whatever is said here."""

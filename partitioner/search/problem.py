@@ -1,22 +1,42 @@
 """The search problem as arrays."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from partitioner.cluster import CLIENT, Cluster
 from partitioner.cost import CostModel
-from partitioner.errors import PlanError
 from partitioner.front import BoolArray, FloatArray, IntArray
+
+LATENCY, BOTTLENECK = "latency_seconds", "bottleneck_seconds"
+MEMORY, ENERGY, WIRE, ERROR = "memory_bytes", "energy_joules", "wire_bytes", "output_error"
+QUANTITIES = (LATENCY, BOTTLENECK, MEMORY, ENERGY, WIRE, ERROR)
+"""What a plan is judged by, all minimised: each may be an objective, a bound, or both. Fields of a `CostEstimate`."""
+TWO_OBJECTIVES = (LATENCY, BOTTLENECK)
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Quantity:
+    """How one quantity of a plan comes about: from its stages and hops, as their sum or as the largest of them."""
+
+    name: str
+    is_peak: bool
+    """Whether the largest counts, not the sum."""
+    stage: FloatArray
+    """(n_devices, n_units + 1, n_units + 1) at [device, start, stop]; of possible stages only."""
+    hop: FloatArray
+    """(n_devices + 1, n_devices + 1, n_units + 1) at [source, target, position]; of possible hops only."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SearchProblem:
     """Everything that an engine needs, as arrays. Devices have indices 0 … n_devices - 1; the client comes last.
 
-    Each device bears at most one stage. Immutable: shared freely between threads.
+    Each device bears at most one stage. A problem can be widened by choices that look like more of the same, so that
+    engines need not know of them: `gates.with_codecs` puts a pair of split point and codec in the place of a position,
+    `crews.with_replicas` adds groups of identical devices that bear a stage in turn. Immutable: shared freely between
+    threads.
     """
 
     device_names: tuple[str, ...]
@@ -38,6 +58,20 @@ class SearchProblem:
     """1 … n_devices."""
     pinned_first: int | None = None
     pinned_last: int | None = None
+    objectives: tuple[str, ...] = TWO_OBJECTIVES
+    """Of `QUANTITIES`, in the order of the columns of `evaluate`."""
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    """The most of some `QUANTITIES`."""
+    device_watts: FloatArray | None = None
+    """(n_devices,) drawn while a stage computes; None where that is not known of all."""
+    boundary_errors: FloatArray | None = None
+    """(n_units + 1,) relative output error that crossing each position brings; None where codecs are not chosen."""
+    gate_positions: IntArray | None = None
+    """(n_units + 1,) split point of each position, where positions are pairs of split point and codec."""
+    gate_codecs: tuple[str, ...] | None = None
+    """(n_units + 1,) codec of each position, where positions are pairs of split point and codec."""
+    crews: tuple[tuple[int, ...], ...] | None = None
+    """(n_devices,) members of each device, by the index of the device that each is alone; None: all are alone."""
     cost_model: CostModel | None = None
     """What the arrays were made from; turns encoded plans into candidates."""
 
@@ -52,103 +86,90 @@ class SearchProblem:
         return len(self.boundary_bytes) - 1
 
     @cached_property
+    def crew_sizes(self) -> IntArray:
+        """(n_devices + 1,) members of each device, and 1 for the client."""
+        return np.array([*(len(crew) for crew in self.crews or ((0,),) * self.n_devices), 1], dtype=np.int64)
+
+    @cached_property
+    def is_member(self) -> BoolArray:
+        """(n_devices, n_devices) whether a device is part of a crew, at [crew, device]; crews are part of nothing."""
+        found = np.eye(self.n_devices, dtype=np.bool_)
+        for crew, members in enumerate(self.crews or ()):
+            found[crew] = np.isin(np.arange(self.n_devices), members)
+        return found
+
+    @cached_property
     def positions(self) -> IntArray:
         """(n_positions,) allowed ones, both ends included, ascending."""
         return np.flatnonzero(self.is_position_allowed).astype(np.int64)
 
     @cached_property
     def allowed_seconds(self) -> FloatArray:
-        """`stage_seconds` with infinity also where the device lacks memory or a position is forbidden."""
-        fits = self.stage_memory_bytes <= self.device_memory_bytes[:, None, None]
-        between = self.is_position_allowed[:, None] & self.is_position_allowed[None, :]
-        return np.where(fits & between, self.stage_seconds, np.inf)
+        """`stage_seconds`, infinity also where memory, a bound of the bottleneck, or a position forbids the stage."""
+        most_memory = np.minimum(self.device_memory_bytes, self.bounds.get(MEMORY, np.inf))
+        is_allowed = self.stage_memory_bytes <= most_memory[:, None, None]
+        is_allowed &= self.is_position_allowed[:, None] & self.is_position_allowed[None, :]
+        if BOTTLENECK in self.bounds:
+            is_allowed &= self.stage_seconds / self.crew_sizes[:-1, None, None] <= self.bounds[BOTTLENECK]
+        return np.where(is_allowed, self.stage_seconds, np.inf)
 
     @cached_property
-    def busy_seconds(self) -> FloatArray:
+    def work_seconds(self) -> FloatArray:
+        """`allowed_seconds` over the members of a crew: for how long a request keeps each of them busy."""
+        return self.allowed_seconds if self.crews is None else self.allowed_seconds / self.crew_sizes[:-1, None, None]
+
+    @cached_property
+    def transfer_seconds(self) -> FloatArray:
         """(n_devices + 1, n_devices + 1, n_units + 1) `bytes / rate` at [source, target, position], or infinity."""
         can_talk = np.isfinite(self.link_fixed_seconds)
         rate = np.where(can_talk, self.link_bytes_per_second, 1.0)
-        busy = self.boundary_bytes[None, None, :] / rate[:, :, None]
-        return np.where(can_talk[:, :, None], busy, np.inf)
+        seconds = self.boundary_bytes[None, None, :] / rate[:, :, None]
+        return np.where(can_talk[:, :, None], seconds, np.inf)
+
+    @cached_property
+    def busy_seconds(self) -> FloatArray:
+        """`transfer_seconds` by the links that take turns, or infinity where a bound of the bottleneck forbids it."""
+        sizes = self.crew_sizes
+        busy = self.transfer_seconds
+        if self.crews is not None:
+            busy = busy / np.lcm(sizes[:, None], sizes[None, :])[:, :, None]
+        return np.where(busy <= self.bounds[BOTTLENECK], busy, np.inf) if BOTTLENECK in self.bounds else busy
 
     @cached_property
     def hop_seconds(self) -> FloatArray:
         """(n_devices + 1, n_devices + 1, n_units + 1) `fixed + bytes / rate` at [source, target, position]."""
-        return self.link_fixed_seconds[:, :, None] + self.busy_seconds
+        seconds = self.link_fixed_seconds[:, :, None] + self.transfer_seconds
+        return np.where(np.isfinite(self.busy_seconds), seconds, np.inf) if self.bounds else seconds
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Of the objectives, in their order, then of the others that are bounded; latency tells what is possible."""
+        names = dict.fromkeys((*self.objectives, *self.bounds, LATENCY))
+        return tuple(self.quantity(name) for name in names)
+
+    def quantity(self, name: str) -> Quantity:
+        """How one of `QUANTITIES` comes about.
+
+        Raises:
+            KeyError: There is no such quantity, or what it wants is not known of this problem.
+        """
+        stages, hops = self.allowed_seconds.shape, self.link_fixed_seconds.shape + self.boundary_bytes.shape
+        nothing = np.broadcast_to(0.0, stages), np.broadcast_to(0.0, hops)
+        tables: dict[str, Callable[[], tuple[FloatArray, FloatArray]]] = {
+            LATENCY: lambda: (self.allowed_seconds, self.hop_seconds),
+            BOTTLENECK: lambda: (self.work_seconds, self.busy_seconds),
+            MEMORY: lambda: (self.stage_memory_bytes, nothing[1]),
+            WIRE: lambda: (nothing[0], np.broadcast_to(self.boundary_bytes, hops)),
+        }
+        if self.device_watts is not None:
+            watts, seconds = self.device_watts[:, None, None], self.stage_seconds
+            tables[ENERGY] = lambda: (watts * np.where(np.isfinite(seconds), seconds, 0.0), nothing[1])
+        if self.boundary_errors is not None:
+            errors = self.boundary_errors
+            tables[ERROR] = lambda: (nothing[0], np.broadcast_to(errors, hops))
+        stage, hop = tables[name]()
+        return Quantity(name=name, is_peak=name in (BOTTLENECK, MEMORY), stage=stage, hop=hop)
 
     def with_device_memory(self, device_memory_bytes: FloatArray) -> "SearchProblem":
         """The same problem on devices with other memories."""
         return replace(self, device_memory_bytes=device_memory_bytes)
-
-
-def build_problem(
-    cost_model: CostModel,
-    *,
-    pinned_first: str | None = None,
-    pinned_last: str | None = None,
-    max_stages: int | None = None,
-    positions: Sequence[int] | None = None,
-) -> SearchProblem:
-    """The problem of splitting a cost model's graph over its cluster.
-
-    Args:
-        cost_model: What plans cost.
-        pinned_first: Device that must bear the first stage.
-        pinned_last: Device that must bear the last stage.
-        max_stages: Most stages of a plan; the number of devices where it is None.
-        positions: Where the graph may be split, 1 … n_units - 1; anywhere where it is None.
-
-    Raises:
-        PlanError: A pinned device is unknown, or a position or `max_stages` is out of range.
-    """
-    cluster = cost_model.cluster
-    names = tuple(device.name for device in cluster.devices)
-    fixed, rate = _link_arrays(cluster, names)
-    return SearchProblem(
-        device_names=names,
-        stage_seconds=np.stack([cost_model.stage_seconds_matrix(name) for name in names]),
-        stage_memory_bytes=np.stack([cost_model.stage_memory_matrix(name) for name in names]).astype(np.float64),
-        device_memory_bytes=np.array([device.memory_bytes for device in cluster.devices], dtype=np.float64),
-        boundary_bytes=np.array(cost_model.boundary_bytes, dtype=np.float64),
-        link_fixed_seconds=fixed,
-        link_bytes_per_second=rate,
-        is_position_allowed=_allowed_positions(cost_model.graph.n_units, positions),
-        max_stages=_checked_max_stages(len(names), max_stages),
-        pinned_first=_device_index(names, pinned_first),
-        pinned_last=_device_index(names, pinned_last),
-        cost_model=cost_model,
-    )
-
-
-def _link_arrays(cluster: Cluster, names: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
-    index_of = {name: index for index, name in enumerate((*names, CLIENT))}
-    fixed = np.full((len(index_of), len(index_of)), np.inf)
-    rate = np.ones_like(fixed)
-    for link in cluster.links:
-        pair = index_of[link.source], index_of[link.target]
-        fixed[pair], rate[pair] = link.fixed_seconds, link.bytes_per_second
-    return fixed, rate
-
-
-def _allowed_positions(n_units: int, positions: Sequence[int] | None) -> BoolArray:
-    allowed = np.full(n_units + 1, positions is None)
-    allowed[[0, n_units]] = True
-    wrong = [position for position in positions or () if not 0 < position < n_units]
-    if wrong:
-        raise PlanError(f"Positions {wrong} are no split points: wanted 1 … {n_units - 1}.")
-    allowed[list(positions or ())] = True
-    return allowed
-
-
-def _checked_max_stages(n_devices: int, max_stages: int | None) -> int:
-    if max_stages is not None and max_stages < 1:
-        raise PlanError(f"max_stages is {max_stages}: wanted 1 or more.")
-    return min(n_devices, max_stages or n_devices)
-
-
-def _device_index(names: tuple[str, ...], name: str | None) -> int | None:
-    if name is None:
-        return None
-    if name not in names:
-        raise PlanError(f"Pinned device {name!r} is unknown: the cluster has {', '.join(names)}.")
-    return names.index(name)

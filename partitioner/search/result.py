@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from partitioner.plan import Candidate
+from partitioner.search.problem import TWO_OBJECTIVES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,20 +17,25 @@ class Certificate:
     """Of this front, against `reference`."""
     exact_hypervolume: float | None
     """Of the exact front against the same reference, where it was computed."""
-    reference: tuple[float, float]
-    """(latency_seconds, bottleneck_seconds), worse than every point."""
+    reference: tuple[float, ...]
+    """One figure for each objective, worse than every point."""
+    gap: float | None = None
+    """For every plan there is one on the front that exceeds it by no more than this share in any objective: 0 for an
+    exact front, None where no bound is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """The front, sorted by latency, and how it was found."""
+    """The front, sorted by its objectives, and how it was found."""
 
     engine: str
     front: tuple[Candidate, ...]
-    """No candidate dominates another in (latency, bottleneck); least latency first."""
+    """No candidate dominates another in the objectives; least in the first objective first."""
     dominated: tuple[Candidate, ...]
     """Other candidates that were looked at, for the picture: a sample, never all."""
     certificate: Certificate
     seed: int
     seconds: float
     n_evaluated: int
+    objectives: tuple[str, ...] = TWO_OBJECTIVES
+    """Fields of a `CostEstimate`, all minimised."""

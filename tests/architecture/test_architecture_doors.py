@@ -9,6 +9,7 @@ import pytest
 from source_tree import PACKAGES, ROOT, imported_names, is_below, shipped_files
 
 DOORS = {
+    "lz4": ["node_agent/codecs/lz4_door.py"],
     "matplotlib": ["coordinator/report/*"],
     "moocore": ["partitioner/search/*"],
     "node_agent.wire": [
@@ -29,6 +30,7 @@ DOORS = {
     "torch": ["partitioner/onnx_io/torch_door.py"],
     "torchvision": ["partitioner/onnx_io/torch_door.py"],
     "yaml": ["coordinator/config/document.py"],
+    "zstandard": ["node_agent/codecs/zstandard_door.py"],
 }
 
 HEAVY = [
@@ -102,15 +104,16 @@ def test_no_module_of_the_node_loads_a_heavy_library() -> None:
     ]
     loaded = modules_loaded_by(*names)
     assert loaded & {*HEAVY, "click", "partitioner", "coordinator", "deploy"} == set()
+    assert loaded & {"zstandard", "lz4"} == set(), "a node may lack them"
 
 
 def test_values_load_without_any_library_but_numpy() -> None:
-    values = ["graph", "cluster", "profile", "plan", "tensors", "shard", "errors", "search.result"]
+    values = ["graph", "cluster", "profile", "plan", "tensors", "shard", "errors", "codec", "search.result"]
     loaded = modules_loaded_by(*(f"partitioner.{name}" for name in values), "coordinator.measurement")
     assert loaded & {*HEAVY, "onnxruntime", "grpc", "google"} == set()
     assert "numpy" in loaded
 
 
 def test_messages_and_ports_of_a_node_load_without_transport() -> None:
-    loaded = modules_loaded_by("node_agent.api", "node_agent.messages", "node_agent.errors")
+    loaded = modules_loaded_by("node_agent.api", "node_agent.messages", "node_agent.errors", "node_agent.codecs")
     assert loaded & {"grpc", "google", "onnxruntime", "psutil"} == set()

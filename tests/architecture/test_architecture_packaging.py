@@ -23,6 +23,7 @@ def test_a_node_installs_these_and_nothing_more() -> None:
     assert names(PROJECT["dependencies"]) == {"numpy"}
     assert names(EXTRAS["node"]) == transport | {"onnxruntime"}
     assert names(EXTRAS["node-gpu"]) == transport | {"onnxruntime-gpu"}
+    assert names(EXTRAS["compression"]) == {"lz4", "zstandard"}
 
 
 def test_torch_comes_with_its_own_extra_only() -> None:

@@ -19,6 +19,7 @@ from node_agent.config import AgentConfig
 from node_agent.errors import (
     BlobCorruptError,
     BlobMissingError,
+    CodecMissingError,
     NodeUnreachableError,
     ProtocolMismatchError,
     RequestRejectedError,
@@ -27,6 +28,7 @@ from node_agent.errors import (
 )
 from node_agent.messages import (
     BlobRef,
+    CodecProfileRequest,
     ProbeRequest,
     ProfileProgress,
     ProfileRequest,
@@ -97,6 +99,7 @@ class TestNode:
         assert described.machine
         assert described.python.startswith("3.")
         assert len(described.host_id) == 16
+        assert described.codecs == ("none", "float16", "int8", "zstd", "lz4")
 
     def test_status_follows_what_happens(self, node):
         before = node.status()
@@ -256,6 +259,37 @@ class TestNode:
             node.probe_link(replace(request, target_address="127.0.0.1:1"))
         with pytest.raises(RequestRejectedError, match="rounds × sizes"):
             node.probe_link(replace(request, n_rounds=0))
+
+    def test_codecs_are_timed(self, node):
+        request = CodecProfileRequest(codecs=("int8", "zstd"), dtype="float32", sizes_bytes=(400, 40_000), n_rounds=3)
+        samples = node.profile_codecs(request)
+        assert sorted((sample.codec, sample.n_bytes) for sample in samples) == sorted(
+            (codec, size) for codec in ("int8", "zstd") for size in (400, 40_000) for _ in range(3)
+        )
+        assert all(sample.encode_seconds > 0 and sample.decode_seconds > 0 for sample in samples)
+        assert {sample.wire_bytes for sample in samples if sample.codec == "int8"} == {116, 10_016}
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"sizes_bytes": ()}, "rounds × sizes × codecs"),
+            ({"n_rounds": 10_000}, "rounds × sizes × codecs"),
+            ({"sizes_bytes": (8,)}, "8 bytes is outside"),
+            ({"sizes_bytes": (1 << 40,)}, "is outside"),
+            ({"dtype": "object", "n_rounds": 0}, "'object' cannot travel; rounds"),
+            ({"sizes_bytes": (1 << 28,), "n_rounds": 100}, "all tensors together"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else ",".join(value),
+    )
+    def test_a_codec_profile_that_makes_no_sense_is_rejected(self, node, changes, words):
+        request = CodecProfileRequest(codecs=("int8", "zstd"), dtype="float32", sizes_bytes=(400,), n_rounds=3)
+        with pytest.raises(RequestRejectedError, match=words):
+            node.profile_codecs(replace(request, **changes))
+
+    def test_a_codec_that_nobody_has_is_refused_with_those_of_the_node(self, node):
+        request = CodecProfileRequest(codecs=("gzip",), dtype="float32", sizes_bytes=(400,), n_rounds=1)
+        with pytest.raises(CodecMissingError, match=r"'gzip'.*float16, int8"):
+            node.profile_codecs(request)
 
 
 def test_a_client_of_another_protocol_is_refused_with_both_ranges(place):

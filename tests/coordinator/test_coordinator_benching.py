@@ -1,8 +1,10 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from coordinator.benching import best_single, front_selection, recommend, winning_baseline
+from coordinator.deployment import runnable_fault
 from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction, StageMeasurement
 from coordinator.measuring import find_bottleneck
 from partitioner.plan import Candidate, CostEstimate, Plan, Stage
@@ -37,12 +39,13 @@ def measured(devices, *, latency, rate):
     )
 
 
-def candidate(*devices):
+def candidate(*devices, place=1):
+    """The place on a front: later ones take longer and do more."""
     cost = CostEstimate(
-        latency_seconds=1.0,
-        bottleneck_seconds=1.0,
+        latency_seconds=float(place),
+        bottleneck_seconds=1.0 / place,
         bottleneck_resource="device:a",
-        throughput_per_second=1.0,
+        throughput_per_second=float(place),
         stages=(),
         hops=(),
     )
@@ -74,7 +77,7 @@ def test_without_a_device_that_holds_the_model_the_sentence_says_so():
 
 
 def test_the_front_is_sampled_with_both_ends_and_without_the_chosen():
-    front = [candidate("a", str(index)) for index in range(30)]
+    front = [candidate("a", str(index), place=1 + index) for index in range(30)]
     selection = front_selection(front, front[0])
     assert [label for label, _ in selection][-1] == "most throughput"
     assert front[0] not in [found for _, found in selection]
@@ -82,9 +85,31 @@ def test_the_front_is_sampled_with_both_ends_and_without_the_chosen():
     assert len({found.plan for _, found in selection}) == len(selection)
 
 
+def test_the_ends_of_a_front_of_several_objectives_are_found_wherever_they_stand():
+    front = [candidate("a", str(place), place=place) for place in (5, 9, 1, 4)]
+    assert [label for label, _ in front_selection(front, candidate("z"))] == [
+        "front 0", "most throughput", "least latency", "front 3"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"batch": 8}, "it is for batch 8, this run's for batch 1"),
+        ({"stages": (Stage(device="a", start=0, stop=1, replicas=("b",)),)}, "take turns"),
+        ({"stages": (Stage(device="a", start=0, stop=1, codec="int8"), Stage(device="b", start=1, stop=2))}, "codecs"),
+        ({}, None),
+    ],
+)
+def test_plans_that_no_node_can_run_yet_are_told(changes, reason):
+    model = SimpleNamespace(graph=SimpleNamespace(batch=1))
+    fault = runnable_fault(replace(make_plan("a", "b"), **changes), model)
+    assert fault is None if reason is None else reason in fault
+
+
 @pytest.mark.parametrize("n_plans", [1, 2, 3, 8])
 def test_a_short_front_is_measured_whole(n_plans):
-    front = [candidate("a", str(index)) for index in range(n_plans)]
+    front = [candidate("a", str(index), place=1 + index) for index in range(n_plans)]
     other = candidate("z")
     assert [found for _, found in front_selection(front, other)] == front
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_agent.dataplane import envelope
-from node_agent.dataplane.frame import DTYPES, decode, encode, encode_timed
+from node_agent.dataplane.frame import decode, encode, encode_timed
+from node_agent.element_types import DTYPES
 from node_agent.errors import FrameError
 from node_agent.messages import ErrorFrame, LinkEmulation, ProbeFrame, StageTrace, SubscribeFrame, TensorFrame
 from node_agent.wire import agent_pb2

@@ -9,6 +9,8 @@ from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
 from node_agent.errors import NodeError, ProtocolMismatchError, RequestRejectedError
 from node_agent.messages import (
     BlobRef,
+    CodecProfileRequest,
+    CodecSample,
     LinkEmulation,
     NodeStatus,
     ProbeRequest,
@@ -53,6 +55,8 @@ LOAD = StageLoad(
         ),
         ProfileRequest(segments=(ProfileSegment(name="s", shard=SHARD),), n_rounds=3, budget_seconds=1.5, seed=2**63),
         ProbeRequest(target_address="a:1", link=None, link_back=LINK, sizes_bytes=(0, 2**33), n_rounds=2),
+        CodecProfileRequest(codecs=("a", "b"), dtype="float64", sizes_bytes=(1, 2**33), n_rounds=2, seed=2**63),
+        CodecSample(codec="a", n_bytes=2**33, wire_bytes=3, encode_seconds=0.5, decode_seconds=0.25),
     ],
     ids=lambda value: type(value).__name__,
 )

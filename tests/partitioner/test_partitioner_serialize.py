@@ -60,7 +60,7 @@ def test_the_envelope_lies_beside_the_fields(tmp_path):
     assert content["created"] == "2030-01-02T03:04:05+00:00"
     assert {"python", "numpy", "pymoo"} <= set(content["versions"])
     assert content["window"] == 4
-    assert content["stages"] == [{"device": "pi-1", "start": 0, "stop": 3}]
+    assert content["stages"] == [{"device": "pi-1", "start": 0, "stop": 3, "replicas": [], "codec": "none"}]
     envelope = load_envelope(path)
     assert (envelope.schema, envelope.seed, envelope.created.year) == ("splitfront/plan/1", 7, 2030)
 

@@ -88,7 +88,7 @@ def test_the_order_of_alike_devices_changes_nothing():
 def test_twelve_devices_of_three_types_have_few_states_and_are_fast():
     problem = of_types(smooth_problem(np.random.default_rng(2), 3, 60), [0, 1, 2] * 4)
     tables = build_tables(problem)
-    assert tables.types == ((0, 3, 6, 9), (1, 4, 7, 10), (2, 5, 8, 11))
+    assert tables.types.members == ((0, 3, 6, 9), (1, 4, 7, 10), (2, 5, 8, 11))
     assert tables.shape == (3 * 4 * 5 * 5, 61)  # used (1 ... 4) of the last type, 0 ... 4 of the others
     began = time.perf_counter()
     outcome = exact_front(problem, Effort())

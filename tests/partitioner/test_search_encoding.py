@@ -5,8 +5,8 @@ from search_builders import random_cost_model, random_problem
 from partitioner.cost_faults import plan_faults
 from partitioner.errors import PlanError
 from partitioner.plan import Plan
+from partitioner.search.building import build_problem
 from partitioner.search.encoding import decode, decode_rows, decode_stages, encode_plans, evaluate
-from partitioner.search.problem import build_problem
 from partitioner.search.sampling import possible_stages, random_plans
 
 

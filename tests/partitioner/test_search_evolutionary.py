@@ -15,7 +15,7 @@ from partitioner.errors import PlanError
 from partitioner.front import hypervolume_2d, is_dominated
 from partitioner.search import search
 from partitioner.search.encoding import evaluate
-from partitioner.search.engines import HEURISTICS, certify
+from partitioner.search.engines import certify
 from partitioner.search.evolutionary import (
     RankAndCrowding,
     ReferenceDirections,
@@ -28,6 +28,7 @@ from partitioner.search.exact import exact_front
 from partitioner.search.extremes import extreme_plans
 from partitioner.search.infeasible import least_memory_scale
 from partitioner.search.outcome import Effort
+from partitioner.search.registry import HEURISTICS
 
 ENGINES = [nsga2_front, nsga3_front, nsga2_random_key_front]
 OWN = [nsga2_front, nsga3_front]

@@ -13,7 +13,6 @@ from partitioner.search.archive import empty_archive
 from partitioner.search.breeding import PermutationAndCuts
 from partitioner.search.checkpoint import load_checkpoint, problem_sha256, save_checkpoint
 from partitioner.search.encoding import evaluate, join_plans
-from partitioner.search.engines import HEURISTICS
 from partitioner.search.evolutionary import (
     RandomKeys,
     RankAndCrowding,
@@ -24,6 +23,7 @@ from partitioner.search.evolutionary import (
 )
 from partitioner.search.generations import Method, first_state, next_state
 from partitioner.search.outcome import Effort
+from partitioner.search.registry import HEURISTICS
 from partitioner.search.running import CHECKPOINT_SECONDS
 from partitioner.search.sampling import random_plans
 

@@ -11,11 +11,11 @@ from partitioner.errors import PlanError
 from partitioner.front import front_indices
 from partitioner.plan import Stage
 from partitioner.search import exact_descent
+from partitioner.search.building import build_problem
 from partitioner.search.encoding import encode_plans, evaluate, legs
 from partitioner.search.exact import exact_front, least_latency_plan
 from partitioner.search.exhaustive import CHUNK, count_plans, exhaustive_front
 from partitioner.search.outcome import Effort
-from partitioner.search.problem import build_problem
 
 
 def points(problem, engine=exact_front):

@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_builders import random_problem, smooth_problem
 from search_reference import reference_front
+from search_wide import wide_cost_model
 
 from partitioner.search import exact_descent
+from partitioner.search.building import build_problem
 from partitioner.search.encoding import encode_plans, evaluate
 from partitioner.search.exact import exact_front, least_latency_plan
 from partitioner.search.exact_tables import build_tables
 from partitioner.search.exhaustive import exhaustive_front
 from partitioner.search.outcome import Effort
+from partitioner.search.problem import BOTTLENECK, LATENCY, MEMORY
 
 problems = st.builds(
     lambda seed, n_devices, n_units, has_limits, is_coarse: random_problem(
@@ -81,6 +84,46 @@ def test_the_fastest_plan_under_a_bound_is_the_enumeration_s(problem, bound):
         latency, bottleneck = evaluate(problem, encode_plans(problem, [plan]))[0]
         assert latency == kept[0, 0]
         assert bottleneck <= bound
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10**9),
+    kinds=st.sampled_from([(0, 0), (0, 0, 0), (0, 0, 1), (0, 1, 0, 1), (0, 0, 0, 0)]),
+    n_units=st.integers(1, 4),
+    most=st.integers(2, 4),
+    has_codecs=st.booleans(),
+    max_stages=st.sampled_from([None, 1, 2, 3]),
+    pin=st.sampled_from([None, "d0", "d1"]),
+)
+def test_codecs_and_replicas_are_exact_too(*, seed, kinds, n_units, most, has_codecs, max_stages, pin):
+    problem = build_problem(
+        wide_cost_model(np.random.default_rng(seed), kinds, n_units),
+        codecs=("int8", "zstd") if has_codecs and n_units < 4 else (),
+        max_replicas=most,
+        max_stages=max_stages,
+        pinned_first=pin,
+    )
+    np.testing.assert_array_equal(points(problem), points(problem, exhaustive_front))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 10**9), st.sampled_from([(0, 0, 1), (0, 1, 0, 1)]), st.floats(0.1, 0.9), st.booleans())
+def test_bounds_of_the_two_objectives_and_memory_are_exact_too(seed, kinds, share, has_replicas):
+    model = wide_cost_model(np.random.default_rng(seed), kinds, 4)
+    wide = build_problem(model, objectives=(LATENCY, BOTTLENECK, MEMORY), max_replicas=2 if has_replicas else 1)
+    figures = points(wide, exhaustive_front)
+    bounds = dict(zip(wide.objectives, np.quantile(figures, 0.5 + share / 2, axis=0).tolist(), strict=True))
+    problem = replace(wide, objectives=(LATENCY, BOTTLENECK), bounds=bounds)
+    np.testing.assert_array_equal(points(problem), points(problem, exhaustive_front))
+
+
+def test_replicas_and_codecs_never_worsen_the_front():
+    for seed in range(20):
+        model = wide_cost_model(np.random.default_rng(seed), (0, 0, 1), 4)
+        plain = points(build_problem(model))
+        assert is_at_least_as_good(points(build_problem(model, codecs=("int8", "zstd"))), plain)
+        assert is_at_least_as_good(points(build_problem(model, max_replicas=2)), plain)
 
 
 @pytest.mark.parametrize("seed", range(3))

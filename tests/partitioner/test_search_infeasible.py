@@ -7,9 +7,9 @@ from search_builders import chain_graph, cluster_of, device_profile, profile_of,
 from partitioner.cluster import CLIENT
 from partitioner.cost import CostModel
 from partitioner.errors import InfeasibleError
+from partitioner.search.building import build_problem
 from partitioner.search.exact import least_latency_plan
 from partitioner.search.infeasible import check_feasible, least_memory_scale
-from partitioner.search.problem import build_problem
 
 MEBIBYTE = 2**20
 GRAPH = chain_graph([0, 0, 0, 0], weights=[100 * MEBIBYTE, 200 * MEBIBYTE, 300 * MEBIBYTE])

@@ -7,7 +7,7 @@ from simulation_builders import closed_form, latencies_by_recurrence, plan_of_ti
 
 from partitioner.errors import InfeasibleError
 from partitioner.search import search
-from partitioner.search.problem import build_problem
+from partitioner.search.building import build_problem
 from partitioner.simulation import SharedMedium, simulate
 from partitioner.simulation.load import Load
 from partitioner.simulation.running import Line, Times

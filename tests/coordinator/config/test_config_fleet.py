@@ -14,6 +14,8 @@ from coordinator.ports import Connect
 from node_agent.errors import NodeUnreachableError, ProtocolMismatchError
 from node_agent.messages import (
     BlobRef,
+    CodecProfileRequest,
+    CodecSample,
     NodeDescription,
     NodeStatus,
     ProbeRequest,
@@ -81,6 +83,9 @@ class FakeNode:
         raise NodeUnreachableError("fake")
 
     def probe_link(self, request: ProbeRequest) -> tuple[ProbeSample, ...]:
+        raise NodeUnreachableError("fake")
+
+    def profile_codecs(self, request: CodecProfileRequest) -> tuple[CodecSample, ...]:
         raise NodeUnreachableError("fake")
 
 

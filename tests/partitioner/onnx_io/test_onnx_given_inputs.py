@@ -144,10 +144,10 @@ def test_inputs_that_nobody_reads_are_wanted_all_the_same(load, tmp_path):
 
 
 class Planted:
-    """Would run code if objects were taken from the file."""
+    """Would run code when it is made again."""
 
     def __reduce__(self):
-        return (pytest.fail, ("ran code",))
+        return (pytest.fail, ("code of the file ran",))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+"""What a search is asked for, in the words of the command line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from partitioner.bounds import THROUGHPUT, Bound, parse_bound
+from partitioner.codec import CodecTable
+from partitioner.cost import CostModel
+from partitioner.errors import PlanError
+from partitioner.search.building import build_problem
+from partitioner.search.problem import BOTTLENECK, ENERGY, ERROR, LATENCY, MEMORY, WIRE, SearchProblem
+
+QUANTITY_OF = {
+    "latency": LATENCY,
+    THROUGHPUT: BOTTLENECK,
+    "memory": MEMORY,
+    "energy": ENERGY,
+    "wire": WIRE,
+    "error": ERROR,
+}
+"""What each word minimises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchWish:
+    """What to search, and how."""
+
+    engine: str | None = None
+    """None: the one that is exact for what is asked."""
+    seed: int = 0
+    budget_seconds: float | None = None
+    accuracy: float = 0.0
+    checkpoint: Path | None = None
+    pinned_first: str | None = None
+    pinned_last: str | None = None
+    max_stages: int | None = None
+    objectives: tuple[str, ...] = ("latency", THROUGHPUT)
+    """Of `QUANTITY_OF`."""
+    within: tuple[str, ...] = ()
+    """Bounds in words."""
+    codecs: tuple[str, ...] = ()
+    """That boundaries may be sent in; `all` stands for all that were measured."""
+    max_replicas: int = 1
+    windows: tuple[int, ...] = ()
+    """Most requests in flight, to be compared; none: what suits each plan."""
+
+    def models(self, cost_model: CostModel) -> tuple[CostModel, ...]:
+        """One cost model for each window."""
+        return tuple(replace(cost_model, window=window) for window in self.windows) or (cost_model,)
+
+    def problem(self, cost_model: CostModel) -> SearchProblem:
+        """The problem that is asked for.
+
+        Raises:
+            PlanError: A wish names what is not there.
+            ChoiceError: A bound cannot be read.
+        """
+        return build_problem(
+            cost_model,
+            pinned_first=self.pinned_first,
+            pinned_last=self.pinned_last,
+            max_stages=self.max_stages,
+            objectives=_quantities(self.objectives),
+            bounds=_bounds(tuple(map(parse_bound, self.within)), cost_model),
+            codecs=_codecs(self.codecs, cost_model.codecs),
+            max_replicas=self.max_replicas,
+        )
+
+
+def _quantities(words: Sequence[str]) -> tuple[str, ...]:
+    unknown = [word for word in words if word not in QUANTITY_OF]
+    if unknown:
+        raise PlanError(
+            f"Objectives {', '.join(map(repr, unknown))} are unknown: choose among {', '.join(QUANTITY_OF)}."
+        )
+    return tuple(QUANTITY_OF[word] for word in words)
+
+
+def _bounds(bounds: Sequence[Bound], cost_model: CostModel) -> dict[str, float]:
+    """The most of each quantity. A throughput with a window also bounds the latency: W / latency must reach it."""
+    most: dict[str, float] = {}
+    for bound in bounds:
+        figures = {QUANTITY_OF[bound.word]: bound.figure}
+        if bound.word == THROUGHPUT:
+            period = cost_model.graph.batch / bound.figure if bound.figure > 0 else float("inf")
+            figures = {BOTTLENECK: period}
+            if cost_model.window is not None:
+                figures[LATENCY] = cost_model.window * period
+        for name, figure in figures.items():
+            most[name] = min(figure, most.get(name, figure))
+    return most
+
+
+def _codecs(wanted: Sequence[str], table: CodecTable | None) -> tuple[str, ...]:
+    return tuple(table.coding_of) if "all" in wanted and table is not None else tuple(wanted)
