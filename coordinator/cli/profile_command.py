@@ -47,8 +47,9 @@ def command(
       splitfront profile resnet18 --local 2 --out runs/r18
       splitfront profile model.onnx --cluster cluster.yaml --profile-seconds 60
     """
+    from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import Request, describe_request, opened_run
+    from coordinator.cli.whole_run import describe_request, opened_run
     from coordinator.report.tables import profile_table
     from coordinator.steps import profile_step
 
