@@ -36,19 +36,24 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="splitfront-") as folder:
         for name, build in (("chain", chain), ("reversed", reversed_chain), ("wide", wide)):
             path = save(Path(folder) / f"{name}.onnx", build())
-            figures.append(timed(f"inspect_{name}_command_seconds", lambda path=path: run_command(path), n_runs))
-            figures.append(timed(f"inspect_{name}_in_process_seconds", lambda path=path: run_inside(path), n_runs))
+            figures.extend(timed(f"inspect_{name}_command", lambda path=path: run_command(path), n_runs))
+            figures.extend(timed(f"inspect_{name}_in_process", lambda path=path: run_inside(path), n_runs))
     return publish(figures, arguments.json)
 
 
-def timed(name: str, run: Callable[[], None], n_runs: int) -> Figure:
-    """Median seconds of a call."""
-    seconds = []
+def timed(name: str, run: Callable[[], None], n_runs: int) -> tuple[Figure, Figure]:
+    """Median seconds of a call; beside them those of the processor, which tell how busy the machine was otherwise."""
+    seconds, processor_seconds = [], []
     for _ in range(n_runs):
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), sum(os.times()[:4])
         run()
         seconds.append(time.perf_counter() - began)
-    return at_most(name, statistics.median(seconds), (min(seconds), max(seconds)), "s", MOST_SECONDS)
+        processor_seconds.append(sum(os.times()[:4]) - worked)
+    value, interval = statistics.median(processor_seconds), (min(processor_seconds), max(processor_seconds))
+    return (
+        at_most(f"{name}_seconds", statistics.median(seconds), (min(seconds), max(seconds)), "s", MOST_SECONDS),
+        Figure(name=f"{name}_processor_seconds", value=value, interval=interval, unit="s"),
+    )
 
 
 def run_command(path: Path) -> None:
