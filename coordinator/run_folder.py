@@ -17,6 +17,9 @@ from partitioner.search.robust.result import RobustResult
 from partitioner.serialize import load_artefact, save_artefact
 
 T = TypeVar("T")
+DEMO = "demo"
+LOCAL = "local:"
+"""Clusters that need no file, as `RunSettings.cluster` names them."""
 
 
 @dataclass(frozen=True, kw_only=True)

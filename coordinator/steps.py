@@ -3,12 +3,9 @@
 A command calls one of them, `splitfront run` all.
 """
 
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from coordinator.benching import bench
 from coordinator.coding import choose_codecs, profile_codecs
@@ -17,19 +14,20 @@ from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
 from coordinator.measurement import Measurement
 from coordinator.measuring import Effort
+from coordinator.opening import Progress
 from coordinator.planning import correct_front, probe_links, search_front
 from coordinator.profiling import profile_fleet, spans_to_profile
 from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
 from coordinator.report.write import write_objectives, write_report
-from coordinator.run_folder import RunFolder, RunSettings
+from coordinator.run_folder import DEMO, LOCAL, RunFolder, RunSettings
 from coordinator.wishes import SearchWish
 from partitioner.choice import choose, knee
 from partitioner.cluster import Cluster
 from partitioner.codec import CodecTable
 from partitioner.cost import CostModel
 from partitioner.graph import Graph
-from partitioner.onnx_io import Model, inputs_digest, load_model, read_inputs
+from partitioner.onnx_io import Model, inputs_digest
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
 from partitioner.search.building import build_problem
@@ -38,21 +36,6 @@ from partitioner.search.robust.conditions import condition_problems
 from partitioner.search.robust.network import NetworkCondition
 from partitioner.search.robust.result import Criterion, RobustResult
 from partitioner.search.robust.search import search_robust
-
-DEMO = "demo"
-LOCAL = "local:"
-"""Clusters that need no file, as `RunSettings.cluster` names them."""
-
-OnLane = Callable[[str, int, int, str], None]
-"""Called with a lane's name, done, total and what is being done; from several threads."""
-
-
-class Progress(Protocol):
-    """Where progress is shown."""
-
-    def progress(self, title: str) -> AbstractContextManager[OnLane]:
-        """Lanes of one step, for as long as the context lasts."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,35 +50,6 @@ class OpenRun:
     def save(self, name: str, value: object) -> None:
         """Writes an artefact of this run."""
         self.folder.save(name, value, seed=self.settings.seed, model_sha256=self.settings.model_sha256)
-
-
-def open_model(settings: RunSettings, progress: Progress) -> Model:
-    """The run's model, loaded; checked against the run's digest where that is known.
-
-    Raises:
-        ModelError: It cannot be used.
-        RunFolderError: The file, or that of the inputs, changed since the run was made.
-    """
-    if ":" in settings.source and not Path(settings.source).exists():
-        # `package.module:factory` is looked for where the user stands, as `python -m` does.
-        sys.path.insert(0, str(Path.cwd()))
-    with progress.progress(f"Loading {settings.source}"):
-        model = load_model(
-            settings.source,
-            batch=settings.batch,
-            dims=settings.dims,
-            inputs=read_inputs(Path(settings.inputs)) if settings.inputs else {},
-            weights=Path(settings.weights) if settings.weights else None,
-            seed=settings.seed,
-        )
-    if settings.model_sha256 and settings.model_sha256 != model.graph.model_sha256:
-        raise RunFolderError(
-            f"{settings.source} is not the model that this run was made with (digest "
-            f"{model.graph.model_sha256[:12]}…, the run has {settings.model_sha256[:12]}…): start a new run."
-        )
-    if settings.inputs_sha256 and settings.inputs_sha256 != inputs_digest(model.given_inputs):
-        raise RunFolderError(f"{settings.inputs} holds other arrays than when this run was made: start a new run.")
-    return model
 
 
 def open_cluster(origin: str) -> ClusterConfig:

@@ -31,8 +31,9 @@ def command(*, model: str, folder: Path, wish: str, seed: int, as_json: bool) ->
       splitfront demo
       splitfront demo --model resnet18 --choose throughput --out runs/demo-r18
     """
+    from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import Request, whole_run
+    from coordinator.cli.whole_run import whole_run
     from coordinator.wishes import SearchWish
 
     request = Request(model=model, is_demo=True, seed=seed, folder=folder)

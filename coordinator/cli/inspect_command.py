@@ -43,11 +43,11 @@ def command(
       splitfront inspect model.onnx --dim height=640 --dim width=640 --json
       splitfront inspect model.onnx --inputs sample.npz
     """
+    from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import Request
+    from coordinator.opening import open_model
     from coordinator.report.inspection import SCHEMA, inspect_table, inspection
     from coordinator.report.write import ORDER_SUFFIXES, write_order
-    from coordinator.steps import open_model
     from partitioner.serialize import artefact_json
 
     if figure is not None and figure.suffix not in ORDER_SUFFIXES:

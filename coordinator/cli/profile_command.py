@@ -56,8 +56,9 @@ def command(
       splitfront profile model.onnx --cluster cluster.yaml --profile-seconds 60
       splitfront profile resnet18 --local 2 --codecs float16,zstd
     """
+    from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import Request, describe_request, measure_codecs, opened_run
+    from coordinator.cli.whole_run import describe_request, measure_codecs, opened_run
     from coordinator.coding import check_codecs, choose_codecs
     from coordinator.report.tables import profile_table
     from coordinator.steps import profile_step

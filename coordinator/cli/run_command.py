@@ -60,8 +60,9 @@ def command(
       splitfront run mobilenet_v2 --local 3
       splitfront run model.onnx --cluster cluster.yaml --choose 'latency<=50ms' --out runs/first
     """
+    from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import Request, describe_request, whole_run
+    from coordinator.cli.whole_run import describe_request, whole_run
 
     terminal = Terminal(as_json=as_json)
     request = Request(

@@ -1,30 +1,25 @@
 """What the commands that need nodes share: from options to an opened run, and all steps in one."""
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
+from coordinator.cli.request import Request
 from coordinator.cli.terminal import Terminal
 from coordinator.coding import check_codecs, choose_codecs
 from coordinator.config import ClusterConfig
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.measuring import Effort
+from coordinator.opening import open_model
 from coordinator.profiling import spans_to_profile
 from coordinator.report.codec_table import codec_table
 from coordinator.report.tables import front_table, measurement_table
 from coordinator.run_folder import RunFolder, RunSettings
 from coordinator.steps import (
-    DEMO,
-    LOCAL,
     OpenRun,
     bench_step,
     codecs_step,
     open_cluster,
-    open_model,
     plan_step,
     profile_step,
     report_step,
@@ -33,54 +28,6 @@ from coordinator.steps import (
 )
 from coordinator.wishes import SearchWish
 from partitioner.choice import knee
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked for on the command line."""
-
-    model: str
-    cluster_file: Path | None = None
-    n_local: int | None = None
-    is_demo: bool = False
-    batch: int | None = None
-    dims: Mapping[str, int] = field(default_factory=dict)
-    inputs: Path | None = None
-    weights: Path | None = None
-    seed: int = 0
-    folder: Path | None = None
-
-    @property
-    def cluster(self) -> str:
-        """The cluster, as `RunSettings` names it.
-
-        Raises:
-            click.UsageError: None was named, or two.
-        """
-        if self.is_demo:
-            return DEMO
-        if (self.cluster_file is None) == (self.n_local is None):
-            raise click.UsageError("Say which machines: --cluster FILE, or --local N for nodes on this machine.")
-        return f"{LOCAL}{self.n_local}" if self.cluster_file is None else str(self.cluster_file.resolve())
-
-    def settings(self, *, cluster: str) -> RunSettings:
-        """What goes into the run folder."""
-        is_file = Path(self.model).is_file()
-        return RunSettings(
-            source=str(Path(self.model).resolve()) if is_file else self.model,
-            model_sha256="",
-            cluster=cluster,
-            batch=self.batch,
-            dims=self.dims,
-            inputs=str(self.inputs.resolve()) if self.inputs else None,
-            weights=str(self.weights.resolve()) if self.weights else None,
-            seed=self.seed,
-            command=("splitfront", *sys.argv[1:]),
-        )
-
-    def run_folder(self) -> RunFolder:
-        """Where the run goes."""
-        return RunFolder(self.folder or Path("runs") / Path(self.model).stem.replace(":", "-"))
 
 
 @contextmanager

@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 
-from rich.table import Table
-from rich.text import Text
-
 from coordinator.report import quantities
+from coordinator.report.line_table import LineColumn, LineRow, LineTable
 from coordinator.report.names import operators, printable, shorten
-from coordinator.report.table_style import ShrinkingName, plain_table
 from partitioner.graph import Graph, Layer, SplitPoint, Unit
 from partitioner.tensors import TensorSpec
 
@@ -53,50 +50,50 @@ def inspection(graph: Graph) -> Inspection:
     )
 
 
-def inspect_table(graph: Graph, *, has_layers: bool = False) -> Table:
+_COLUMNS = (
+    LineColumn(head="#", is_right=True),
+    LineColumn(head="unit", is_name=True),
+    LineColumn(head="operators", is_name=True),
+    LineColumn(head="work", is_right=True),
+    LineColumn(head="weights", is_right=True),
+    LineColumn(head="crossing", is_right=True),
+    LineColumn(head="", style="blue"),
+    LineColumn(head="tensors", is_right=True),
+)
+
+
+def inspect_table(graph: Graph, *, has_layers: bool = False) -> LineTable:
     """Every unit, with its layers if asked for, and what would cross behind it: a split point unless it is the last."""
-    table = plain_table(f"{printable(graph.name)}, batch {graph.batch}")
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("unit")
-    table.add_column("operators")
-    for head in ("work", "weights", "crossing"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=BAR_WIDTH)
-    table.add_column("tensors", justify="right", no_wrap=True)
     largest = max((graph.boundary_bytes(position) for position in range(1, graph.n_units + 1)), default=1)
+    rows: list[LineRow] = []
     for unit in graph.units:
         layers = graph.layers[unit.start : unit.stop]
-        is_end = unit.index + 1 == graph.n_units
-        table.add_row(
-            Text(str(unit.index)),
-            ShrinkingName(unit.name),
-            ShrinkingName(operators(graph, unit.index), 40),
-            Text(quantities.flops(sum(layer.flops for layer in layers))),
-            Text(quantities.n_bytes(graph.weight_bytes(unit.index, unit.index + 1))),
-            *_crossing(graph, unit.index + 1, largest),
-            end_section=is_end and not has_layers,
-        )
-        for layer in layers if has_layers else ():
-            table.add_row(*_layer_row(layer), style="dim", end_section=is_end and layer is layers[-1])
-    table.caption = Text(_caption(graph))
-    return table
+        rows.append(LineRow(cells=_unit_cells(graph, unit, layers, largest)))
+        rows += [LineRow(cells=_layer_cells(layer), style="dim") for layer in layers if has_layers]
+    return LineTable(
+        title=f"{printable(graph.name)}, batch {graph.batch}", columns=_COLUMNS, rows=rows, caption=_caption(graph)
+    )
 
 
-def _crossing(graph: Graph, position: int, largest: int) -> tuple[Text, Text, Text]:
+def _unit_cells(graph: Graph, unit: Unit, layers: tuple[Layer, ...], largest: int) -> tuple[str, ...]:
+    position = unit.index + 1
     n_tensors, n_bytes = len(graph.boundaries[position]), graph.boundary_bytes(position)
     mark = "out" if position == graph.n_units else "●" if n_tensors == 1 else " "
-    return Text(quantities.n_bytes(n_bytes)), Text(_bar(n_bytes, largest), style="blue"), Text(f"{n_tensors} {mark}")
-
-
-def _layer_row(layer: Layer) -> tuple[Text | ShrinkingName, ...]:
     return (
-        Text(""),
-        ShrinkingName(f"· {layer.name}"),
-        ShrinkingName(layer.op, 40),
-        Text(quantities.flops(layer.flops)),
-        Text(quantities.n_bytes(layer.weight_bytes)),
-        *(Text(""),) * 3,
+        str(unit.index),
+        shorten(unit.name, 60),
+        shorten(operators(graph, unit.index), 40),
+        quantities.flops(sum(layer.flops for layer in layers)),
+        quantities.n_bytes(sum(layer.weight_bytes for layer in layers)),
+        quantities.n_bytes(n_bytes),
+        _bar(n_bytes, largest).ljust(BAR_WIDTH),
+        f"{n_tensors} {mark}",
     )
+
+
+def _layer_cells(layer: Layer) -> tuple[str, ...]:
+    figures = (quantities.flops(layer.flops), quantities.n_bytes(layer.weight_bytes))
+    return ("", f"· {shorten(layer.name, 60)}", shorten(layer.op, 40), *figures, "", "", "")
 
 
 def _bar(value: float, largest: float) -> str:

@@ -92,7 +92,7 @@ def main(path: Path, folder: Path) -> None:
     model = load_model(str(path), batch=2, cache_dir=folder / "cache")
     n_units = model.graph.n_units
     shards = [shard for position in range(1, n_units) for shard in cut_plan(model, [position])]
-    ways = cut_plan(model, [round(n_units * part / 8) for part in range(1, 8)])
+    ways = [shard for n in (4, 8) for shard in cut_plan(model, [round(n_units * part / n) for part in range(1, n)])]
     for shard in (*shards, *ways):
         proto = onnx.ModelProto.FromString(shard.graph)
         proto.graph.input.extend(
