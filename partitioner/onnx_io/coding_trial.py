@@ -8,7 +8,7 @@ import numpy as np
 
 from partitioner.codec import BoundaryCoding
 from partitioner.equality import l2_error
-from partitioner.errors import PlanError
+from partitioner.errors import PlanError, UnsupportedModelError
 from partitioner.onnx_io.model import Model
 from partitioner.onnx_io.unit_chain import Tensors, UnitChain, open_chain
 
@@ -61,7 +61,7 @@ def measure_codings(
     Raises:
         PlanError: A position does not exist, or there are no samples.
         ModelError: A sample lacks an input.
-        UnsupportedModelError: onnxruntime cannot run the model on a sample, coded or not.
+        UnsupportedModelError: onnxruntime cannot run the model on a sample.
     """
     n_units = model.graph.n_units
     asked = frozenset(range(n_units + 1) if positions is None else positions)
@@ -105,13 +105,19 @@ def _code_at(
         n_bytes.append(sum(length for _, length in trips.values()))
         if _are_equal(coded, run.boundary):
             errors.append(0.0)
-        elif is_asked:
-            outputs = chain.finish(position, coded)
-            errors.append(max(l2_error(outputs[name], values) for name, values in run.outputs.items()))
         else:
-            errors.append(math.inf)
+            errors.append(_error_of(chain, position, coded, run) if is_asked else math.inf)
     found.wire_bytes.append(math.ceil(sum(n_bytes) / len(n_bytes)))
     found.output_errors.append(max(errors))
+
+
+def _error_of(chain: UnitChain, position: int, coded: Tensors, run: _Sample) -> float:
+    """Infinity where the rest of the model fails on what came out of the codec."""
+    try:
+        outputs = chain.finish(position, coded)
+    except UnsupportedModelError:
+        return math.inf
+    return max(l2_error(outputs[name], values) for name, values in run.outputs.items())
 
 
 def _are_equal(coded: Tensors, sent: Tensors) -> bool:

@@ -214,3 +214,13 @@ def test_l2_error_of_what_cannot_be_compared():
     assert l2_error(np.array([1.0, 1.0, np.inf, 2.0]), holes) == math.inf
     assert l2_error(np.array([np.inf, np.nan, np.inf, 2.0]), holes) == math.inf
     assert l2_error(np.array([1, 2, 3, 900]), np.array([1, 2, 3, 4])) == 0.25
+
+
+def test_a_model_that_fails_on_what_a_codec_made_has_an_infinite_error(load, tmp_path):
+    model = load(residual_network(tmp_path / "t.onnx"))
+
+    def misshapen(values):
+        return np.zeros((*values.shape, 2, 3), values.dtype), values.nbytes
+
+    (coding,) = measure_codings(model, {"broken": misshapen}, samples=[model.sample_inputs(0)], positions=[1])
+    assert coding.output_errors[1] == math.inf
