@@ -84,7 +84,7 @@ def exact_figures(n_instances: int) -> list[Figure]:
     figures: list[Figure] = []
     for n_positions, n_devices, bound in PROMISED:
         figures += timed(
-            f"exact_{n_positions}x{n_devices}", random_instance, n_positions, n_devices, n_instances, bound
+            f"exact_{n_positions}x{n_devices}", random_instance, (n_positions, n_devices), n_instances, bound
         )
     figures += timed("exact_1000x8_fast_network", fast_network_instance, (1000, 8), n_instances)
     figures += timed("exact_200x8_not_additive", general_instance, (200, 8), n_instances)
