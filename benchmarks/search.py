@@ -31,7 +31,7 @@ from benchmarks.search_evolutionary import random_instance  # noqa: E402
 from partitioner.search.outcome import Effort  # noqa: E402
 from partitioner.search.problem import SearchProblem  # noqa: E402
 from partitioner.search.registry import ENGINES  # noqa: E402
-from partitioner.search.robust.conditions import gather_conditions, with_links  # noqa: E402
+from partitioner.search.robust.conditions import gather_conditions  # noqa: E402
 from partitioner.search.robust.front import RobustOutcome, robust_front  # noqa: E402
 
 PROMISED = ((200, 8, 0.5), (1000, 8, 1.5), (200, 12, 5.0))
@@ -155,8 +155,8 @@ def robust_outcome(seed: int, size: tuple[int, int], n_conditions: int) -> Robus
     problems = {"probed": nominal}
     while len(problems) < n_conditions:
         delay, rate = 10 ** random.uniform(-1.0, 1.0, (2, *shape))
-        problems[f"random-{len(problems):03}"] = with_links(
-            nominal, nominal.link_fixed_seconds * delay, nominal.link_bytes_per_second * rate
+        problems[f"random-{len(problems):03}"] = nominal.with_links(
+            nominal.link_fixed_seconds * delay, nominal.link_bytes_per_second * rate
         )
     return robust_front(gather_conditions(problems), "minimax", nominal, Effort())
 

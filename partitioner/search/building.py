@@ -46,7 +46,7 @@ def build_problem(
     _check_quantities(cost_model, objectives, bounds, codecs)
     cluster = cost_model.cluster
     names = tuple(device.name for device in cluster.devices)
-    fixed, rate = _link_arrays(cluster, names)
+    fixed, rate = link_arrays(cluster, names)
     problem = SearchProblem(
         device_names=names,
         stage_seconds=np.stack([cost_model.stage_seconds_matrix(name) for name in names]),
@@ -97,7 +97,8 @@ def _watts(cluster: Cluster) -> FloatArray | None:
     return None if None in watts else np.array(watts, dtype=np.float64)
 
 
-def _link_arrays(cluster: Cluster, names: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+def link_arrays(cluster: Cluster, names: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+    """`link_fixed_seconds` and `link_bytes_per_second` of a `SearchProblem` whose devices have these names."""
     index_of = {name: index for index, name in enumerate((*names, CLIENT))}
     fixed = np.full((len(index_of), len(index_of)), np.inf)
     rate = np.ones_like(fixed)

@@ -1,7 +1,7 @@
 """The search problem as arrays."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -178,6 +178,26 @@ class SearchProblem:
             return f"{n_single} devices{crews} and {len(self.positions) - 2} split points"
         n_points = len(np.unique(self.gate_positions[self.positions])) - 2
         return f"{n_single} devices{crews} and {n_points} split points with {len(self.positions) - 2} choices of codec"
+
+    def parts(self, *, without: Collection[str] = ()) -> dict[str, object]:
+        """Fields by name: all that decides what plans cost and which are allowed, so without the cost model."""
+        return {
+            entry.name: getattr(self, entry.name)
+            for entry in fields(self)
+            if entry.name != "cost_model" and entry.name not in without
+        }
+
+    def with_links(self, fixed_seconds: FloatArray, bytes_per_second: FloatArray) -> "SearchProblem":
+        """The same problem on other links, without a cost model; it shares the table of allowed stage times.
+
+        Args:
+            fixed_seconds: (n_devices + 1, n_devices + 1) as `link_fixed_seconds`.
+            bytes_per_second: (n_devices + 1, n_devices + 1) as `link_bytes_per_second`.
+        """
+        other = replace(self, link_fixed_seconds=fixed_seconds, link_bytes_per_second=bytes_per_second, cost_model=None)
+        # It depends on no link, is the largest of all tables, and would be made and kept once for each set of links.
+        vars(other)["allowed_seconds"] = self.allowed_seconds
+        return other
 
     def with_device_memory(self, device_memory_bytes: FloatArray) -> "SearchProblem":
         """The same problem on devices with other memories."""

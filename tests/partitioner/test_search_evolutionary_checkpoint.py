@@ -1,5 +1,6 @@
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -258,10 +259,23 @@ def test_every_part_of_a_problem_is_in_its_digest():
     }
     changes |= {name: getattr(problem, name) + 1.0 for name in ("link_fixed_seconds", "link_bytes_per_second")}
     changes |= {"is_position_allowed": np.arange(7) % 3 == 0, "max_stages": 2, "pinned_first": 2, "pinned_last": 1}
+    changes |= {"device_names": ("a", "b", "c"), "objectives": ("bottleneck_seconds", "latency_seconds")}
+    changes |= {"bounds": {"latency_seconds": 3.0}, "device_watts": np.ones(3), "boundary_errors": np.zeros(7)}
+    changes |= {"gate_positions": np.arange(7), "gate_codecs": ("none",) * 7, "crews": ((0,), (1,), (0, 1))}
+    assert set(changes) == problem.__dataclass_fields__.keys() - {"cost_model"}
     for name, value in changes.items():
         fields = {field: getattr(problem, field) for field in problem.__dataclass_fields__}
         digests.add(problem_sha256(type(problem)(**fields | {name: value})))
     assert len(digests) == 1 + len(changes)
+
+
+def test_a_checkpoint_does_not_go_on_under_other_bounds_or_objectives(tmp_path):
+    path = tmp_path / "state.npz"
+    nsga2_front(PROBLEM, Effort(checkpoint=path, n_evaluations=60), population=30)
+    others = {"bounds": {"latency_seconds": 1e9}}, {"objectives": ("latency_seconds", "wire_bytes")}
+    for changes in others:
+        with pytest.raises(ArtefactError, match="belongs to another search: problem_sha256"):
+            nsga2_front(replace(PROBLEM, **changes), Effort(checkpoint=path, n_evaluations=60), population=30)
 
 
 @given(st.integers(0, 10_000))

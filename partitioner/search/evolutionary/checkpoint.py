@@ -94,19 +94,14 @@ def load_checkpoint(path: Path, problem: SearchProblem, method: Method, seed: in
 
 def problem_sha256(problem: SearchProblem) -> str:
     """Digest of everything that decides what plans of a problem cost and which are allowed."""
-    digest = hashlib.sha256(repr((problem.device_names, problem.max_stages)).encode())
-    digest.update(repr((problem.pinned_first, problem.pinned_last)).encode())
-    for array in (
-        problem.stage_seconds,
-        problem.stage_memory_bytes,
-        problem.device_memory_bytes,
-        problem.boundary_bytes,
-        problem.link_fixed_seconds,
-        problem.link_bytes_per_second,
-        problem.is_position_allowed,
-    ):
-        digest.update(repr((array.shape, array.dtype.str)).encode())
-        digest.update(np.ascontiguousarray(array).data)
+    digest = hashlib.sha256()
+    for name, value in problem.parts().items():
+        digest.update(name.encode())
+        if isinstance(value, np.ndarray):
+            digest.update(repr((value.shape, value.dtype.str)).encode())
+            digest.update(np.ascontiguousarray(value).data)
+        else:
+            digest.update(repr(sorted(value.items()) if isinstance(value, Mapping) else value).encode())
     return digest.hexdigest()
 
 

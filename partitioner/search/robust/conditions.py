@@ -6,9 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from partitioner.cluster import CLIENT, Cluster, Link
+from partitioner.cluster import Cluster
 from partitioner.errors import PlanError
 from partitioner.front import FloatArray
+from partitioner.search.building import link_arrays
 from partitioner.search.encoding import EncodedPlans, evaluate
 from partitioner.search.problem import SearchProblem
 from partitioner.search.robust.network import PROBED, NetworkCondition, apply_condition
@@ -85,23 +86,9 @@ def gather_conditions(problems: Mapping[str, SearchProblem]) -> Conditions:
     return Conditions(
         names=names,
         problems=tuple(
-            with_links(first, problems[name].link_fixed_seconds, problems[name].link_bytes_per_second) for name in names
+            first.with_links(problems[name].link_fixed_seconds, problems[name].link_bytes_per_second) for name in names
         ),
     )
-
-
-def with_links(problem: SearchProblem, fixed_seconds: FloatArray, bytes_per_second: FloatArray) -> SearchProblem:
-    """The same problem on other links, without a cost model; it shares the table of allowed stage times.
-
-    Args:
-        problem: What to split.
-        fixed_seconds: (n_devices + 1, n_devices + 1) as `SearchProblem.link_fixed_seconds`.
-        bytes_per_second: (n_devices + 1, n_devices + 1) as `SearchProblem.link_bytes_per_second`.
-    """
-    other = replace(problem, link_fixed_seconds=fixed_seconds, link_bytes_per_second=bytes_per_second, cost_model=None)
-    # It depends on no link, is the largest of all tables, and would be made and kept once for each condition.
-    vars(other)["allowed_seconds"] = problem.allowed_seconds
-    return other
 
 
 def condition_problems(
@@ -121,30 +108,18 @@ def condition_problems(
     for condition in conditions:
         if condition.name in problems:
             raise PlanError(f"Two conditions are named {condition.name!r}: give each a name of its own.")
-        problems[condition.name] = _under_links(nominal, apply_condition(cluster, condition).links)
+        links = link_arrays(apply_condition(cluster, condition), nominal.device_names)
+        problems[condition.name] = nominal.with_links(*links)
     return problems
 
 
-def _under_links(problem: SearchProblem, links: Sequence[Link]) -> SearchProblem:
-    """The same problem with other figures for links that it has."""
-    index_of = {name: index for index, name in enumerate((*problem.device_names, CLIENT))}
-    fixed, rate = problem.link_fixed_seconds.copy(), problem.link_bytes_per_second.copy()
-    for link in links:
-        pair = index_of[link.source], index_of[link.target]
-        fixed[pair], rate[pair] = link.fixed_seconds, link.bytes_per_second
-    return with_links(problem, fixed, rate)
-
-
 def _is_alike(one: SearchProblem, other: SearchProblem) -> bool:
-    wishes = ("device_names", "max_stages", "pinned_first", "pinned_last")
-    tables = (
-        "boundary_bytes",
-        "is_position_allowed",
-        "device_memory_bytes",
-        "stage_seconds",
-        "stage_memory_bytes",
-    )
-    return all(getattr(one, name) == getattr(other, name) for name in wishes) and all(
-        getattr(one, name) is getattr(other, name) or np.array_equal(getattr(one, name), getattr(other, name))
-        for name in tables
-    )
+    links = ("link_fixed_seconds", "link_bytes_per_second")
+    parts = other.parts(without=links)
+    return all(_is_same(value, parts[name]) for name, value in one.parts(without=links).items())
+
+
+def _is_same(one: object, other: object) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one is other or np.array_equal(one, other)
+    return type(one) is type(other) and one == other
