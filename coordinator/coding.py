@@ -1,12 +1,11 @@
 """Measuring codecs: what they do to a model's boundaries, here, and how fast each node is at them, there."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from itertools import chain
 
 import numpy as np
 
-from coordinator.fleet import Fleet, FleetNode
+from coordinator.fleet import Fleet, FleetNode, on_each_node
 from coordinator.profiling import OnProgress, ignore_progress
 from coordinator.statistics import fit_line
 from node_agent.codecs import CODECS, available_codecs, decode, encode
@@ -123,14 +122,8 @@ def time_codecs(
     request = CodecProfileRequest(
         codecs=tuple(codecs), dtype="float32", sizes_bytes=sizes, n_rounds=N_ROUNDS, seed=seed
     )
-    nodes = sorted(fleet.nodes, key=lambda node: node.description.host_id)
-    hosts = [list(group) for _, group in groupby(nodes, key=lambda node: node.description.host_id)]
-
-    def time_host(host: list[FleetNode]) -> list[CodecRate]:
-        return [rate for node in host for rate in _time_node(node, request, on_progress)]
-
-    with ThreadPoolExecutor(max_workers=max(len(hosts), 1)) as pool:
-        return tuple(rate for rates in pool.map(time_host, hosts) for rate in rates)
+    rates = on_each_node(fleet.nodes, lambda node: _time_node(node, request, on_progress))
+    return tuple(chain.from_iterable(rates))
 
 
 def _time_node(node: FleetNode, request: CodecProfileRequest, on_progress: OnProgress) -> list[CodecRate]:

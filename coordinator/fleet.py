@@ -1,11 +1,13 @@
 """The nodes of a cluster, up and connected."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from coordinator.config import ClusterConfig, NodeConfig
 from coordinator.errors import NodeDownError
@@ -16,6 +18,8 @@ from node_agent.config import TlsFiles
 from node_agent.errors import NodeError, ProtocolMismatchError
 from node_agent.messages import NodeDescription
 from partitioner.cluster import Device
+
+Result = TypeVar("Result")
 
 _MAX_THREADS = 16
 
@@ -57,6 +61,14 @@ class Fleet:
     def node_of(self) -> dict[str, FleetNode]:
         """Node of each name."""
         return {node.name: node for node in self.nodes}
+
+
+def on_each_node(nodes: Iterable[FleetNode], work: Callable[[FleetNode], Result]) -> list[Result]:
+    """What `work` gives for every node, host by host: nodes of one host one after another, hosts side by side."""
+    ordered = sorted(nodes, key=lambda node: node.description.host_id)
+    hosts = [list(group) for _, group in groupby(ordered, key=lambda node: node.description.host_id)]
+    with ThreadPoolExecutor(max_workers=max(len(hosts), 1)) as pool:
+        return [result for host in pool.map(lambda host: [work(node) for node in host], hosts) for result in host]
 
 
 def connect_node(address: str, *, tls: TlsFiles | None) -> NodeConnection:

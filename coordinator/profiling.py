@@ -2,11 +2,10 @@
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from functools import partial
 
 from coordinator.errors import MeasurementError
-from coordinator.fleet import Fleet, FleetNode
+from coordinator.fleet import Fleet, FleetNode, on_each_node
 from coordinator.provisioning import send_shards, shard_ref
 from coordinator.statistics import quantile_estimate
 from node_agent.errors import ShardRejectedError
@@ -69,25 +68,18 @@ def profile_fleet(
     Raises:
         NodeError: A node failed; nothing of it is kept.
     """
-    nodes = sorted((node for node in fleet.nodes if spans_of.get(node.name)), key=lambda node: node.description.host_id)
-    hosts = [list(group) for _, group in groupby(nodes, key=lambda node: node.description.host_id)]
-
-    def profile_host(host: list[FleetNode]) -> list[DeviceProfile]:
-        return [
-            profile_node(
-                node,
-                model,
-                spans_of[node.name],
-                n_rounds=n_rounds,
-                budget_seconds=budget_seconds,
-                seed=seed,
-                on_progress=on_progress,
-            )
-            for node in host
-        ]
-
-    with ThreadPoolExecutor(max_workers=max(len(hosts), 1)) as pool:
-        profiles = [profile for host in pool.map(profile_host, hosts) for profile in host]
+    profiles = on_each_node(
+        (node for node in fleet.nodes if spans_of.get(node.name)),
+        lambda node: profile_node(
+            node,
+            model,
+            spans_of[node.name],
+            n_rounds=n_rounds,
+            budget_seconds=budget_seconds,
+            seed=seed,
+            on_progress=on_progress,
+        ),
+    )
     graph = model.graph
     return Profile(model_sha256=graph.model_sha256, batch=graph.batch, n_units=graph.n_units, devices=tuple(profiles))
 
@@ -106,28 +98,18 @@ def profile_node(
 
     Where the node's runtime refuses a span, its units are tried one by one, and spans with refused ones are left out.
     """
-
-    def timed(chosen: Sequence[Span], n_rounds: int = n_rounds) -> list[SegmentTiming]:
-        return _time_spans(
-            node,
-            model,
-            chosen,
-            n_rounds=n_rounds,
-            budget_seconds=budget_seconds,
-            seed=seed,
-            on_progress=on_progress,
-        )
-
+    timed = partial(_time_spans, node, model, budget_seconds=budget_seconds, seed=seed, on_progress=on_progress)
     fitting = [span for span in spans if model.graph.weight_bytes(*span) < node.device.memory_bytes]
     refused: list[int] = []
     try:
-        timings = timed(fitting)
+        timings = timed(fitting, n_rounds=n_rounds)
     except ShardRejectedError:
         units = sorted({unit for span in fitting for unit in range(*span)})
-        refused = [unit for unit in units if _is_refused(lambda span: timed([span], n_rounds=1), unit)]
+        refused = [unit for unit in units if _is_refused(timed, unit)]
         if not refused:
             raise
-        timings = timed([span for span in fitting if not any(unit in range(*span) for unit in refused)])
+        supported = [span for span in fitting if not any(unit in range(*span) for unit in refused)]
+        timings = timed(supported, n_rounds=n_rounds)
     description = node.description
     return DeviceProfile(
         device=node.name,
@@ -139,9 +121,9 @@ def profile_node(
     )
 
 
-def _is_refused(time_span: Callable[[Span], object], unit: int) -> bool:
+def _is_refused(timed: Callable[..., object], unit: int) -> bool:
     try:
-        time_span((unit, unit + 1))
+        timed([(unit, unit + 1)], n_rounds=1)
     except ShardRejectedError:
         return True
     return False
