@@ -30,7 +30,6 @@ from partitioner.graph import Graph
 from partitioner.onnx_io import Model, inputs_digest
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
-from partitioner.search.building import build_problem
 from partitioner.search.result import SearchResult
 from partitioner.search.robust.conditions import condition_problems
 from partitioner.search.robust.network import NetworkCondition
@@ -169,12 +168,7 @@ def robust_step(
 ) -> RobustResult:
     """Searches plans for the network as probed and under other conditions, from the profile on disk; needs no node."""
     cost_model = load_cost_model(folder)
-    nominal = build_problem(
-        cost_model,
-        pinned_first=wish.pinned_first,
-        pinned_last=wish.pinned_last,
-        max_stages=wish.max_stages,
-    )
+    nominal = wish.problem(cost_model)
     problems = condition_problems(nominal, cost_model.cluster, conditions)
     with progress.progress(f"Searching under {len(problems)} network conditions") as on_lane:
         result = search_robust(

@@ -4,21 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from partitioner.bounds import THROUGHPUT, Bound, parse_bound
+from partitioner.bounds import FIELDS, THROUGHPUT, Bound, parse_bound
 from partitioner.codec import CodecTable
 from partitioner.cost import CostModel
 from partitioner.errors import PlanError
 from partitioner.search.building import build_problem
-from partitioner.search.problem import BOTTLENECK, ENERGY, ERROR, LATENCY, MEMORY, WIRE, SearchProblem
+from partitioner.search.problem import BOTTLENECK, LATENCY, SearchProblem
 
-QUANTITY_OF = {
-    "latency": LATENCY,
-    THROUGHPUT: BOTTLENECK,
-    "memory": MEMORY,
-    "energy": ENERGY,
-    "wire": WIRE,
-    "error": ERROR,
-}
+QUANTITY_OF = {word: BOTTLENECK if word == THROUGHPUT else name for word, (name, _) in FIELDS.items()}
 """What each word minimises."""
 
 

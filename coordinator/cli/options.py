@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import click
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Decorator = Callable[[Function], Function]
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -1,10 +1,15 @@
 """`splitfront robust`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from coordinator.cli.options import json_option, run_option, seed_option
+from coordinator.cli.search_options import constraint_options
+
+if TYPE_CHECKING:
+    from coordinator.wishes import SearchWish
 
 
 @click.command(short_help="Find plans that suit many network conditions.")
@@ -25,10 +30,7 @@ from coordinator.cli.options import json_option, run_option, seed_option
     show_default=True,
     help="Least worst regret, least mean regret, or most often on the front.",
 )
-@click.option("--search-seconds", type=click.FloatRange(min=0.1), help="Budget; what is incomplete is said.")
-@click.option("--pin-first", metavar="NODE", help="The first stage must run there.")
-@click.option("--pin-last", metavar="NODE", help="The last stage must run there.")
-@click.option("--max-stages", type=click.IntRange(min=1), help="At most so many stages.")
+@constraint_options
 @seed_option
 @json_option
 def command(
@@ -37,10 +39,7 @@ def command(
     conditions_file: Path | None,
     n_random: int | None,
     criterion: str,
-    search_seconds: float | None,
-    pin_first: str | None,
-    pin_last: str | None,
-    max_stages: int | None,
+    search: "SearchWish",
     seed: int,
     as_json: bool,
 ) -> None:
@@ -74,7 +73,6 @@ def command(
     from coordinator.report.robust_text import advice_sentence
     from coordinator.run_folder import RunFolder
     from coordinator.steps import robust_step
-    from coordinator.wishes import SearchWish
     from partitioner.cluster import Cluster
     from partitioner.graph import Graph
     from partitioner.search.robust.network import random_conditions
@@ -89,10 +87,7 @@ def command(
         *(load_conditions(conditions_file, cluster) if conditions_file else ()),
         *random_conditions(cluster, n_random or 0, seed),
     )
-    wish = SearchWish(
-        seed=seed, budget_seconds=search_seconds, pinned_first=pin_first, pinned_last=pin_last, max_stages=max_stages
-    )
-    result = robust_step(run, wish, conditions, cast("Criterion", criterion), terminal)
+    result = robust_step(run, search, conditions, cast("Criterion", criterion), terminal)
     terminal.show(robust_table(result, run.load("graph", Graph)))
     try:
         terminal.say(f"Drew {', '.join(map(str, write_robust(folder, result)))}")

@@ -40,7 +40,7 @@ class NumbersType(click.ParamType[tuple[int, ...]]):
         return tuple(map(int, words))
 
 
-_options = together(
+_questions = together(
     click.option(
         "--objectives",
         type=WordsType(),
@@ -73,9 +73,21 @@ _options = together(
         help="Most requests in flight, to be compared, such as 1,2,4; small ones save memory.  "
         "[default: what suits each plan]",
     ),
+)
+
+_constraints = together(
     click.option("--pin-first", "pinned_first", metavar="NODE", help="The first stage must run there."),
     click.option("--pin-last", "pinned_last", metavar="NODE", help="The last stage must run there."),
     click.option("--max-stages", type=click.IntRange(min=1), help="At most so many stages."),
+    click.option(
+        "--search-seconds",
+        "budget_seconds",
+        type=click.FloatRange(min=0.1),
+        help="Budget of the search; it then gives what it has, and says so.",
+    ),
+)
+
+_engines = together(
     click.option(
         "--engine",
         help="exact (latency and throughput), labels (any objectives), exhaustive (small cases), nsga2, nsga3, or a "
@@ -89,45 +101,38 @@ _options = together(
         help="Engine labels may leave out plans that others come so near to in every objective; 0.001 is much faster.",
     ),
     click.option(
-        "--search-seconds",
-        "budget_seconds",
-        type=click.FloatRange(min=0.1),
-        help="Budget of the search; it then gives what it has, and says so.",
-    ),
-    click.option(
         "--checkpoint",
         type=click.Path(path_type=Path, dir_okay=False),
         help="File in which nsga2 or nsga3 keeps its state, and from which it goes on.",
     ),
 )
 
-WISHES = (
-    "objectives",
-    "within",
-    "codecs",
-    "max_replicas",
-    "windows",
-    "pinned_first",
-    "pinned_last",
-    "max_stages",
-    "engine",
-    "accuracy",
-    "budget_seconds",
-    "checkpoint",
-)
+
+def _as_wish(options: Callable[[Any], Any]) -> Callable[[Function], Function]:
+    """Adds options that are named as fields of a `SearchWish`; the command gets one as `search`.
+
+    Wants `seed_option` beside it, which the command gets as well.
+    """
+
+    def decorate(function: Function) -> Function:
+        command: Callable[..., Any] = function
+
+        @wraps(function)
+        def gathered(*args: Any, **given: Any) -> Any:
+            from coordinator.wishes import SearchWish  # noqa: PLC0415 - `--help` answers at once: it imports late
+
+            fields = SearchWish.__dataclass_fields__.keys() & given.keys() - {"seed"}
+            wished = {name: given.pop(name) for name in fields}
+            known = {name: value for name, value in wished.items() if value is not None}
+            return command(*args, search=SearchWish(seed=given["seed"], **known), **given)
+
+        found: Function = options(gathered)
+        return found
+
+    return decorate
 
 
-def search_options(function: Function) -> Function:
-    """Adds the options; the command gets them as one `search: SearchWish`. Wants `seed_option` beside it."""
-    command: Callable[..., Any] = function
-
-    @wraps(function)
-    def gathered(*args: Any, **options: Any) -> Any:
-        from coordinator.wishes import SearchWish  # noqa: PLC0415 - `--help` answers at once because it imports late
-
-        wishes = {name: options.pop(name) for name in WISHES}
-        given = {name: value for name, value in wishes.items() if value is not None}
-        return command(*args, search=SearchWish(seed=options["seed"], **given), **options)
-
-    found: Function = _options(gathered)
-    return found
+constraint_options = _as_wish(_constraints)
+"""What any search may be held to."""
+search_options = _as_wish(together(_questions, _constraints, _engines))
+"""Everything that `splitfront search` may be asked."""
