@@ -11,6 +11,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io.runtime_errors import explain_refusal
+from partitioner.shard import Shard
 
 Weights = Mapping[str, np.ndarray]
 """Values of the initializers that a graph refers to without holding them, by name."""
@@ -92,6 +93,20 @@ def run_session(
         reason = " ".join(str(exc).split())[:400]
         raise UnsupportedModelError(f"{what}: onnxruntime {ort.__version__} fails on these inputs: {reason}") from exc
     return dict(zip(names, values, strict=True))
+
+
+def run_shard(
+    session: ort.InferenceSession, shard: Shard, received: Mapping[str, np.ndarray], *, what: str
+) -> dict[str, np.ndarray]:
+    """What a shard sends, its session's outputs and what it relays, from what it received.
+
+    Raises:
+        UnsupportedModelError: As `run_session`.
+    """
+    names = [output.name for output in session.get_outputs()]
+    feed = {value.name: received[value.name] for value in session.get_inputs()}
+    made = run_session(session, names, feed, what=what)
+    return {spec.name: made[spec.name] if spec.name in made else received[spec.name] for spec in shard.sends}
 
 
 def write_optimised(model: Path, folder: Path, *, weights: Weights, what: str) -> Path:

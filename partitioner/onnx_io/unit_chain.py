@@ -12,7 +12,7 @@ import onnxruntime as ort
 from partitioner.errors import ModelError
 from partitioner.graph import Graph
 from partitioner.onnx_io.model import Model
-from partitioner.onnx_io.session import open_session, run_session
+from partitioner.onnx_io.session import open_session, run_shard
 from partitioner.shard import Shard
 
 Tensors = Mapping[str, np.ndarray]
@@ -56,10 +56,7 @@ class UnitChain:
             UnsupportedModelError: onnxruntime fails on these values.
         """
         link = self.links[position]
-        names = [output.name for output in link.session.get_outputs()]
-        feed = {value.name: boundary[value.name] for value in link.session.get_inputs()}
-        made = run_session(link.session, names, feed, what=link.what)
-        return {spec.name: made[spec.name] if spec.name in made else boundary[spec.name] for spec in link.shard.sends}
+        return run_shard(link.session, link.shard, boundary, what=link.what)
 
     def finish(self, position: int, boundary: Tensors) -> Tensors:
         """The model's outputs, from the boundary at `position`.

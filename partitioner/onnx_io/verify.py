@@ -12,7 +12,7 @@ from onnx import helper
 from partitioner.equality import relative_error
 from partitioner.errors import PlanError, ShardMismatchError, UnsupportedModelError
 from partitioner.onnx_io.model import Model
-from partitioner.onnx_io.session import open_session, run_session
+from partitioner.onnx_io.session import open_session, run_shard
 from partitioner.onnx_io.weights import is_external
 from partitioner.shard import Shard
 
@@ -72,19 +72,16 @@ def _run_chain(
         if missing:
             raise ShardMismatchError(f"Shard [{shard.start}:{shard.stop}) wants {missing}, which no shard before sends")
         received = {spec.name: alive[spec.name] for spec in shard.receives}
-        made = _run_shard(model, shard, received, folder)
-        alive = {spec.name: made[spec.name] if spec.name in made else received[spec.name] for spec in shard.sends}
+        alive = _run_alone(model, shard, received, folder)
         _check_specs(shard, alive)
     return alive
 
 
-def _run_shard(model: Model, shard: Shard, received: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
+def _run_alone(model: Model, shard: Shard, received: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
     what = f"Shard [{shard.start}:{shard.stop}) of {model.graph.name!r}"
     _check_valid(shard, what)
     session = open_session(model.place_shard(shard, folder), what=what)
-    names = [output.name for output in session.get_outputs()]
-    feed = {value.name: received[value.name] for value in session.get_inputs()}
-    return run_session(session, names, feed, what=what)
+    return run_shard(session, shard, received, what=what)
 
 
 def _check_valid(shard: Shard, what: str) -> None:
