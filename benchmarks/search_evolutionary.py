@@ -14,9 +14,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 import numpy as np  # noqa: E402  the number of threads is read when it loads
 
 from benchmarks._figures import Figure, at_least, parse_arguments, publish  # noqa: E402
-from partitioner.front import hypervolume_2d  # noqa: E402
+from partitioner.hypervolume import hypervolume  # noqa: E402
 from partitioner.search.encoding import EncodedPlans, evaluate  # noqa: E402
-from partitioner.search.engines import REFERENCE_MARGIN  # noqa: E402
+from partitioner.search.engines import reference_point  # noqa: E402
 from partitioner.search.outcome import Effort  # noqa: E402
 from partitioner.search.problem import SearchProblem  # noqa: E402
 from partitioner.search.registry import ENGINES  # noqa: E402
@@ -63,9 +63,8 @@ def figures(*, n_instances: int, n_positions: int, n_devices: int, seconds: floa
 def share(problem: SearchProblem, found: EncodedPlans, exact: EncodedPlans) -> float:
     """Hypervolume over the exact front's, the reference a little worse than the exact front in each objective."""
     front = evaluate(problem, exact)
-    worst = front.max(axis=0) * REFERENCE_MARGIN
-    reference = float(worst[0]), float(worst[1])
-    return hypervolume_2d(evaluate(problem, found), reference) / hypervolume_2d(front, reference)
+    reference = reference_point(front)
+    return hypervolume(evaluate(problem, found), reference) / hypervolume(front, reference)
 
 
 def random_instance(seed: int, n_positions: int, n_devices: int) -> SearchProblem:

@@ -127,8 +127,8 @@ def certify(problem: SearchProblem, outcome: EngineOutcome, *, is_compared: bool
     """
     found = evaluate(problem, outcome.plans)
     exact = found if outcome.is_exact else _cheap_exact_front(problem) if is_compared else None
-    worst = (found if exact is None else np.concatenate([found, exact])).max(axis=0)
-    reference = tuple(float(figure) * REFERENCE_MARGIN for figure in worst)
+    points = found if exact is None else np.concatenate([found, exact])
+    reference = reference_point(points)
     volume = hypervolume(found, reference)
     exact_volume = None if exact is None else hypervolume(exact, reference)
     return Certificate(
@@ -139,6 +139,11 @@ def certify(problem: SearchProblem, outcome: EngineOutcome, *, is_compared: bool
         reference=reference,
         gap=0.0 if outcome.is_exact else outcome.gap,
     )
+
+
+def reference_point(points: FloatArray) -> tuple[float, ...]:
+    """Of hypervolumes: a little worse than the worst of (n_plans, n_objectives) in each objective."""
+    return tuple((points.max(axis=0) * REFERENCE_MARGIN).tolist())
 
 
 def _statement(outcome: EngineOutcome, hypervolume: float, exact_hypervolume: float | None) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 from partitioner.cluster import CLIENT
 from partitioner.errors import InfeasibleError
 from partitioner.front import FloatArray
-from partitioner.search.encoding import EncodedPlan, decode_stages, encode_plans, evaluate
+from partitioner.search.encoding import EncodedPlan, decode_stages, encode_plans, evaluate_quantities
 from partitioner.search.exact.front import least_latency_plan
-from partitioner.search.problem import LATENCY, TWO_OBJECTIVES, SearchProblem
+from partitioner.search.problem import LATENCY, SearchProblem
 from partitioner.search.relaxation import explain_bounds
 from partitioner.stage_memory import format_mebibytes
 
@@ -25,7 +25,8 @@ def check_feasible(problem: SearchProblem) -> None:
     plan = least_latency_plan(problem)
     if plan is None:
         raise InfeasibleError(explain_infeasible(problem))
-    latency = evaluate(replace(problem, objectives=TWO_OBJECTIVES, bounds={}), encode_plans(problem, [plan]))[0, 0]
+    column = [quantity.name for quantity in problem.quantities].index(LATENCY)
+    latency = evaluate_quantities(problem, encode_plans(problem, [plan]))[0, column]
     if latency > problem.bounds.get(LATENCY, np.inf):
         raise InfeasibleError(explain_bounds(problem))
 

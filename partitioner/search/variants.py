@@ -14,7 +14,7 @@ import numpy as np
 from partitioner.errors import InfeasibleError, PlanError
 from partitioner.front import front_indices
 from partitioner.hypervolume import hypervolume
-from partitioner.search.engines import REFERENCE_MARGIN, search
+from partitioner.search.engines import reference_point, search
 from partitioner.search.outcome import Clock, Progress
 from partitioner.search.problem import BOTTLENECK, ENERGY, LATENCY, WIRE, SearchProblem
 from partitioner.search.result import Certificate, SearchResult
@@ -88,7 +88,7 @@ def _merged(
     candidates = list(chain.from_iterable(result.front for result in results))
     points = np.array([[getattr(candidate.cost, name) for name in objectives] for candidate in candidates])
     kept = front_indices(points)
-    reference = tuple((points[kept].max(axis=0) * REFERENCE_MARGIN).tolist())
+    reference = reference_point(points[kept])
     certificates = [result.certificate for result in results]
     gaps = [certificate.gap for certificate in certificates if certificate.gap is not None]
     is_exact = all(certificate.is_exact for certificate in certificates)

@@ -51,8 +51,3 @@ class RobustResult:
     def front(self) -> tuple[Candidate, ...]:
         """The plans as candidates, in order, to choose from."""
         return tuple(plan.candidate for plan in self.plans)
-
-    @property
-    def nominal_regret(self) -> Regret:
-        """Worst latency regret of the nominally fastest plan, worst bottleneck regret of the nominally widest."""
-        return self.nominal[0].worst_regret[0], self.nominal[1].worst_regret[1]
