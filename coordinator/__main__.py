@@ -13,9 +13,18 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
 
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or a request to end.
+
+    A class of its own, because `python -m` kills itself with SIGINT instead of giving our exit status when a plain
+    `KeyboardInterrupt` once passed through `exec` of a text (as compiling and importing do), even if it was caught.
+    """
+
+
 def main() -> NoReturn:
     """Runs the command line and exits: 0 done, 1 an error of ours, 2 wrong usage, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -48,7 +57,7 @@ def _is_ours(error: Exception) -> bool:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 if __name__ == "__main__":

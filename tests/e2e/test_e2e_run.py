@@ -148,3 +148,19 @@ def test_an_interrupt_in_any_phase_ends_cleanly(toy_model, tmp_path, phase):
     for path in folder.rglob("*.json"):
         json.loads(path.read_text())
     assert not list(folder.rglob("*.tmp*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_generated_text_runs_keeps_the_exit_status(tmp_path, number):
+    """Compiling and importing run texts by `exec`; there, `python -m` once turned our status into a kill by SIGINT."""
+    (tmp_path / "interrupted_inside_exec.py").write_text(
+        "from coordinator import __main__ as entry\n"
+        f"text = 'import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(9)'\n"
+        "entry.splitfront.main = lambda **_: exec(text)\n"
+        "entry.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted_inside_exec"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130, done.stderr
+    assert "interrupted" in done.stderr
