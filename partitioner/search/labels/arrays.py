@@ -61,10 +61,8 @@ class Gaps(NamedTuple):
     """(n_blocks · BLOCK, n_guides) of each gap; minus infinity where there is none."""
     largest: FloatArray
     """(n_blocks, n_guides) over the gaps of each block."""
-    ceiling: FloatArray
-    """(n_guides,) over all gaps."""
-    hard: FloatArray
-    """(n_guides,) what no plan may exceed, whatever the accuracy."""
+    limits: FloatArray
+    """(2, n_guides) what no plan may exceed, whatever the accuracy; and the largest over all gaps."""
 
 
 class Box(NamedTuple):

@@ -12,6 +12,10 @@ BLOCK = 16
 """Gaps that are looked at together."""
 
 
+HUGE = 1e300
+"""A factor that nobody may spend."""
+
+
 class Arrival(NamedTuple):
     """The last device of a row has its input at a position; its figures are in a scratch array."""
 
@@ -92,65 +96,104 @@ def _go_on(box: Box, labels: Labels, n_labels: int, label: int) -> int:
 @compiled
 def _add_stages(box: Box, labels: Labels, n_labels: int, arrival: Arrival) -> int:
     """Adds a label for each stage that begins with an arrival; returns the number of labels."""
-    costs, guides, row, start = box.costs, box.guides, arrival.row, arrival.position
-    scratch = box.scratch
-    n_figures, n_sums, capacity = costs.hop.shape[3], costs.n_sums, len(labels.spent)
-    if not _is_wanted(box, guides.before[row, start], scratch[0], arrival.spent, scratch[2]):
+    row, start, parent, spent, n_sums = arrival.row, arrival.position, arrival.parent, arrival.spent, box.costs.n_sums
+    after, weights, peak, gaps, scratch = box.guides.after, box.guides.weights, box.guides.peak, box.gaps, box.scratch
+    swept, cap, factor, capacity = box.swept, box.cap, box.allowance / spent, len(labels.spent)
+    limits, largest, thresholds, stage = gaps.limits, gaps.largest, gaps.thresholds, box.costs.stage
+    kind, n_positions = box.costs.type_of[row], stage.shape[1]
+    if not scratch[0, 0] < np.inf or (swept >= 0 and scratch[0, swept] > cap):
         return n_labels
-    kind = costs.type_of[row]
-    for stop in range(start + 1, costs.stage.shape[1]):
-        for figure in range(n_figures):
-            had, stage = scratch[0, figure], costs.stage[kind, start, stop, figure]
-            scratch[1, figure] = had + stage if figure < n_sums else max(had, stage)
-        if _is_wanted(box, guides.after[row, stop], scratch[1], arrival.spent, scratch[2]):
-            spent = _settled(box, labels, row, stop, arrival.spent)
-            if spent > 0.0:
+    if not _is_near(box.guides.before, row, start, scratch, 0, weights, peak, limits, factor):
+        return n_labels
+    if not _is_wanted(scratch, largest, thresholds):
+        return n_labels
+    for stop in range(start + 1, n_positions):
+        for figure in range(stage.shape[3]):
+            had, cost = scratch[0, figure], stage[kind, start, stop, figure]
+            scratch[1, figure] = had + cost if figure < n_sums else max(had, cost)
+        if (
+            scratch[1, 0] < np.inf
+            and not (swept >= 0 and scratch[1, swept] > cap)
+            and _is_near(after, row, stop, scratch, 1, weights, peak, limits, factor)
+            and _is_wanted(scratch, largest, thresholds)
+        ):
+            settled = _settled(box, labels, row, stop, spent)
+            if settled > 0.0:
                 if n_labels >= capacity:
                     return capacity + 1
-                for figure in range(n_figures):
-                    labels.figures[n_labels, figure] = scratch[1, figure]
-                labels.spent[n_labels], labels.parent[n_labels] = spent, arrival.parent
-                labels.row[n_labels], labels.position[n_labels] = row, stop
-                labels.link[n_labels] = labels.heads[row, stop]
-                labels.heads[row, stop] = n_labels
+                _put(labels, n_labels, row, stop, scratch)
+                labels.spent[n_labels], labels.parent[n_labels] = settled, parent
                 n_labels += 1
     return n_labels
 
 
 @compiled
-def _is_wanted(box: Box, rest: FloatArray, figures: FloatArray, spent: float, bounds: FloatArray) -> bool:
-    """Whether a plan that goes on from here may fall into a gap; leaves the least of each guide in `bounds`."""
-    guides, gaps, n_sums = box.guides, box.gaps, box.costs.n_sums
-    if not figures[0] < np.inf or (box.swept >= 0 and figures[box.swept] > box.cap):
-        return False
-    factor, n_guides = box.allowance / spent, len(guides.peak)
-    for guide in range(n_guides):
-        least = rest[guide]
-        if guides.peak[guide] >= 0:
-            least = max(least, figures[guides.peak[guide]])
+def _put(labels: Labels, label: int, row: int, position: int, scratch: FloatArray) -> None:
+    """Writes a label, the first of its row and position."""
+    for figure in range(labels.figures.shape[1]):
+        labels.figures[label, figure] = scratch[1, figure]
+    labels.row[label], labels.position[label] = row, position
+    labels.link[label] = labels.heads[row, position]
+    labels.heads[row, position] = label
+
+
+@compiled
+def _is_near(  # noqa: PLR0917  plain arrays: a tuple of them would be taken apart at each of very many calls
+    rest: FloatArray,
+    row: int,
+    position: int,
+    scratch: FloatArray,
+    line: int,
+    weights: FloatArray,
+    peak: IntArray,
+    limits: FloatArray,
+    factor: float,
+) -> bool:
+    """Whether each guide alone permits a plan that goes on from here; leaves what they say in the scratch.
+
+    Args:
+        rest: (n_rows, n_positions, n_guides) of the guides.
+        row: Of the state.
+        position: Of the state.
+        scratch: Of the box.
+        line: Of the scratch, that holds the figures so far.
+        weights: (n_guides, n_figures) of the guides.
+        peak: (n_guides,) of the guides.
+        limits: (2, n_guides) of the gaps.
+        factor: By which known plans may exceed what they cover in a sum.
+    """
+    for guide in range(len(peak)):
+        least = rest[row, position, guide]
+        if peak[guide] >= 0:
+            least = max(least, scratch[line, peak[guide]])
+            scratch[2, guide] = least
         else:
-            for figure in range(n_sums):
-                least += guides.weights[guide, figure] * figures[figure]
-        if not least <= gaps.hard[guide]:
+            for figure in range(weights.shape[1]):
+                least += weights[guide, figure] * scratch[line, figure]
+            scratch[2, guide] = least * factor
+        if least > limits[0, guide] or scratch[2, guide] >= limits[1, guide]:
             return False
-        bounds[guide] = least if guides.peak[guide] >= 0 else least * factor
-        if not bounds[guide] < gaps.ceiling[guide]:
-            return False
-    for block in range(len(gaps.largest)):
-        if _is_below(bounds, gaps.largest[block], n_guides):
+    return True
+
+
+@compiled
+def _is_wanted(scratch: FloatArray, largest: FloatArray, thresholds: FloatArray) -> bool:
+    """Whether some gap is above all that the guides say, which the last row of the scratch holds."""
+    for block in range(largest.shape[0]):
+        if _is_below(scratch, largest, block):
             for gap in range(block * BLOCK, (block + 1) * BLOCK):
-                if _is_below(bounds, gaps.thresholds[gap], n_guides):
+                if _is_below(scratch, thresholds, gap):
                     return True
     return False
 
 
 @compiled
-def _is_below(bounds: FloatArray, thresholds: FloatArray, n_guides: int) -> bool:
-    """Whether all is below."""
+def _is_below(scratch: FloatArray, thresholds: FloatArray, gap: int) -> bool:
+    """Whether all that the guides say is below a row of thresholds."""
     guide = 0
-    while guide < n_guides and bounds[guide] < thresholds[guide]:
+    while guide < thresholds.shape[1] and scratch[2, guide] < thresholds[gap, guide]:
         guide += 1
-    return guide == n_guides
+    return bool(guide == thresholds.shape[1])
 
 
 @compiled
@@ -159,21 +202,33 @@ def _settled(box: Box, labels: Labels, row: int, position: int, spent: float) ->
 
     The label's figures are in the second row of the scratch, what its guides say in the third.
     """
-    scratch = box.scratch
-    before, label = -1, int(labels.heads[row, position])
+    floor, heads, link, others, figures = box.floor, labels.heads, labels.link, labels.spent, labels.figures
+    scratch, is_hard, allowance, swept, n_sums = box.scratch, box.is_hard, box.allowance, box.swept, box.costs.n_sums
+    before, label, lenience = -1, int(heads[row, position]), box.lenience
     while label >= 0:
-        stood = spent * _excess(box, labels.figures[label], scratch[1], scratch[2])
-        if stood <= max(box.lenience, labels.spent[label]):
-            labels.spent[label] = max(labels.spent[label], stood)
+        excess, saving = 1.0, 1.0
+        for figure in range(figures.shape[1]):
+            one, other = figures[label, figure], scratch[1, figure]
+            if one != other:
+                whole = scratch[2, figure] / allowance if figure < n_sums and not is_hard[figure] else 0.0
+                ratio = _ratio(abs(one - other), whole)
+                ratio = 1.0 if figure == swept and max(one, other) <= floor else ratio
+                if one > other:
+                    excess = max(excess, ratio)
+                else:
+                    saving = max(saving, ratio)
+        following = int(link[label])
+        if spent * excess <= max(lenience, others[label]):
+            others[label] = max(others[label], spent * excess)
+            if before >= 0:  # to the front: what comes next is like this
+                link[before], link[label], heads[row, position] = following, heads[row, position], label
             return 0.0
-        following = int(labels.link[label])
-        stood = labels.spent[label] * _excess(box, scratch[1], labels.figures[label], scratch[2])
-        if stood <= max(box.lenience, spent):
-            spent = max(spent, stood)
+        if others[label] * saving <= max(lenience, spent):
+            spent = max(spent, others[label] * saving)
             if before < 0:
-                labels.heads[row, position] = following
+                heads[row, position] = following
             else:
-                labels.link[before] = following
+                link[before] = following
         else:
             before = label
         label = following
@@ -181,21 +236,6 @@ def _settled(box: Box, labels: Labels, row: int, position: int, spent: float) ->
 
 
 @compiled
-def _excess(box: Box, one: FloatArray, other: FloatArray, bounds: FloatArray) -> float:
-    """Factor by which plans of `one` may exceed those of `other` in a sum; a huge one where it may not stand for it.
-
-    A sum of the whole plan is `bounds` at least: it belongs to the guide of the figure's own number.
-    """
-    factor = 1.0
-    for figure in range(box.costs.n_sums):
-        if one[figure] > other[figure]:
-            if box.is_hard[figure] or box.allowance <= 1.0:
-                return 1e300
-            whole = bounds[figure] / box.allowance - abs(one[figure] - other[figure])
-            if whole <= 0.0:
-                return 1e300
-            factor = max(factor, 1.0 + (one[figure] - other[figure]) / whole)
-    for figure in range(box.costs.n_sums, len(one)):
-        if one[figure] > other[figure] and not (figure == box.swept and one[figure] <= box.floor):
-            return 1e300
-    return factor
+def _ratio(gap: float, whole: float) -> float:
+    """By which factor a plan is worse that is worse by `gap` than one whose sum is at least `whole - gap`."""
+    return 1.0 + gap / (whole - gap) if gap < whole else HUGE

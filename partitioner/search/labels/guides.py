@@ -124,7 +124,7 @@ def gaps_of(labels: LabelProblem, guides: tuple[Guide, ...], corners: FloatArray
         if guide.peak < 0 and guide.capped < 0 and np.count_nonzero(guide.weights) == 1:
             hard[index] = guide.weights[figure] * bounds[figure] * (1 + ROOM)
     largest = thresholds.reshape(n_blocks, BLOCK, len(guides)).max(axis=1)
-    return Gaps(thresholds=thresholds, largest=largest, ceiling=largest.max(axis=0), hard=hard)
+    return Gaps(thresholds=thresholds, largest=largest, limits=np.stack([hard, largest.max(axis=0)]))
 
 
 def _thresholds(guide: Guide, limits: FloatArray) -> FloatArray:

@@ -77,7 +77,7 @@ class Sweep:
 def make_box(labels: LabelProblem, found: Guided, corners: FloatArray, ends: tuple[float, float]) -> Box:
     """What the compiled loops want to know of a box."""
     is_hard = np.zeros(len(labels.names), dtype=np.int64)
-    is_hard[: labels.costs.n_sums] = np.isfinite(labels.bounds[: labels.costs.n_sums])
+    is_hard[: labels.costs.n_sums] = np.isfinite(labels.bounds[: labels.costs.n_sums]) | (labels.accuracy == 0)
     allowance = 1.0 + labels.accuracy
     return Box(
         costs=labels.costs,
