@@ -112,8 +112,8 @@ def stage_loads(
                 stage=index,
                 n_stages=len(stages),
                 shard=shard_ref(shard),
-                receives=_wire_specs(shard.receives),
-                sends=_wire_specs(shard.sends),
+                receives=wire_specs(shard.receives),
+                sends=wire_specs(shard.sends),
                 next_address=fleet.node_of[follower].address if follower else "",
                 link=fleet.config.link_emulation(stage.device, follower) if follower else None,
                 pace_seconds=cost.seconds,
@@ -126,7 +126,8 @@ def stage_loads(
     )
 
 
-def _wire_specs(specs: tuple[TensorSpec, ...]) -> tuple[messages.TensorSpec, ...]:
+def wire_specs(specs: tuple[TensorSpec, ...]) -> tuple[messages.TensorSpec, ...]:
+    """Tensors as they are announced to a node."""
     return tuple(messages.TensorSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in specs)
 
 

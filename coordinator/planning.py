@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from coordinator.fleet import Fleet
-from coordinator.probing import fit_link, probe_adaptively
+from coordinator.probing import find_link
 from coordinator.profiling import (
     OnProgress,
     ignore_progress,
@@ -15,7 +15,7 @@ from coordinator.profiling import (
 )
 from coordinator.wishes import SearchWish
 from node_agent.dataplane.probing import probe
-from node_agent.messages import ProbeRequest, ProbeSample
+from node_agent.messages import ProbeRequest
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.cost import CostModel
 from partitioner.errors import PlanError
@@ -55,32 +55,28 @@ def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> C
 
 
 def _probe_link(fleet: Fleet, source: str, target: str) -> Link:
-    samples = probe_adaptively(partial(_probe, fleet, source, target))
-    fixed_seconds, bytes_per_second = fit_link(samples)
-    return Link(
-        source=source,
-        target=target,
-        fixed_seconds=fixed_seconds,
-        bytes_per_second=bytes_per_second,
-        emulation=fleet.config.describe_link(source, target),
-    )
-
-
-def _probe(fleet: Fleet, source: str, target: str, sizes_bytes: Sequence[int], n_rounds: int) -> Sequence[ProbeSample]:
-    """Messages from `source` to `target`; those to the client are asked for by it, since nobody can dial it."""
+    """A link to the client is asked for by it, since nobody can dial it."""
     is_download = target == CLIENT
     asking, answering = (target, source) if is_download else (source, target)
     request = ProbeRequest(
         target_address=fleet.node_of[answering].address,
         link=fleet.config.link_emulation(asking, answering),
         link_back=fleet.config.link_emulation(answering, asking),
-        sizes_bytes=tuple(sizes_bytes),
-        n_rounds=n_rounds,
         is_download=is_download,
     )
     if asking == CLIENT:
-        return probe(request, tls=fleet.node_of[answering].tls)
-    return fleet.node_of[asking].client.probe_link(request)
+        fit = find_link(partial(probe, tls=fleet.node_of[answering].tls), request)
+    else:
+        fit = find_link(fleet.node_of[asking].client.probe_link, request)
+    return Link(
+        source=source,
+        target=target,
+        fixed_seconds=fit.fixed_seconds,
+        bytes_per_second=fit.bytes_per_second,
+        busy_bytes_per_second=fit.busy_bytes_per_second,
+        jitter_seconds=fit.jitter_seconds,
+        emulation=fleet.config.describe_link(source, target),
+    )
 
 
 def search_front(

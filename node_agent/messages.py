@@ -179,18 +179,22 @@ class ProbeRequest:
     target_address: str
     link: LinkEmulation | None
     link_back: LinkEmulation | None
-    sizes_bytes: tuple[int, ...]
-    n_rounds: int
+    sizes_bytes: tuple[int, ...] = (0,)
+    n_rounds: int = 1
     is_download: bool = False
     """The sizes are those of the answers: the link back is timed."""
+    n_messages: int = 1
+    """Sent one after another, of which only the last is waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSample:
-    """A message of `n_bytes` there and an empty one back, or the reverse."""
+    """Messages of `n_bytes` there and an empty one back, or the reverse."""
 
     n_bytes: int
     round_trip_seconds: float
+    """Until the last message has come."""
+    n_messages: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,12 +263,14 @@ class ErrorFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeFrame:
-    """A message whose only sense is its size; answered by one of `answer_bytes`."""
+    """A message whose only sense is its size; answered by `n_answers` of `answer_bytes`."""
 
     request: int
-    payload: bytes
+    payload: bytes | memoryview
+    """A decoded one is a view of the received bytes."""
     link_back: LinkEmulation | None = None
     answer_bytes: int = 0
+    n_answers: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ class Link:
     """Device names, or `CLIENT`."""
     fixed_seconds: float
     bytes_per_second: float
+    busy_bytes_per_second: float = 0.0
+    """What it sustains, message after message; 0: as `bytes_per_second`."""
     jitter_seconds: float = 0.0
     emulation: str | None = None
     """How the link is emulated, in words; None for a real one."""
@@ -39,7 +41,7 @@ class Link:
 
     def busy_seconds(self, n_bytes: int) -> float:
         """Time for which the message keeps other messages off the link."""
-        return n_bytes / self.bytes_per_second
+        return n_bytes / (self.busy_bytes_per_second or self.bytes_per_second)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,10 @@ def _take_apart(frame: Frame) -> tuple[agent_pb2.FrameHeader, list[memoryview]]:
 
 def _probe_header(frame: ProbeFrame) -> agent_pb2.FrameHeader:
     header = agent_pb2.FrameHeader(
-        kind=agent_pb2.FRAME_KIND_PROBE, request=frame.request, answer_bytes=frame.answer_bytes
+        kind=agent_pb2.FRAME_KIND_PROBE,
+        request=frame.request,
+        answer_bytes=frame.answer_bytes,
+        n_answers=frame.n_answers,
     )
     if frame.link_back is not None:
         header.link_back.CopyFrom(wire_codec.to_wire(frame.link_back))
@@ -123,9 +126,10 @@ def decode(received: bytes) -> Frame:
     if header.kind == agent_pb2.FRAME_KIND_PROBE:
         return ProbeFrame(
             request=header.request,
-            payload=bytes(payload),
+            payload=payload,
             link_back=_link_back(header),
             answer_bytes=header.answer_bytes,
+            n_answers=header.n_answers,
         )
     if len(payload):
         raise FrameError(f"A frame of kind {header.kind} has a payload of {len(payload)} bytes: want none.")

@@ -18,7 +18,8 @@ from node_agent.messages import ErrorFrame, ProbeFrame, SubscribeFrame, TensorFr
 _logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 64 << 20
-"""A probe that asks for a larger answer is refused."""
+"""A probe that asks for larger answers, all together, is refused."""
+MAX_ANSWERS = 1024
 
 
 class StageFinder(Protocol):
@@ -94,10 +95,15 @@ class PushStream:
             self._pass_in(Arrival(frame=frame, at=now, decode_seconds=now - started))
 
     def _answer(self, probe: ProbeFrame) -> None:
-        if probe.answer_bytes > MAX_ANSWER_BYTES:
-            raise RequestRejectedError(f"A probe asks for {probe.answer_bytes} bytes: at most {MAX_ANSWER_BYTES}.")
+        n_bytes = probe.n_answers * probe.answer_bytes
+        if n_bytes > MAX_ANSWER_BYTES or probe.n_answers > MAX_ANSWERS:
+            raise RequestRejectedError(
+                f"A probe asks for {probe.n_answers} answers of {n_bytes} bytes together: "
+                f"at most {MAX_ANSWERS} of {MAX_ANSWER_BYTES}."
+            )
         self._answers.emulate(probe.link_back)
-        self._answers.put(encode(ProbeFrame(request=probe.request, payload=bytes(probe.answer_bytes))))
+        for _ in range(probe.n_answers):
+            self._answers.put(encode(ProbeFrame(request=probe.request, payload=bytes(probe.answer_bytes))))
 
     def _pass_in(self, arrival: Arrival) -> None:
         frame = arrival.frame

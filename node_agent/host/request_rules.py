@@ -12,6 +12,7 @@ from node_agent.messages import CodecProfileRequest, LinkEmulation, ProbeRequest
 _MAX_QUEUE_LIMIT = 1024
 _MAX_ROUNDS = 100_000
 _MAX_PROBES = 10_000
+_MAX_PROBE_MESSAGES = 1024
 _MAX_CODEC_SAMPLES = 10_000
 _MAX_CODEC_BYTES = 1 << 34
 """That a codec profile may encode: about a minute's work, at most ten on the slowest devices."""
@@ -59,6 +60,8 @@ def check_probe(request: ProbeRequest, max_message_bytes: int) -> None:
         for n_bytes in request.sizes_bytes
         if not 0 <= n_bytes <= max_message_bytes
     ]
+    if not 1 <= request.n_messages <= _MAX_PROBE_MESSAGES:
+        faults.append(f"n_messages must be 1 to {_MAX_PROBE_MESSAGES}, got {request.n_messages}")
     faults += [*_link_faults(request.link), *_link_faults(request.link_back)]
     _reject(f"Probe of {request.target_address!r}", faults)
 

@@ -678,11 +678,14 @@ class ProbeRequest(_message.Message):
     SIZES_BYTES_FIELD_NUMBER: _builtins.int
     N_ROUNDS_FIELD_NUMBER: _builtins.int
     IS_DOWNLOAD_FIELD_NUMBER: _builtins.int
+    N_MESSAGES_FIELD_NUMBER: _builtins.int
     target_address: _builtins.str
     """Data address of the other node."""
     n_rounds: _builtins.int
     is_download: _builtins.bool
     """The sizes are those of the answers: the link back is timed."""
+    n_messages: _builtins.int
+    """Messages sent one after another, of which only the last is waited for. 0: one."""
     @_builtins.property
     def link(self) -> Global___LinkEmulation: ...
     @_builtins.property
@@ -698,10 +701,11 @@ class ProbeRequest(_message.Message):
         sizes_bytes: _abc.Iterable[_builtins.int] | None = ...,
         n_rounds: _builtins.int = ...,
         is_download: _builtins.bool = ...,
+        n_messages: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "link_back", b"link_back"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_download", b"is_download", "link", b"link", "link_back", b"link_back", "n_rounds", b"n_rounds", "sizes_bytes", b"sizes_bytes", "target_address", b"target_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_download", b"is_download", "link", b"link", "link_back", b"link_back", "n_messages", b"n_messages", "n_rounds", b"n_rounds", "sizes_bytes", b"sizes_bytes", "target_address", b"target_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -729,23 +733,27 @@ Global___ProbeResult: _TypeAlias = ProbeResult  # noqa: Y015
 
 @_typing.final
 class ProbeSample(_message.Message):
-    """A message of `n_bytes` there and an empty one back, or the reverse."""
+    """Messages of `n_bytes` there and an empty one back, or the reverse."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     N_BYTES_FIELD_NUMBER: _builtins.int
     ROUND_TRIP_SECONDS_FIELD_NUMBER: _builtins.int
+    N_MESSAGES_FIELD_NUMBER: _builtins.int
     n_bytes: _builtins.int
     round_trip_seconds: _builtins.float
+    """Until the last message has come."""
+    n_messages: _builtins.int
     def __init__(
         self,
         *,
         n_bytes: _builtins.int = ...,
         round_trip_seconds: _builtins.float = ...,
+        n_messages: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_bytes", b"n_bytes", "round_trip_seconds", b"round_trip_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_bytes", b"n_bytes", "n_messages", b"n_messages", "round_trip_seconds", b"round_trip_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -884,6 +892,7 @@ class FrameHeader(_message.Message):
     LINK_BACK_FIELD_NUMBER: _builtins.int
     PADDING_FIELD_NUMBER: _builtins.int
     ANSWER_BYTES_FIELD_NUMBER: _builtins.int
+    N_ANSWERS_FIELD_NUMBER: _builtins.int
     kind: Global___FrameKind.ValueType
     deployment: _builtins.str
     epoch: _builtins.int
@@ -897,6 +906,8 @@ class FrameHeader(_message.Message):
     """Zeroes, so many that the payload starts at a multiple of 16 bytes and can be used where it lies. No reader needs it."""
     answer_bytes: _builtins.int
     """Only in PROBE: bytes that the answer's payload shall have."""
+    n_answers: _builtins.int
+    """Only in PROBE: answers that shall come."""
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]: ...
     @_builtins.property
@@ -920,10 +931,11 @@ class FrameHeader(_message.Message):
         link_back: Global___LinkEmulation | None = ...,
         padding: _builtins.bytes = ...,
         answer_bytes: _builtins.int = ...,
+        n_answers: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link_back", b"link_back"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_bytes", b"answer_bytes", "deployment", b"deployment", "epoch", b"epoch", "error", b"error", "kind", b"kind", "link_back", b"link_back", "message", b"message", "padding", b"padding", "request", b"request", "stage", b"stage", "tensors", b"tensors", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_bytes", b"answer_bytes", "deployment", b"deployment", "epoch", b"epoch", "error", b"error", "kind", b"kind", "link_back", b"link_back", "message", b"message", "n_answers", b"n_answers", "padding", b"padding", "request", b"request", "stage", b"stage", "tensors", b"tensors", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

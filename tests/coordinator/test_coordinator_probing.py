@@ -6,14 +6,19 @@ from coordinator.probing import LONGEST_SECONDS, SIZES_BYTES, fit_link, probe_ad
 from node_agent.messages import ProbeSample
 
 
-def make_probe(fixed, rate, noise=0.0, seed=0):
+def make_probe(fixed, rate, noise=0.0, seed=0, copy_rate=np.inf):
+    """A link, with copies at its ends that a lone message waits for and a row of messages overlaps."""
     rng = np.random.default_rng(seed)
     asked = []
 
-    def probe(sizes, n_rounds):
-        asked.extend(sizes)
+    def probe(sizes, n_rounds, n_messages):
+        asked.extend((size, n_messages) for size in sizes)
         return [
-            ProbeSample(n_bytes=size, round_trip_seconds=2 * fixed + size / rate + abs(rng.normal(0, noise)))
+            ProbeSample(
+                n_bytes=size,
+                round_trip_seconds=2 * fixed + n_messages * size / rate + size / copy_rate + abs(rng.normal(0, noise)),
+                n_messages=n_messages,
+            )
             for _ in range(n_rounds)
             for size in sizes
         ]
@@ -24,30 +29,59 @@ def make_probe(fixed, rate, noise=0.0, seed=0):
 @pytest.mark.parametrize(("fixed", "rate"), [(0.001, 25e6), (0.02, 1.25e6), (0.0001, 1e9), (0.05, 125e3)])
 def test_fit_finds_the_link_that_made_the_samples(fixed, rate):
     probe, _ = make_probe(fixed, rate)
-    found_fixed, found_rate = fit_link(probe_adaptively(probe))
-    assert found_fixed == pytest.approx(fixed, rel=0.02)
-    assert found_rate == pytest.approx(rate, rel=0.02)
+    fit = fit_link(probe_adaptively(probe))
+    assert fit.fixed_seconds == pytest.approx(fixed, rel=0.02)
+    assert fit.bytes_per_second == pytest.approx(rate, rel=0.02)
+    assert fit.busy_bytes_per_second == pytest.approx(rate, rel=0.02)
+    assert fit.jitter_seconds == pytest.approx(0.0, abs=1e-12)
+
+
+def test_copies_at_the_ends_delay_a_message_and_do_not_keep_the_link_busy():
+    probe, _ = make_probe(0.002, 25e6, copy_rate=250e6)
+    fit = fit_link(probe_adaptively(probe))
+    assert fit.bytes_per_second == pytest.approx(1 / (1 / 25e6 + 1 / 250e6), rel=0.02)
+    assert fit.busy_bytes_per_second == pytest.approx(25e6, rel=0.02)
+
+
+def test_a_row_of_messages_that_was_disturbed_makes_no_link_slower_than_lone_ones():
+    probe, _ = make_probe(0.001, 25e6)
+    disturbed = ProbeSample(n_bytes=2 << 20, round_trip_seconds=9.0, n_messages=3)
+    samples = [sample for sample in probe_adaptively(probe) if sample.n_messages == 1]
+    fit = fit_link([*samples, disturbed])
+    assert fit.busy_bytes_per_second == fit.bytes_per_second
+
+
+def test_jitter_is_that_of_one_way():
+    rng = np.random.default_rng(3)
+    ways = rng.normal(0.02, 0.001, (4000, 2)).sum(axis=1)
+    samples = [
+        ProbeSample(n_bytes=n_bytes, round_trip_seconds=n_bytes / 1e6 + seconds, n_messages=1)
+        for n_bytes in (0, 1000)
+        for seconds in ways
+    ]
+    assert fit_link(samples).jitter_seconds == pytest.approx(0.001, rel=0.1)
 
 
 def test_fit_bears_noise_and_outliers():
     probe, _ = make_probe(0.002, 10e6, noise=0.0001)
     samples = [*probe_adaptively(probe), ProbeSample(n_bytes=4096, round_trip_seconds=3.0)]
-    found_fixed, found_rate = fit_link(samples)
-    assert found_fixed == pytest.approx(0.002, rel=0.1)
-    assert found_rate == pytest.approx(10e6, rel=0.1)
+    fit = fit_link(samples)
+    assert fit.fixed_seconds == pytest.approx(0.002, rel=0.1)
+    assert fit.bytes_per_second == pytest.approx(10e6, rel=0.1)
 
 
 def test_a_slow_link_is_not_asked_for_megabytes():
     probe, asked = make_probe(0.01, 125e3)
     probe_adaptively(probe)
-    assert max(asked) / 125e3 <= LONGEST_SECONDS
-    assert max(asked) > 0
+    assert max(size for size, _ in asked) / 125e3 <= LONGEST_SECONDS
+    assert max(size for size, _ in asked) > 0
 
 
 def test_a_fast_link_is_asked_for_every_size():
     probe, asked = make_probe(0.0001, 1e9)
     probe_adaptively(probe)
-    assert set(asked) == set(SIZES_BYTES)
+    assert {size for size, n_messages in asked if n_messages == 1} == set(SIZES_BYTES)
+    assert (SIZES_BYTES[-1], 8) in asked
 
 
 def test_one_size_is_not_enough():

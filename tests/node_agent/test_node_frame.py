@@ -66,6 +66,7 @@ def test_views_in_another_order_are_sent_in_c_order():
         ErrorFrame(deployment="d", epoch=1, request=5, stage=3, error="FrameError", message="ü", trace=(TRACE,)),
         ProbeFrame(request=4, payload=b"x" * 300, link_back=LINK),
         ProbeFrame(request=0, payload=b""),
+        ProbeFrame(request=2, payload=b"", answer_bytes=5, n_answers=0),
         SubscribeFrame(deployment="d", epoch=2, link_back=LINK),
         SubscribeFrame(deployment="d", epoch=2),
     ],

@@ -441,6 +441,30 @@ def test_probes_follow_the_emulated_link(nodes):
         assert min(seconds) < floor + 0.02
 
 
+@pytest.mark.parametrize("is_download", [False, True])
+def test_a_row_of_probes_keeps_the_link_busy_and_waits_for_its_delay_once(nodes, is_download):
+    rate, delay, n_bytes = 2e6, 0.03, 20_000
+    there, back = LinkEmulation(delay_seconds=delay, bytes_per_second=rate), LinkEmulation(delay_seconds=delay / 2)
+    request = ProbeRequest(
+        target_address=nodes[1].address,
+        link=back if is_download else there,
+        link_back=there if is_download else back,
+        sizes_bytes=(n_bytes,),
+        n_rounds=3,
+        n_messages=6,
+        is_download=is_download,
+    )
+    samples = nodes[0].probe_link(request)
+    assert [sample.n_messages for sample in samples] == [6] * 3
+    floor = 1.5 * delay + 6 * n_bytes / rate
+    assert floor <= min(sample.round_trip_seconds for sample in samples) < floor + 0.02
+
+
+def test_a_probe_that_asks_for_too_many_answers_is_refused(nodes):
+    _kind, words = error_of(FrameSender(nodes[0].address), ProbeFrame(request=1, payload=b"", n_answers=1_000_000))
+    assert "1000000 answers" in words
+
+
 def test_probes_of_a_plain_link_are_quick_and_of_a_missing_node_fail(nodes):
     request = ProbeRequest(
         target_address=nodes[1].address, link=None, link_back=None, sizes_bytes=(0, 1 << 20), n_rounds=10

@@ -1,0 +1,136 @@
+"""Measure and correct: the stages of the predicted front are run on the nodes, and the search is repeated."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from coordinator.fleet import Fleet
+from coordinator.planning import search_front
+from coordinator.profiling import OnProgress, ignore_progress
+from coordinator.trials import Span, try_stages
+from coordinator.wishes import SearchWish
+from partitioner.cost import CostModel
+from partitioner.onnx_io import Model
+from partitioner.plan import Candidate
+from partitioner.profile import Profile, StageTrial
+from partitioner.search.result import SearchResult
+
+BUDGET_SECONDS = 60.0
+TRIAL_SECONDS = (0.4, 1.5)
+"""For each stage: at least, and at most."""
+DEPLOYING_SECONDS = 0.5
+"""What a stage takes beside its trial, about."""
+
+Stages = Mapping[str, Sequence[Span]]
+"""By device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """How a predicted front was corrected by running its own stages."""
+
+    n_searches: int
+    n_stages: int
+    """That were run."""
+    n_untried: int
+    """Stages of the last front that were not: 0 where the front stands still."""
+    seconds: float
+    budget_seconds: float
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all stages of the front were run as such."""
+        return self.n_untried == 0
+
+    def describe(self) -> str:
+        """One sentence for people."""
+        done = f"Ran {self.n_stages} stages of the front on the nodes in {self.seconds:.0f} s"
+        if self.is_settled:
+            return f"{done}; after {self.n_searches} searches it stands still."
+        return (
+            f"{done}, all that the budget of {self.budget_seconds:g} s allowed; {self.n_untried} stages of the front "
+            "are predicted from the profile. Give more with --correct-seconds."
+        )
+
+
+def correct_front(
+    fleet: Fleet,
+    model: Model,
+    cost_model: CostModel,
+    wish: SearchWish,
+    *,
+    budget_seconds: float = BUDGET_SECONDS,
+    on_progress: OnProgress = ignore_progress,
+) -> tuple[Profile, SearchResult, Correction]:
+    """Runs the front's own stages where that was not done, and searches again, until the front stands still.
+
+    Within the budget the stages that most plans of the front share come first.
+
+    Raises:
+        NodeError: A node failed.
+        InfeasibleError: No plan satisfies the constraints.
+    """
+    began = time.perf_counter()
+    result, n_searches, n_stages = search_front((cost_model,), wish, None), 1, 0
+    while untried := untried_stages(cost_model.profile, result.front):
+        left = budget_seconds - (time.perf_counter() - began)
+        chosen, seconds = within_budget(untried, left)
+        if not chosen:
+            break
+        trials = {
+            name: try_stages(fleet.node_of[name], model, spans, seconds=seconds, seed=wish.seed, on_trial=on_progress)
+            for name, spans in by_device(chosen).items()
+        }
+        n_stages += len(chosen)
+        cost_model = replace(cost_model, profile=with_trials(cost_model.profile, trials))
+        result, n_searches = search_front((cost_model,), wish, None), n_searches + 1
+    correction = Correction(
+        n_searches=n_searches,
+        n_stages=n_stages,
+        n_untried=len(untried),
+        seconds=time.perf_counter() - began,
+        budget_seconds=budget_seconds,
+    )
+    return cost_model.profile, result, correction
+
+
+def untried_stages(profile: Profile, front: Sequence[Candidate]) -> tuple[tuple[str, Span], ...]:
+    """(device, span) of the front's stages that were not run as such, those first that most plans share."""
+    tried = {(device.device, (trial.start, trial.stop)) for device in profile.devices for trial in device.trials}
+    uses = Counter(
+        (device, (stage.start, stage.stop))
+        for candidate in front
+        for stage in candidate.plan.stages
+        for device in stage.devices
+    )
+    return tuple(stage for stage, _ in uses.most_common() if stage not in tried)
+
+
+def within_budget(untried: Sequence[tuple[str, Span]], seconds: float) -> tuple[Sequence[tuple[str, Span]], float]:
+    """How many of the stages can be run in so many seconds, and for how long each."""
+    least, most = TRIAL_SECONDS
+    n_possible = max(0, int(seconds / (least + DEPLOYING_SECONDS)))
+    chosen = untried[:n_possible]
+    return chosen, min(most, seconds / max(len(chosen), 1) - DEPLOYING_SECONDS)
+
+
+def by_device(stages: Sequence[tuple[str, Span]]) -> dict[str, list[Span]]:
+    """Spans of each device, in order of appearance."""
+    found: dict[str, list[Span]] = {}
+    for device, span in stages:
+        found.setdefault(device, []).append(span)
+    return found
+
+
+def with_trials(profile: Profile, trials: Mapping[str, Sequence[StageTrial]]) -> Profile:
+    """The profile with trials by device added; a span tried again has its newer trial."""
+
+    def merged(older: Sequence[StageTrial], newer: Sequence[StageTrial]) -> tuple[StageTrial, ...]:
+        found = {(trial.start, trial.stop): trial for trial in (*older, *newer)}
+        return tuple(found[span] for span in sorted(found))
+
+    devices = tuple(
+        replace(device, trials=merged(device.trials, trials.get(device.device, ()))) for device in profile.devices
+    )
+    return replace(profile, devices=devices)
