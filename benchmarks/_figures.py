@@ -42,10 +42,15 @@ def at_most(name: str, value: float, interval: tuple[float, float], unit: str, b
 
 def parse_arguments(description: str | None) -> argparse.Namespace:
     """`--quick` and `--json FILE`."""
+    return argument_parser(description).parse_args()
+
+
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser of what every benchmark takes, for one that takes more."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="shorter, with wider intervals")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
-    return parser.parse_args()
+    return parser
 
 
 def publish(figures: Sequence[Figure], path: Path | None) -> int:

@@ -1,0 +1,87 @@
+"""What is known of one plan under one condition: twice predicted, once or twice measured."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coordinator.measurement import PlanMeasurement
+from partitioner.plan import CostEstimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Of one plan; seconds, samples per second."""
+
+    latency: float
+    throughput: float
+    transfer: float
+    """All of the latency that is not computing."""
+    stages: tuple[float, ...]
+    """Computing of each stage, one request in flight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One plan of a model under a condition."""
+
+    model: str
+    condition: str
+    plan: str
+    n_stages: int
+    is_split_series: bool
+    """One of the two-stage plans on the same two nodes, which differ in the split point only."""
+    sent_bytes: int
+    before: Figures
+    """Predicted from the profile."""
+    after: Figures
+    """Predicted after measure-and-correct."""
+    measured: Figures
+    again: Figures | None
+    """Measured once more, later; None where it was not."""
+
+
+def predicted_figures(cost: CostEstimate) -> Figures:
+    """What a cost model says."""
+    stages = tuple(stage.compute_seconds for stage in cost.stages)
+    return Figures(
+        latency=cost.latency_seconds,
+        throughput=cost.throughput_per_second,
+        transfer=cost.latency_seconds - sum(stages),
+        stages=stages,
+    )
+
+
+def measured_figures(found: PlanMeasurement) -> Figures:
+    """Medians of the single-stream run, rate of the offline run."""
+    stages = tuple(stage.unloaded_compute_seconds.value for stage in found.stages if stage.unloaded_compute_seconds)
+    if len(stages) != len(found.stages):
+        raise ValueError(f"{found.label} has {len(stages)} unloaded stage times of {len(found.stages)} stages.")
+    latency = found.latency_seconds.p50.value
+    return Figures(
+        latency=latency,
+        throughput=found.throughput_per_second.value,
+        transfer=latency - sum(stages),
+        stages=stages,
+    )
+
+
+def write_points(points: Sequence[Point], path: Path) -> None:
+    """A CSV with one row for each plan."""
+    sources = ("before", "after", "measured", "again")
+    names = ("latency", "throughput", "transfer", "stages")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["model", "condition", "plan", "sent_bytes", *(f"{source}_{name}" for source in sources for name in names)]
+        )
+        for point in points:
+            row: list[object] = [point.model, point.condition, point.plan, point.sent_bytes]
+            for source in sources:
+                figures: Figures | None = getattr(point, source)
+                row += [_text(getattr(figures, name)) if figures else "" for name in names]
+            writer.writerow(row)
+
+
+def _text(value: float | tuple[float, ...]) -> str:
+    return " ".join(f"{part:.6g}" for part in (value if isinstance(value, tuple) else (value,)))

@@ -1,0 +1,41 @@
+"""Predicted against measured: stage times, transfers, latency and throughput of many plans on unpaced nodes.
+
+For each model, network condition and plan: predict it from the profile alone ("before") and after measure-and-correct
+("after": its stages were run alone on the nodes), deploy it, measure it. Nodes are unpaced and unequal: kept to a core
+each, or a share of one, by a quota, one also by a lower optimisation level. Links are emulated by their senders.
+
+A part of the plans is measured twice, long after one another: how far the two are apart is the floor of the noise, that
+no prediction can be expected to beat. `--points FILE` writes every plan's figures as CSV; no plan is left out.
+"""
+
+import sys
+from pathlib import Path
+
+from benchmarks._figures import argument_parser, publish
+from benchmarks._prediction_figures import figures_of
+from benchmarks._prediction_points import write_points
+from benchmarks._prediction_runs import Scope, run_all
+
+MODELS = ("mobilenet_v2", "resnet18", "inception_v3", "open_nsfw")
+
+
+def main() -> int:
+    """Measures all and publishes the figures."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("--points", type=Path, metavar="FILE", help="also write every plan's figures there, as CSV")
+    parser.add_argument("--cluster", type=Path, metavar="FILE", help="these nodes and links, not the local ones")
+    parser.add_argument("--models", nargs="+", metavar="MODEL", default=MODELS, help=f"of {', '.join(MODELS)}")
+    arguments = parser.parse_args()
+    scope = Scope(
+        models=tuple(arguments.models[:1] if arguments.quick else arguments.models),
+        cluster_file=arguments.cluster,
+        n_conditions=1 if arguments.quick else 3,
+    )
+    points = run_all(scope, say=lambda line: print(line, file=sys.stderr, flush=True))
+    if arguments.points is not None:
+        write_points(points, arguments.points)
+    return publish(figures_of(points), arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
