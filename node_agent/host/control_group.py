@@ -45,7 +45,7 @@ class Mount:
 def parse_memberships(text: str) -> dict[str, PurePosixPath]:
     """Group of each controller by `/proc/self/cgroup`; that of version 2 has the empty name."""
     groups: dict[str, PurePosixPath] = {}
-    for line in text.splitlines():
+    for line in filter(None, text.splitlines()):
         _, controllers, path = line.split(":", 2)
         groups |= {controller: PurePosixPath(path) for controller in controllers.split(",")}
     return groups
@@ -54,7 +54,7 @@ def parse_memberships(text: str) -> dict[str, PurePosixPath]:
 def parse_mounts(text: str) -> tuple[Mount, ...]:
     """All trees of control groups by `/proc/self/mountinfo`."""
     mounts: list[Mount] = []
-    for line in text.splitlines():
+    for line in filter(None, text.splitlines()):
         left, _, right = line.partition(" - ")
         kind, _, options = right.split(" ", 2)
         if kind in ("cgroup", "cgroup2"):
