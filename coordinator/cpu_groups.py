@@ -4,6 +4,7 @@ A group is a folder `splitfront-PID-NAME` with the pid of the coordinator that m
 ends; what a coordinator that was killed has left behind, the next one takes away.
 """
 
+import itertools
 import math
 import os
 import time
@@ -104,17 +105,14 @@ def make_group(node: str, n_cores: float, *, system: Path = Path("/")) -> CpuGro
         raise NodeDownError(message, nodes=[node])
     refusals = []
     for parent in _parents(own):
-        group = CpuGroup(version=own.version, folder=parent / f"splitfront-{os.getpid()}-{node}")
         try:
-            _make(group, n_cores)
+            return _make(parent, f"splitfront-{os.getpid()}-{node}", own.version, n_cores)
         except OSError as exc:
-            refusals.append(f"{group.folder} cannot be made ({exc.strerror or exc})")
-        else:
-            return group
+            refusals.append(f"no group can be made in {parent} ({exc.strerror or exc})")
     why = "; ".join(refusals) or f"nothing above {own.folder} has the controller"
     message = (
-        f"{wanted}: {why}. cpu_quota needs a control "
-        "group that this user may make: run as root, have one delegated (systemd: Delegate=cpu), or take cpu_quota out."
+        f"{wanted}: {why}. cpu_quota needs a control group that this user may make: "
+        "run as root, have one delegated (systemd: Delegate=cpu), or take cpu_quota out."
     )
     raise NodeDownError(message, nodes=[node])
 
@@ -135,21 +133,27 @@ def _shares_out(folder: Path) -> bool:
     return CONTROLLER in controllers_of(folder, "cgroup.subtree_control")
 
 
-def _make(group: CpuGroup, n_cores: float) -> None:
-    parent = group.folder.parent
-    if group.version == 2:
+def _make(parent: Path, name: str, version: int, n_cores: float) -> CpuGroup:
+    if version == 2:
         if not os.access(parent / "cgroup.procs", os.W_OK):
             raise PermissionError(f"{parent / 'cgroup.procs'} may not be written")
         if not _shares_out(parent):
             (parent / "cgroup.subtree_control").write_text(f"+{CONTROLLER}", encoding="ascii")
-    if group.folder.exists():
-        group.folder.rmdir()  # of a coordinator that had our pid
-    group.folder.mkdir()
+    group = CpuGroup(version=version, folder=_new_folder(parent, name))
     try:
         group.hold_to(n_cores)
     except OSError:
         group.remove(seconds=0)
         raise
+    return group
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """A new folder of that name; with a number where this process has another cluster with such a node."""
+    names = itertools.chain((name,), (f"{name}-{number}" for number in itertools.count(2)))
+    folder = next(parent / free for free in names if not (parent / free).exists())
+    folder.mkdir()
+    return folder
 
 
 def remove_stale_groups(*, seconds: float, system: Path = Path("/")) -> None:

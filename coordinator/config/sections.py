@@ -64,21 +64,22 @@ class NodeConfig(Section):
     cores: Cores | None = None
     """Processors that a local node may use, as [0, 2] or 0,2-3; None: all."""
     cpu_quota: Annotated[float, Field(ge=0.05, le=1024, allow_inf_nan=False, strict=True)] | None = None
-    """Cores' worth of time that the system leaves to a local node, such as 0.4: it is limited, not paced. Needs root, or
-    a control group of one's own."""
+    """Cores' worth of time that the system leaves to a local node, such as 0.4: the node is limited, not paced. Needs
+    root, or a control group of one's own."""
     optimisation: Literal["none", "basic", "extended", "all"] | None = None
     """How much of a graph the runtime of a local node may rewrite; None: all."""
     idle_watts: Watts | None = None
     active_watts: Watts | None = None
 
     def describe_emulation(self) -> str | None:
-        """How the device is emulated, in words; None for a real one."""
-        parts = []
-        if self.emulate is not None:
-            parts.append(f"{self.emulate.slowdown:g} times slower than this machine, by waiting")
-        if self.cpu_quota is not None:
-            parts.append(f"{cores_share_text(self.cpu_quota)}, by the system's quota")
-        return "; ".join(parts) or None
+        """How the device is emulated, in words; None for a real one.
+
+        One that is emulated `by waiting` is paced: its stage times hold by construction and prove nothing. One that is
+        emulated `by the system's quota` is limited: its times are those of real computations.
+        """
+        paced = f"{self.emulate.slowdown:g} times slower than this machine, by waiting" if self.emulate else ""
+        limited = f"{cores_share_text(self.cpu_quota)}, by the system's quota" if self.cpu_quota else ""
+        return "; ".join(filter(None, (paced, limited))) or None
 
 
 class LinkShape(Section):

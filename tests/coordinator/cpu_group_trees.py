@@ -25,10 +25,15 @@ def why_not_permitted() -> str:
 needs_groups = pytest.mark.skipif(bool(why_not_permitted()), reason=why_not_permitted() or "permitted")
 
 
-def groups_here() -> set[str]:
-    """Names of all our groups on this machine."""
+def group_folders() -> list[Path]:
+    """All groups of local nodes on this machine."""
     own = own_group()
-    return {path.name for folder in own.up_to_top() for path in folder.glob("splitfront-*")} if own else set()
+    return [path for folder in own.up_to_top() for path in folder.glob("splitfront-*")] if own else []
+
+
+def groups_here() -> set[str]:
+    """Their names."""
+    return {path.name for path in group_folders()}
 
 
 def unified_tree(folder: Path, own: str, *, sharing: tuple[str, ...], capable: tuple[str, ...] = ()) -> Path:

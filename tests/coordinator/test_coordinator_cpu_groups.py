@@ -113,8 +113,10 @@ def test_a_group_that_is_not_empty_is_left_after_a_while(tmp_path: Path) -> None
 def test_a_command_is_inside_from_its_first_moment_and_the_group_goes_with_it() -> None:
     before = groups_here()
     group = make_group("real", 0.3)
-    program = "from node_agent.host.control_group import cpu_limit, own_group; import os; print(os.getpid(), cpu_limit(own_group()))"
-    command = [*group.entrance, sys.executable, "-c", program]
+    program = (
+        "from node_agent.host.control_group import cpu_limit, own_group; print(os.getpid(), cpu_limit(own_group()))"
+    )
+    command = [*group.entrance, sys.executable, "-c", f"import os; {program}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         said, _ = process.communicate(timeout=60)
     assert said.split() == [str(process.pid), "0.3"]
