@@ -42,6 +42,10 @@ def favour(pid: int) -> None:
     for thread in psutil.Process(pid).threads():
         with suppress(PermissionError, ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, thread.id, -19)
+    session = Path(f"/proc/{pid}/autogroup")  # where the kernel shares out time by session, that is what counts
+    if session.exists():
+        with suppress(OSError):  # not permitted, or just done
+            session.write_text("-19")
     weights = [folder / file for folder in group_folders() for file in ("cpu.shares", "cpu.weight")]
     for path in weights:
         if path.exists():
@@ -138,12 +142,13 @@ def test_groups_go_with_their_nodes_however_these_end(before: set[str], tmp_path
 
 
 @needs_groups
+@pytest.mark.slow
 def test_an_agent_of_a_limited_node_is_stopped_at_full_speed(before: set[str], tmp_path: Path) -> None:
     """At a twentieth of a core an agent's end would take seconds."""
     nodes = parse_cluster({"name": "one", "nodes": [LIMITED | {"cpu_quota": 0.05}]}).nodes
     with LocalNodes(nodes, folder=tmp_path) as local:
         (node,) = local.nodes
-        (group,) = groups_here() - before
+        assert len(groups_here() - before) == 1
         used = psutil.Process(node.pid).cpu_times()
         started = time.monotonic()
     assert groups_here() == before
