@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from node_agent.api import PROTOCOL_MAX
 from node_agent.codecs import available_codecs, time_codecs
@@ -44,8 +45,12 @@ _logger = logging.getLogger(__name__)
 class Agent:
     """One node, in this process. Thread-safe. Has the methods of `api.Node`; `close` ends it."""
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: AgentConfig, *, system: Path = Path("/")) -> None:
         """Checks the configuration and opens the store.
+
+        Args:
+            config: All that the agent is told.
+            system: Where `proc` and `sys` are that tell of the machine.
 
         Raises:
             AgentConfigError: The agent cannot run as it was configured.
@@ -63,8 +68,9 @@ class Agent:
         )
         self._started = time.monotonic()
         self._profiling = threading.Lock()
-        self._meter = find_meter(config.providers)
-        self._watch = Watch()
+        self._meter = find_meter(config.providers, system)
+        self._watch = Watch(system)
+        self._system = system
 
     def _open_shard(self, shard: ShardRef) -> ShardSession:
         return open_session(self._store, shard, self._options)
@@ -89,9 +95,9 @@ class Agent:
             host_id=facts.host_id(),
             codecs=available_codecs(),
             optimisation=self.config.optimisation,
-            governor=processors.governor(cores[0]),
-            temperature_class=thermal.temperature_class(thermal.temperature_celsius()),
-            cpu_limit=cpu_limit(own_group()),
+            governor=processors.governor(cores[0], self._system),
+            temperature_class=thermal.temperature_class(thermal.temperature_celsius(self._system)),
+            cpu_limit=cpu_limit(own_group(self._system)),
             energy_meter=self._meter.name if self._meter else "",
             cores=cores,
         )
@@ -105,7 +111,7 @@ class Agent:
             store_quota_bytes=self._store.quota_bytes,
             n_stages=len(self.stages.statuses()),
             warnings=self._watch.doubts(),
-            temperature_celsius=thermal.temperature_celsius(),
+            temperature_celsius=thermal.temperature_celsius(self._system),
             joules=self._meter.joules() if self._meter else 0.0,
         )
 

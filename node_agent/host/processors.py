@@ -42,11 +42,10 @@ def confine_to(cores: Sequence[int]) -> None:
     lacking = sorted(set(cores) - set(existing_cores()))
     if lacking:
         raise AgentConfigError(
-            f"There is no core {cores_text(lacking)} on this machine: it has {cores_text(existing_cores())}."
+            f"This machine has cores {cores_text(existing_cores())}, but not {cores_text(lacking)}: choose among those."
         )
     former = usable_cores()
-    _bind(cores)
-    if usable_cores() != tuple(sorted(set(cores))):
+    if not _bind(cores):
         _bind(existing_cores())
         allowed = usable_cores()
         _bind(former)
@@ -55,16 +54,16 @@ def confine_to(cores: Sequence[int]) -> None:
         )
 
 
-def _bind(cores: Sequence[int]) -> None:
-    """Libraries may have started threads already: each has a mask of its own."""
+def _bind(cores: Sequence[int]) -> bool:
+    """Whether the system has given us just these. Threads that libraries have started have masks of their own."""
     for thread in Path("/proc/self/task").iterdir():
         try:
             os.sched_setaffinity(int(thread.name), cores)
         except ProcessLookupError:
             continue  # it has just ended
-        except OSError as exc:
-            message = f"Cores {cores_text(cores)} cannot be chosen: {exc.strerror}. The system has none of them for us."
-            raise AgentConfigError(message) from exc
+        except OSError:
+            return False  # it has none of them for us
+    return usable_cores() == tuple(sorted(set(cores)))
 
 
 def existing_cores(system: Path = Path("/")) -> tuple[int, ...]:

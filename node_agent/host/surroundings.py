@@ -82,16 +82,18 @@ def others_cores(before: Surroundings, now: Surroundings) -> float:
 class Watch:
     """Looks around since it was made. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, system: Path = Path("/")) -> None:
+        """`system` is where `proc` and `sys` are."""
+        self._system = system
         self._lock = threading.Lock()
-        self._start = self._last = read_surroundings(processors.usable_cores())
+        self._start = self._last = read_surroundings(processors.usable_cores(), system)
         self._said: tuple[str, ...] = doubts(self._start, self._start, self._start)
 
     def doubts(self) -> tuple[str, ...]:
         """What has made times doubtful since the last call, or makes them so now; the same within a second."""
         with self._lock:
             if time.monotonic() - self._last.monotonic_seconds >= _SHORTEST_SECONDS:
-                now = read_surroundings(processors.usable_cores())
+                now = read_surroundings(processors.usable_cores(), self._system)
                 self._said = doubts(self._start, self._last, now)
                 self._last = now
             return self._said

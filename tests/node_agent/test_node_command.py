@@ -127,7 +127,7 @@ def test_a_second_agent_on_the_same_port_is_refused(tmp_path):
         (("--listen", "0.0.0.0:0"), "0.0.0.0:0 can be reached by other machines"),
         (("--provider", "NoSuchProvider"), "onnxruntime lacks NoSuchProvider: this build has"),
         (("--tls-cert", "a", "--tls-key", "b", "--tls-ca", "c"), "Cannot read the TLS file"),
-        (("--cores", "0,3333"), "There is no core 3333 on this machine: it has 0"),
+        (("--cores", "0,3333"), ", but not 3333: choose among those."),
         (("--slowdown", "0.5"), "slowdown must be 0 (off) or at least 1"),
         (("--listen", "203.0.113.1:0", "--allow-plaintext"), "annot assign requested address"),
     ],

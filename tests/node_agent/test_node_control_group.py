@@ -48,6 +48,11 @@ def test_the_least_quota_on_the_way_up_holds_in_version_2(tmp_path):
     assert cpu_limit(group) == 1.5
 
 
+def test_a_container_of_version_2_finds_the_quota_at_its_top(tmp_path):
+    system = write_system(version_2(tmp_path, "/"), {f"{CPU2}/cpu.max": "25000 100000"})
+    assert cpu_limit(own_group(system)) == 0.25
+
+
 def test_a_container_that_sees_its_part_of_the_tree_finds_its_own_quota(tmp_path):
     mounts = HYBRID_MOUNTS.replace("0:29 / ", "0:29 /docker/0abc ")
     system = version_1(tmp_path, "4:cpu,cpuacct:/docker/0abc", mounts)

@@ -1,8 +1,14 @@
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
 from system_tree import write_system
 
+from node_agent.agent import Agent
+from node_agent.config import AgentConfig
 from node_agent.host import thermal
 from node_agent.host.surroundings import (
     Surroundings,
@@ -113,6 +119,52 @@ def test_what_a_system_does_not_tell_is_no_fault(tmp_path):
     assert (read.busy_seconds, read.own_swap_bytes, read.n_swapped_pages, read.throttle_counts) == (0, 0, 0, {})
     assert not read.is_throttled
     assert not read.is_held_slow
+
+
+def test_a_real_neighbour_on_the_same_core_is_noticed():
+    core = min(os.sched_getaffinity(0))
+    program = f"import os; os.sched_setaffinity(0, {{{core}}}); print(1, flush=True)\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as neighbour:
+        try:
+            neighbour.stdout.readline()
+            watch = Watch()
+            deadline = time.monotonic() + 20
+            while not any(said.startswith("Other processes use ") for said in watch.doubts()):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        finally:
+            neighbour.kill()
+
+
+def test_an_agent_tells_all_that_its_machine_tells(tmp_path):
+    core = min(os.sched_getaffinity(0))
+    rapl = "sys/class/powercap/intel-rapl:0"
+    system = write_system(
+        tmp_path / "system",
+        {
+            f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor": "powersave",
+            "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp",
+            "sys/class/thermal/thermal_zone0/temp": 72000,
+            "sys/devices/platform/soc/soc:firmware/get_throttled": "4",
+            f"{rapl}/name": "package-0",
+            f"{rapl}/energy_uj": 5_000_000,
+            f"{rapl}/max_energy_range_uj": 9_000_000,
+            "proc/self/cgroup": "0::/part",
+            "proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw",
+            "sys/fs/cgroup/cgroup.controllers": "cpu",
+            "sys/fs/cgroup/part/cpu.max": "2000 5000",
+        },
+    )
+    agent = Agent(AgentConfig(name="n", store=tmp_path / "store", optimisation="basic"), system=system)
+    write_system(system, {f"{rapl}/energy_uj": 1_000_000})
+    described, status = agent.describe(), agent.status()
+    agent.close()
+    assert (described.governor, described.temperature_class, described.cpu_limit) == ("powersave", "warm", 0.4)
+    assert (described.energy_meter, described.optimisation, described.slowdown) == ("rapl", "basic", 0.0)
+    assert (status.temperature_celsius, status.joules) == (72.0, pytest.approx(5.0))
+    assert "The processor is throttled by low voltage or heat." in status.warnings
+    assert "The governor 'powersave' keeps the processor at its lowest frequency." in status.warnings
+    assert not any("quota" in warning for warning in status.warnings)
 
 
 def test_looking_again_at_once_says_the_same():
