@@ -18,8 +18,8 @@ from coordinator.errors import NodeDownError
 from node_agent.host.control_group import CONTROLLER, ControlGroup, controllers_of, own_group
 
 _PERIOD_MICROSECONDS = 5000
-"""With the usual 100 ms a stage of some milliseconds would run at full speed, or not at all. With 5 ms, work of 20 ms and
-more takes what the share says, whether the node has rested before or not."""
+"""With the usual 100 ms a stage of some milliseconds would run at full speed, or not at all. With 5 ms, work of
+20 ms and more takes what the share says, whether the node has rested before or not."""
 
 _LEAST_QUOTA_MICROSECONDS = 1000
 """The kernel's; a smaller share needs a longer period."""

@@ -50,20 +50,28 @@ def test_a_folder_of_version_2_is_made_to_share_out_time_where_none_does(tmp_pat
 
 def test_a_folder_that_may_not_be_used_is_passed_over(tmp_path: Path) -> None:
     system = unified_tree(tmp_path, "/user/app", sharing=("/", "/user"))
-    (tmp_path / TREE / "user" / f"splitfront-{PID}-pi-1").touch()
+    (tmp_path / TREE / "user" / "cgroup.procs").unlink()
     group = make_group("pi-1", 0.4, system=system)
     assert group.folder.parent == tmp_path / TREE
 
 
+def test_a_second_cluster_of_this_process_may_have_a_node_of_the_same_name(tmp_path: Path) -> None:
+    system = unified_tree(tmp_path, "/user", sharing=("/",))
+    names = [make_group("pi-1", 0.4, system=system).folder.name for _ in range(3)]
+    assert names == [f"splitfront-{PID}-pi-1{suffix}" for suffix in ("", "-2", "-3")]
+
+
 def test_what_is_not_permitted_says_what_is_needed(tmp_path: Path) -> None:
     system = unified_tree(tmp_path, "/user", sharing=("/",))
-    (tmp_path / TREE / f"splitfront-{PID}-pi-1").touch()
+    (tmp_path / TREE / "cgroup.procs").unlink()
     with pytest.raises(NodeDownError) as caught:
         make_group("pi-1", 0.4, system=system)
     assert caught.value.nodes == ("pi-1",)
     said = str(caught.value)
     assert said.startswith("Cannot hold local node 'pi-1' to 40 % of a core: ")
-    assert f"splitfront-{PID}-pi-1 cannot be made (Not a directory)" in said
+    top = tmp_path / TREE
+    assert f"no group can be made in {top} ({top / 'cgroup.procs'} may not be written)" in said
+    assert not list(top.glob("splitfront-*"))
     assert said.endswith("run as root, have one delegated (systemd: Delegate=cpu), or take cpu_quota out.")
 
 
@@ -148,3 +156,11 @@ def test_a_busy_group_of_a_dead_coordinator_stays_until_its_agent_has_ended() ->
         assert process.poll() is None
     remove_stale_groups(seconds=5.0)
     assert not stale.folder.exists()
+
+
+@needs_groups
+def test_a_share_that_the_kernel_refuses_leaves_no_group() -> None:
+    before = groups_here()
+    with pytest.raises(NodeDownError, match=r"no group can be made in .* \(Invalid argument\)"):
+        make_group("refused", 1e-4)
+    assert groups_here() == before
