@@ -38,6 +38,16 @@ class FleetNode:
     """With which it is spoken to; None in clear."""
 
     @property
+    def is_paced(self) -> bool:
+        """Whether its stage times hold by construction and prove nothing about a prediction of them."""
+        return self.description.slowdown > 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the system leaves it less than its cores: it computes slowly, but computes."""
+        return self.description.cpu_limit > 0
+
+    @property
     def device(self) -> Device:
         """What the cost model may count on: the memory of the cluster's description, else all that the node has."""
         memory_bytes = self.config.memory_bytes or self.description.memory_bytes

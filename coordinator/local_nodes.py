@@ -7,14 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from coordinator.config import NodeConfig
+from coordinator.cpu_groups import CpuGroup, make_group, remove_stale_groups
 from coordinator.errors import NodeDownError, RunFolderError
+from node_agent.config import cores_text
 
 AGENT = (sys.executable, "-m", "node_agent")
 _N_LOG_LINES = 8
@@ -41,6 +43,8 @@ class _Child:
     name: str
     log: Path
     process: subprocess.Popen[bytes]
+    group: CpuGroup | None = None
+    """That holds it to its quota."""
     said: bytes = b""
     """The line of its standard output that is not complete yet."""
     has_ended: bool = False
@@ -79,9 +83,11 @@ class LocalNodes:
         """Starts all agents and waits until they listen.
 
         Raises:
-            NodeDownError: Some cannot be started, end or say nothing in time; the others are stopped.
+            NodeDownError: Some cannot be started or limited, end or say nothing in time; the others are stopped.
             RunFolderError: The folder cannot be written.
         """
+        if self._configs:
+            remove_stale_groups(seconds=self._stop_seconds)
         try:
             for config in self._configs:
                 self._children.append(self._start(config))
@@ -109,6 +115,8 @@ class LocalNodes:
         children, self._children = self._children, []
         try:
             for child in children:
+                if child.group is not None:
+                    child.group.lift()
                 _close(child.process.stdin)
             _wait(children, self._stop_seconds)
             for child in children:
@@ -119,6 +127,8 @@ class LocalNodes:
                 child.process.kill()
                 child.process.wait()
                 _close(child.process.stdout)
+                if child.group is not None:
+                    child.group.remove()
 
     def _start(self, config: NodeConfig) -> _Child:
         folder = self._folder / config.name
@@ -132,8 +142,15 @@ class LocalNodes:
             )
             raise RunFolderError(message) from exc
         command = [*self._command, *agent_options(config, store=folder / "store")]
-        with errors:
-            return _Child(name=config.name, log=log, process=_spawn(config.name, command, errors))
+        with errors, ExitStack() as undo:
+            group = None
+            if config.cpu_quota is not None:
+                group = make_group(config.name, config.cpu_quota)
+                undo.callback(group.remove)
+                command = [*group.entrance, *command]
+            process = _spawn(config.name, command, errors)
+            undo.pop_all()
+            return _Child(name=config.name, log=log, process=process, group=group)
 
     def _await_addresses(self) -> None:
         deadline = time.monotonic() + self._start_seconds
@@ -184,6 +201,10 @@ def agent_options(config: NodeConfig, *, store: Path) -> list[str]:
         options += ["--threads", str(config.threads)]
     for provider in config.providers:
         options += ["--provider", provider]
+    if config.optimisation is not None:
+        options += ["--optimisation", config.optimisation]
+    if config.cores is not None:
+        options += ["--cores", cores_text(config.cores)]
     if config.emulate is not None:
         options += ["--slowdown", f"{config.emulate.slowdown:g}"]
     return options

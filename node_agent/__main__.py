@@ -13,6 +13,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from node_agent.agent import Agent
 from node_agent.arguments import Arguments, parse_arguments
 from node_agent.errors import AgentConfigError, ListenError
+from node_agent.host.processors import confine_to
 from node_agent.log import configure_log
 from node_agent.server import AgentServer
 
@@ -38,6 +39,8 @@ def _serve(arguments: Arguments) -> None:
         signal.signal(number, lambda *_: stop.set())
     if arguments.exit_with_stdin:
         threading.Thread(target=_set_at_end_of_stdin, args=(stop,), daemon=True).start()
+    if arguments.config.cores:
+        confine_to(arguments.config.cores)  # before the runtime starts its threads, which inherit it
     agent = Agent(arguments.config)
     try:
         server = AgentServer(agent)

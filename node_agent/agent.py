@@ -6,18 +6,22 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from node_agent.api import PROTOCOL_MAX
 from node_agent.codecs import available_codecs, time_codecs
 from node_agent.config import AgentConfig
 from node_agent.dataplane.probing import probe
 from node_agent.errors import RequestRejectedError
-from node_agent.host import facts
+from node_agent.host import facts, processors, thermal
+from node_agent.host.control_group import cpu_limit, own_group
+from node_agent.host.energy import find_meter
 from node_agent.host.lifecycle import Lifecycle
 from node_agent.host.profiler import Profiler
 from node_agent.host.request_rules import check_codec_profile, check_probe, check_profile
 from node_agent.host.runtime import RuntimeOptions, ShardSession, check_providers, open_session
 from node_agent.host.shard_store import ShardStore
+from node_agent.host.surroundings import Watch
 from node_agent.messages import (
     BlobRef,
     CodecProfileRequest,
@@ -41,8 +45,12 @@ _logger = logging.getLogger(__name__)
 class Agent:
     """One node, in this process. Thread-safe. Has the methods of `api.Node`; `close` ends it."""
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: AgentConfig, *, system: Path = Path("/")) -> None:
         """Checks the configuration and opens the store.
+
+        Args:
+            config: All that the agent is told.
+            system: Where `proc` and `sys` are that tell of the machine.
 
         Raises:
             AgentConfigError: The agent cannot run as it was configured.
@@ -51,26 +59,32 @@ class Agent:
         self.config = config
         self._runtime_version = facts.runtime_version()
         check_providers(config.providers)
-        self._options = RuntimeOptions(n_threads=config.n_threads, providers=config.providers)
+        self._options = RuntimeOptions(
+            n_threads=config.n_threads, providers=config.providers, optimisation=config.optimisation
+        )
         self._store = ShardStore(config.store, config.quota_bytes)
         self.stages = Lifecycle(
             node=config.name, open_shard=self._open_shard, is_emulated=config.slowdown > 0, tls=config.tls
         )
         self._started = time.monotonic()
         self._profiling = threading.Lock()
+        self._meter = find_meter(config.providers, system)
+        self._watch = Watch(system)
+        self._system = system
 
     def _open_shard(self, shard: ShardRef) -> ShardSession:
         return open_session(self._store, shard, self._options)
 
     def describe(self) -> NodeDescription:
         """What the node is."""
+        cores = processors.usable_cores()
         return NodeDescription(
             name=self.config.name,
             protocol=PROTOCOL_MAX,
             version=facts.splitfront_version(),
             machine=platform.machine(),
             cpu=facts.cpu_name(),
-            n_cores=facts.n_cores(),
+            n_cores=len(cores),
             memory_bytes=facts.memory_bytes(),
             resident_bytes=facts.resident_bytes(),
             python=platform.python_version(),
@@ -80,6 +94,12 @@ class Agent:
             slowdown=self.config.slowdown,
             host_id=facts.host_id(),
             codecs=available_codecs(),
+            optimisation=self.config.optimisation,
+            governor=processors.governor(cores[0], self._system),
+            temperature_class=thermal.temperature_class(thermal.temperature_celsius(self._system)),
+            cpu_limit=cpu_limit(own_group(self._system)),
+            energy_meter=self._meter.name if self._meter else "",
+            cores=cores,
         )
 
     def status(self) -> NodeStatus:
@@ -90,7 +110,9 @@ class Agent:
             store_bytes=self._store.stored_bytes,
             store_quota_bytes=self._store.quota_bytes,
             n_stages=len(self.stages.statuses()),
-            warnings=facts.warnings(),
+            warnings=self._watch.doubts(),
+            temperature_celsius=thermal.temperature_celsius(self._system),
+            joules=self._meter.joules() if self._meter else 0.0,
         )
 
     def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:

@@ -11,15 +11,19 @@ from node_agent.config import (
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PROVIDERS,
     DEFAULT_QUOTA_BYTES,
+    OPTIMISATIONS,
     Address,
     AgentConfig,
     TlsFiles,
     default_store,
     parse_address,
     parse_bytes,
+    parse_cores,
 )
 from node_agent.errors import AgentConfigError
-from node_agent.host.facts import n_cores, splitfront_version
+from node_agent.host.control_group import cpu_limit, own_group
+from node_agent.host.facts import splitfront_version
+from node_agent.host.processors import default_threads, usable_cores
 
 Value = TypeVar("Value")
 
@@ -59,9 +63,13 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
         listen=given.listen,
         store=given.store,
         quota_bytes=given.quota,
-        n_threads=given.threads,
+        n_threads=default_threads(given.cores or usable_cores(), cpu_limit(own_group()))
+        if given.threads is None
+        else given.threads,
         providers=tuple(given.provider or DEFAULT_PROVIDERS),
         slowdown=given.slowdown,
+        optimisation=given.optimisation,
+        cores=given.cores,
         tls=_tls_files(given.tls_cert, given.tls_key, given.tls_ca),
         allow_plaintext=given.allow_plaintext,
         max_message_bytes=given.max_message,
@@ -136,15 +144,27 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--threads",
         type=int,
-        default=n_cores(),
         metavar="N",
-        help="threads of one stage (default: all %(default)s cores)",
+        help="threads of one stage (default: one for each core, fewer where the system's quota allows less)",
     )
     group.add_argument(
         "--provider",
         action="append",
         metavar="NAME",
         help="execution provider of onnxruntime; repeat it, best first (default: CPUExecutionProvider)",
+    )
+    group.add_argument(
+        "--optimisation",
+        choices=OPTIMISATIONS,
+        default="all",
+        help="how much of a graph the runtime may rewrite; less is slower (default: all)",
+    )
+    group.add_argument(
+        "--cores",
+        type=_or_usage(parse_cores),
+        default=(),
+        metavar="LIST",
+        help="processors that the agent may use, such as 0,2-3 (default: all that the system lets it use)",
     )
     group.add_argument(
         "--slowdown",

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,11 @@ MEBIBYTE = 1 << 20
 DEFAULT_MAX_MESSAGE_BYTES = 256 * MEBIBYTE
 DEFAULT_QUOTA_BYTES = 8 << 30
 DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
+OPTIMISATIONS = ("none", "basic", "extended", "all")
+"""How much of a graph the runtime may rewrite, least first. On the same model, `extended` takes about twice as long as
+`all`: honest unequal devices on one machine."""
+
+MAX_CORES = 4096
 
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KiB": 1 << 10,
@@ -66,6 +72,10 @@ class AgentConfig:
     """Execution providers of onnxruntime, best first."""
     slowdown: float = 0.0
     """Device emulation: how many times slower than this machine; 0 emulates nothing."""
+    optimisation: str = "all"
+    """One of `OPTIMISATIONS`."""
+    cores: tuple[int, ...] = ()
+    """Numbers of the processors that the process may use; empty: all that the system lets it use."""
     tls: TlsFiles | None = None
     allow_plaintext: bool = False
     """Whether an address that other machines reach may be served without TLS."""
@@ -82,6 +92,8 @@ class AgentConfig:
             faults.append(f"threads must be 1 or more, got {self.n_threads}")
         if self.slowdown != 0 and not 1 <= self.slowdown < 1e6:
             faults.append(f"slowdown must be 0 (off) or at least 1, got {self.slowdown:g}")
+        if self.optimisation not in OPTIMISATIONS:
+            faults.append(f"the optimisation must be {', '.join(OPTIMISATIONS)}, got {self.optimisation!r}")
         if not MEBIBYTE <= self.max_message_bytes < 1 << 31:
             faults.append(f"the largest message must be 1MiB to 2GiB, got {self.max_message_bytes} bytes")
         if not self.listen.is_loopback and self.tls is None and not self.allow_plaintext:
@@ -118,6 +130,33 @@ def parse_bytes(text: str) -> int:
     if match is None or match[2] not in _UNITS:
         raise AgentConfigError(f"{text!r} is no size: want a number and B, kB, MB, GB, KiB, MiB or GiB, such as 2GiB")
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def parse_cores(text: str) -> tuple[int, ...]:
+    """Numbers of processors of `0,2-3`, ascending, each once.
+
+    Raises:
+        AgentConfigError: `text` is no such thing.
+    """
+    cores: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last < MAX_CORES:
+            raise AgentConfigError(f"{text!r} names no cores: want numbers and ranges such as 0,2-3")
+        cores.update(range(first, last + 1))
+    return tuple(sorted(cores))
+
+
+def cores_text(cores: Sequence[int]) -> str:
+    """`0,2-3`: what `parse_cores` reads."""
+    ranges: list[list[int]] = []
+    for core in sorted(set(cores)):
+        if ranges and core == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [core]
+        else:
+            ranges.append([core])
+    return ",".join("-".join(map(str, span)) for span in ranges)
 
 
 def default_store() -> Path:

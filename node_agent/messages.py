@@ -27,11 +27,24 @@ class NodeDescription:
     """Those in use, best first."""
     n_threads: int
     slowdown: float
-    """Factor of the device emulation; 0 where the node is not emulated."""
+    """Factor by which stages are paced; 0 where they take the time that they take, however little the system leaves."""
     host_id: str
     """The same for two nodes on one machine."""
     codecs: tuple[str, ...] = ("none",)
     """Those that boundary tensors can be encoded and decoded with here; empty for a node of an older version."""
+    optimisation: str = "all"
+    """Level at which sessions are optimised: one of `config.OPTIMISATIONS`; empty for a node of an older version."""
+    governor: str = ""
+    """Frequency governor of the first core used; empty where unknown."""
+    temperature_class: str = ""
+    """`cool` below 60 °C, `warm` below 80 °C, `hot` above; empty where unknown."""
+    cpu_limit: float = 0.0
+    """Cores' worth of time that the system's quota leaves to the agent; 0: no quota. Such a node is limited, not paced:
+    its times are those of real computations."""
+    energy_meter: str = ""
+    """Where `NodeStatus.joules` come from: `rapl`, `nvml`; empty without a meter."""
+    cores: tuple[int, ...] = ()
+    """Numbers of the processors that the agent may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +57,11 @@ class NodeStatus:
     store_quota_bytes: int
     n_stages: int
     warnings: tuple[str, ...] = ()
+    """What makes times on the node doubtful now, a sentence each."""
+    temperature_celsius: float = 0.0
+    """Of the hottest zone of the processor; 0 where unknown."""
+    joules: float = 0.0
+    """Read from the energy meter since the agent started, never falling; 0 without a meter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

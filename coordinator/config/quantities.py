@@ -165,3 +165,10 @@ def rate_text(bytes_per_second: float) -> str:
 def duration_text(seconds: float) -> str:
     """A duration for people: `8 ms`."""
     return f"{seconds * 1e3:.4g} ms" if seconds < 1 else f"{seconds:.4g} s"
+
+
+def cores_share_text(n_cores: float) -> str:
+    """A share of processor time for people: `40 % of a core`, `1.5 cores`."""
+    if n_cores < 1:
+        return f"{n_cores * 100:g} % of a core"
+    return f"{n_cores:g} core{'s' if n_cores > 1 else ''}"

@@ -4,8 +4,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from coordinator.config.address import parse_address
+from coordinator.config.cores import parse_core_list
 from coordinator.config.faults import Fault, KeyPath, nearest, path_text
 from partitioner.cluster import CLIENT
+
+_LOCAL_ONLY = {
+    "emulate": "an agent of your own is started with --slowdown",
+    "cores": "an agent of your own is started with --cores",
+    "optimisation": "an agent of your own is started with --optimisation",
+    "cpu_quota": "an agent of your own is held by its service (CPUQuota=) or its container (--cpus)",
+}
+"""Keys that mean nothing elsewhere, and what to do there."""
 
 _EMULATED = ("delay", "jitter", "rate", "loss")
 
@@ -94,15 +103,26 @@ def _node_faults(node: _Node) -> Iterator[Fault]:
     if not node.is_local and "address" not in node.raw:
         wanted = "the address (host:port) of a running agent, or local: true to start one on this machine"
         yield Fault(path=node.path, message=f"says nowhere where it is: wanted {wanted}")
-    if not node.is_local and "emulate" in node.raw:
-        message = "is for nodes with local: true; an agent of your own is started with --slowdown"
-        yield Fault(path=(*node.path, "emulate"), message=message)
+    for key in () if node.is_local else [key for key in _LOCAL_ONLY if key in node.raw]:
+        yield Fault(path=(*node.path, key), message=f"is for nodes with local: true; {_LOCAL_ONLY[key]}")
+    yield from _quota_faults(node)
     if node.name == CLIENT:
         message = f"'{CLIENT}' means the end that sends inputs: choose another name"
         yield Fault(path=(*node.path, "name"), message=message)
     idle, active = node.raw.get("idle_watts"), node.raw.get("active_watts")
     if isinstance(idle, int | float) and isinstance(active, int | float) and idle > active:
         yield Fault(path=(*node.path, "idle_watts"), message=f"{idle} is more than active_watts, {active}: swap them?")
+
+
+def _quota_faults(node: _Node) -> Iterator[Fault]:
+    quota = node.raw.get("cpu_quota")
+    try:
+        n_cores = len(parse_core_list(node.raw["cores"])) if "cores" in node.raw else None
+    except ValueError:
+        return
+    if n_cores is not None and isinstance(quota, int | float) and quota > n_cores:
+        message = f"{quota:g} is more than the {n_cores} of cores: it would limit nothing"
+        yield Fault(path=(*node.path, "cpu_quota"), message=message)
 
 
 def _repeated(nodes: tuple[_Node, ...]) -> Iterator[Fault]:

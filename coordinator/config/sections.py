@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationInfo
 
 from coordinator.config.address import check_address
-from coordinator.config.quantities import Bytes, BytesPerSecond, Loss, Seconds
+from coordinator.config.cores import Cores
+from coordinator.config.quantities import Bytes, BytesPerSecond, Loss, Seconds, cores_share_text
 from partitioner.cluster import CLIENT
 
 
@@ -59,15 +60,26 @@ class NodeConfig(Section):
     providers: tuple[StrictStr, ...] = ()
     """Execution providers of the runtime, best first, for a local node; none: the agent's choice."""
     emulate: DeviceEmulation | None = None
-    """Only for a local node."""
+    """Paces a local node: it waits, so that its stage times hold by construction."""
+    cores: Cores | None = None
+    """Processors that a local node may use, as [0, 2] or 0,2-3; None: all."""
+    cpu_quota: Annotated[float, Field(ge=0.05, le=1024, allow_inf_nan=False, strict=True)] | None = None
+    """Cores' worth of time that the system leaves to a local node, such as 0.4: the node is limited, not paced. Needs
+    root, or a control group of one's own."""
+    optimisation: Literal["none", "basic", "extended", "all"] | None = None
+    """How much of a graph the runtime of a local node may rewrite; None: all."""
     idle_watts: Watts | None = None
     active_watts: Watts | None = None
 
     def describe_emulation(self) -> str | None:
-        """How the device is emulated, in words; None for a real one."""
-        if self.emulate is None:
-            return None
-        return f"{self.emulate.slowdown:g} times slower than this machine, by waiting"
+        """How the device is emulated, in words; None for a real one.
+
+        One that is emulated `by waiting` is paced: its stage times hold by construction and prove nothing. One that is
+        emulated `by the system's quota` is limited: its times are those of real computations.
+        """
+        paced = f"{self.emulate.slowdown:g} times slower than this machine, by waiting" if self.emulate else ""
+        limited = f"{cores_share_text(self.cpu_quota)}, by the system's quota" if self.cpu_quota else ""
+        return "; ".join(filter(None, (paced, limited))) or None
 
 
 class LinkShape(Section):

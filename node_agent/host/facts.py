@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import uuid
 from pathlib import Path
@@ -14,11 +13,6 @@ from node_agent.errors import AgentConfigError
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn", "onnxruntime-directml")
 """Distributions that bring the package `onnxruntime`; two of them overwrite each other's files."""
-
-_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-"""Of a Raspberry Pi: bits 0 to 3 say what holds now (under-voltage, capped, throttled, temperature limit)."""
-
-_LOW_MEMORY_FRACTION = 0.05
 
 
 def version_of(distribution: str) -> str | None:
@@ -77,11 +71,6 @@ def _cgroup_limit() -> int | None:
     return None
 
 
-def n_cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def cpu_name() -> str:
     """Model of the processor, as the system names it."""
     try:
@@ -104,21 +93,3 @@ def host_id() -> str:
     except OSError:
         seed = str(uuid.getnode())
     return hashlib.sha256(seed.encode()).hexdigest()[:16]
-
-
-def warnings() -> tuple[str, ...]:
-    """What makes times on this machine doubtful now; empty when nothing does."""
-    found = []
-    memory = psutil.virtual_memory()
-    if memory.available < _LOW_MEMORY_FRACTION * memory.total:
-        found.append(f"only {memory.available >> 20} MiB of memory are free")
-    if _is_throttled():
-        found.append("the processor is throttled (power or temperature)")
-    return tuple(found)
-
-
-def _is_throttled() -> bool:
-    try:
-        return bool(int(_THROTTLED.read_text(encoding="ascii").strip(), 16) & 0xF)
-    except (OSError, ValueError):
-        return False

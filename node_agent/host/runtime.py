@@ -25,6 +25,14 @@ _DTYPE_OF = {
     **{f"tensor({kind}{bits})": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
 }
 
+_LEVEL_OF = {
+    "none": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+"""onnxruntime's name of each of `config.OPTIMISATIONS`."""
+
 _ERROR_NAMES = (
     *("DeviceReset", "EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf"),
     *("ModelLoadCanceled", "ModelLoaded", "ModelRequiresCompilation", "NoModel", "NoSuchFile", "NotFound"),
@@ -39,6 +47,8 @@ class RuntimeOptions:
 
     n_threads: int
     providers: tuple[str, ...]
+    optimisation: str = "all"
+    """One of `config.OPTIMISATIONS`."""
 
 
 @functools.cache
@@ -165,7 +175,7 @@ def open_session(store: ShardStore, shard: ShardRef, options: RuntimeOptions) ->
 def _session_options(options: RuntimeOptions) -> Any:
     onnxruntime = _onnxruntime()
     made = onnxruntime.SessionOptions()
-    made.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    made.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVEL_OF[options.optimisation])
     made.intra_op_num_threads = options.n_threads
     made.inter_op_num_threads = 1
     made.log_severity_level = 4  # faults are raised, and logged by us

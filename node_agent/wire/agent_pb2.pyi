@@ -86,6 +86,12 @@ class NodeDescription(_message.Message):
     SLOWDOWN_FIELD_NUMBER: _builtins.int
     HOST_ID_FIELD_NUMBER: _builtins.int
     CODECS_FIELD_NUMBER: _builtins.int
+    OPTIMISATION_FIELD_NUMBER: _builtins.int
+    GOVERNOR_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_CLASS_FIELD_NUMBER: _builtins.int
+    CPU_LIMIT_FIELD_NUMBER: _builtins.int
+    ENERGY_METER_FIELD_NUMBER: _builtins.int
+    CORES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     protocol: _builtins.int
     version: _builtins.str
@@ -99,11 +105,25 @@ class NodeDescription(_message.Message):
     n_threads: _builtins.int
     slowdown: _builtins.float
     host_id: _builtins.str
+    optimisation: _builtins.str
+    """Optimisation level of the runtime's sessions: `none`, `basic`, `extended`, `all`."""
+    governor: _builtins.str
+    """Frequency governor of the first processor that the agent may use; empty where unknown."""
+    temperature_class: _builtins.str
+    """`cool` below 60 °C, `warm` below 80 °C, `hot` above; empty where unknown."""
+    cpu_limit: _builtins.float
+    """Cores' worth of time that the system's quota leaves to the agent's control group; 0: no quota."""
+    energy_meter: _builtins.str
+    """Where joules come from: `rapl`, `nvml`; empty without a meter."""
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def codecs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codecs of boundary tensors that this node has: `none`, `float16`, `int8`, `zstd`, `lz4`."""
+
+    @_builtins.property
+    def cores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of the processors that the agent may use."""
 
     def __init__(
         self,
@@ -123,10 +143,16 @@ class NodeDescription(_message.Message):
         slowdown: _builtins.float = ...,
         host_id: _builtins.str = ...,
         codecs: _abc.Iterable[_builtins.str] | None = ...,
+        optimisation: _builtins.str = ...,
+        governor: _builtins.str = ...,
+        temperature_class: _builtins.str = ...,
+        cpu_limit: _builtins.float = ...,
+        energy_meter: _builtins.str = ...,
+        cores: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "cpu", b"cpu", "host_id", b"host_id", "machine", b"machine", "memory_bytes", b"memory_bytes", "n_cores", b"n_cores", "n_threads", b"n_threads", "name", b"name", "protocol", b"protocol", "providers", b"providers", "python", b"python", "resident_bytes", b"resident_bytes", "runtime", b"runtime", "slowdown", b"slowdown", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "cores", b"cores", "cpu", b"cpu", "cpu_limit", b"cpu_limit", "energy_meter", b"energy_meter", "governor", b"governor", "host_id", b"host_id", "machine", b"machine", "memory_bytes", b"memory_bytes", "n_cores", b"n_cores", "n_threads", b"n_threads", "name", b"name", "optimisation", b"optimisation", "protocol", b"protocol", "providers", b"providers", "python", b"python", "resident_bytes", b"resident_bytes", "runtime", b"runtime", "slowdown", b"slowdown", "temperature_class", b"temperature_class", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,11 +183,17 @@ class NodeStatus(_message.Message):
     STORE_QUOTA_BYTES_FIELD_NUMBER: _builtins.int
     N_STAGES_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    JOULES_FIELD_NUMBER: _builtins.int
     uptime_seconds: _builtins.float
     resident_bytes: _builtins.int
     store_bytes: _builtins.int
     store_quota_bytes: _builtins.int
     n_stages: _builtins.int
+    temperature_celsius: _builtins.float
+    """Of the hottest zone of the processor; 0: unknown."""
+    joules: _builtins.float
+    """Read from the energy meter since the agent started, never falling; 0 without a meter."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -173,10 +205,12 @@ class NodeStatus(_message.Message):
         store_quota_bytes: _builtins.int = ...,
         n_stages: _builtins.int = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        temperature_celsius: _builtins.float = ...,
+        joules: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_stages", b"n_stages", "resident_bytes", b"resident_bytes", "store_bytes", b"store_bytes", "store_quota_bytes", b"store_quota_bytes", "uptime_seconds", b"uptime_seconds", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["joules", b"joules", "n_stages", b"n_stages", "resident_bytes", b"resident_bytes", "store_bytes", b"store_bytes", "store_quota_bytes", b"store_quota_bytes", "temperature_celsius", b"temperature_celsius", "uptime_seconds", b"uptime_seconds", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,6 +27,7 @@ DOORS = {
     "pydantic": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pydantic_core": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pymoo": ["partitioner/search/evolutionary/front.py"],
+    "pynvml": ["node_agent/host/energy.py"],
     "torch": ["partitioner/onnx_io/torch_door.py"],
     "torchvision": ["partitioner/onnx_io/torch_door.py"],
     "yaml": ["coordinator/config/document.py"],

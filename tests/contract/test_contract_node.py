@@ -99,6 +99,12 @@ class TestNode:
         assert described.machine
         assert described.python.startswith("3.")
         assert len(described.host_id) == 16
+        assert described.optimisation == "all"
+        assert described.cores
+        assert len(described.cores) == described.n_cores
+        assert described.cpu_limit >= 0
+        assert described.temperature_class in ("", "cool", "warm", "hot")
+        assert described.energy_meter in ("", "rapl")
         assert described.codecs == ("none", "float16", "int8", "zstd", "lz4")
 
     def test_status_follows_what_happens(self, node):
@@ -111,6 +117,9 @@ class TestNode:
         assert after.store_bytes == before.store_bytes + sum(map(len, shard.contents.values()))
         assert after.store_quota_bytes == QUOTA
         assert (before.n_stages, after.n_stages) == (0, 1)
+        assert after.temperature_celsius >= 0
+        assert after.joules >= before.joules >= 0
+        assert all(warning.endswith(".") for warning in after.warnings)
 
     def test_blobs_are_asked_for_and_put_once(self, node):
         content = b"some content" * 1000

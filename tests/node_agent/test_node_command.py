@@ -16,6 +16,7 @@ from node_shards import matmul_shard
 
 from node_agent.client import NodeClient
 from node_agent.dataplane.grpc_link import subscribe
+from node_agent.host.processors import existing_cores
 from node_agent.messages import SubscribeFrame
 
 
@@ -81,6 +82,21 @@ def test_signals_end_the_agent_cleanly_even_under_load(tmp_path, number):
         assert "Traceback" not in agent.log.read_text()
 
 
+def test_an_agent_keeps_to_its_cores_and_says_so(tmp_path):
+    core = existing_cores()[-1]
+    words = ("--cores", str(core), "--optimisation", "basic", "--threads", "2")
+    with running_agent(tmp_path, *words) as agent, NodeClient.connect(agent.address) as client:
+        shard = matmul_shard()
+        shard.put_into(client)
+        client.load_stage(shard.load())
+        described = client.describe()
+        threads = [thread.id for thread in psutil.Process(agent.process.pid).threads()]
+        assert len(threads) > 2
+        assert all(os.sched_getaffinity(thread) == {core} for thread in threads)
+    assert (described.cores, described.n_cores, described.n_threads) == ((core,), 1, 2)
+    assert (described.optimisation, described.slowdown) == ("basic", 0.0)
+
+
 def test_the_agent_ends_with_its_stdin(tmp_path):
     with running_agent(tmp_path) as agent:
         agent.process.stdin.close()
@@ -111,6 +127,7 @@ def test_a_second_agent_on_the_same_port_is_refused(tmp_path):
         (("--listen", "0.0.0.0:0"), "0.0.0.0:0 can be reached by other machines"),
         (("--provider", "NoSuchProvider"), "onnxruntime lacks NoSuchProvider: this build has"),
         (("--tls-cert", "a", "--tls-key", "b", "--tls-ca", "c"), "Cannot read the TLS file"),
+        (("--cores", "0,3333"), ", but not 3333: choose among those."),
         (("--slowdown", "0.5"), "slowdown must be 0 (off) or at least 1"),
         (("--listen", "203.0.113.1:0", "--allow-plaintext"), "annot assign requested address"),
     ],

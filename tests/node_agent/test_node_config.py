@@ -8,6 +8,8 @@ from node_agent.arguments import parse_arguments
 from node_agent.config import Address, AgentConfig, parse_address, parse_bytes
 from node_agent.errors import AgentConfigError, RequestRejectedError
 from node_agent.host import facts, request_rules
+from node_agent.host.control_group import cpu_limit, own_group
+from node_agent.host.processors import default_threads, usable_cores
 from node_agent.log import JsonFormatter, TextFormatter
 from node_agent.messages import LinkEmulation, ProbeRequest, ProfileRequest, ProfileSegment
 
@@ -63,16 +65,26 @@ def test_all_faults_of_a_configuration_are_named():
         quota_bytes=1,
         n_threads=0,
         slowdown=0.5,
+        optimisation="most",
         max_message_bytes=1,
     )
     with pytest.raises(AgentConfigError) as found:
         config.check()
-    for words in ("name", "quota", "threads", "slowdown", "message", "--allow-plaintext"):
+    for words in (
+        "name",
+        "quota",
+        "threads",
+        "slowdown",
+        "optimisation must be none, basic, extended, all, got 'most'",
+        "message",
+        "--allow-plaintext",
+    ):
         assert words in str(found.value)
 
 
 def test_the_command_line_becomes_a_configuration(tmp_path):
     words = f"--listen 0.0.0.0:7 --name n --store {tmp_path} --quota 2GiB --threads 3 --provider A --provider B"
+    words += " --optimisation basic --cores 3,0-1"
     more = "--slowdown 4 --allow-plaintext --max-message 8MiB --log-format json --log-level debug --exit-with-stdin"
     arguments = parse_arguments(f"{words} {more}".split())
     assert arguments.config == AgentConfig(
@@ -83,6 +95,8 @@ def test_the_command_line_becomes_a_configuration(tmp_path):
         n_threads=3,
         providers=("A", "B"),
         slowdown=4.0,
+        optimisation="basic",
+        cores=(0, 1, 3),
         allow_plaintext=True,
         max_message_bytes=8 << 20,
     )
@@ -92,6 +106,19 @@ def test_the_command_line_becomes_a_configuration(tmp_path):
 def test_tls_files_come_together():
     with pytest.raises(AgentConfigError, match="all of --tls-cert, --tls-key and --tls-ca"):
         parse_arguments(["--tls-cert", "a.pem"])
+
+
+def test_threads_follow_the_cores_unless_they_are_told():
+    assert parse_arguments(["--cores", "0-6"]).config.n_threads == default_threads(range(7), cpu_limit(own_group()))
+    assert parse_arguments([]).config.n_threads == default_threads(usable_cores(), cpu_limit(own_group()))
+    assert parse_arguments(["--cores", "0-6", "--threads", "3"]).config.n_threads == 3
+
+
+@pytest.mark.parametrize("words", [["--cores", "all"], ["--optimisation", "most"]])
+def test_cores_and_levels_that_are_none_are_shown_with_the_usage(words, capsys):
+    with pytest.raises(SystemExit):
+        parse_arguments(words)
+    assert f"argument {words[0]}" in capsys.readouterr().err
 
 
 def test_a_wrong_word_is_shown_with_the_usage(capsys):
@@ -125,7 +152,6 @@ def test_facts_of_this_machine_make_sense():
     assert facts.cpu_name()
     assert facts.host_id() == facts.host_id()
     assert len(facts.host_id()) == 16
-    assert 1 <= facts.n_cores() <= 4096
     assert 0 < facts.resident_bytes() < facts.memory_bytes()
 
 

@@ -1,11 +1,14 @@
+import dataclasses
+
 import numpy as np
 import onnxruntime
 import pytest
 from node_shards import blob_of, build_shard, failing_shard, matmul_shard, spec, weights_of
 from onnx import helper
 
+from node_agent.config import OPTIMISATIONS
 from node_agent.errors import AgentConfigError, BlobMissingError, ShardRejectedError, StageFailedError, StoreFullError
-from node_agent.host.runtime import RuntimeOptions, check_providers, check_tensors, open_session
+from node_agent.host.runtime import _LEVEL_OF, RuntimeOptions, check_providers, check_tensors, open_session
 from node_agent.host.shard_store import ShardStore
 from node_agent.messages import ShardRef
 
@@ -50,6 +53,32 @@ def test_sessions_are_opened_as_a_stage_wants_them(node):
     assert (used.intra_op_num_threads, used.inter_op_num_threads) == (2, 1)
     assert used.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     session.close()
+
+
+@pytest.mark.parametrize(
+    ("optimisation", "level"),
+    [
+        ("none", "ORT_DISABLE_ALL"),
+        ("basic", "ORT_ENABLE_BASIC"),
+        ("extended", "ORT_ENABLE_EXTENDED"),
+        ("all", "ORT_ENABLE_ALL"),
+    ],
+)
+def test_sessions_are_optimised_as_far_as_told_and_compute_the_same(node, optimisation, level):
+    shard = matmul_shard(seed=3)
+    shard.put_into(node)
+    session = open_session(node.store, shard.ref, dataclasses.replace(OPTIONS, optimisation=optimisation))
+    used = session._session.get_session_options().graph_optimization_level
+    assert used == getattr(onnxruntime.GraphOptimizationLevel, level)
+    x = np.random.default_rng(0).standard_normal((2, 32), dtype=np.float32)
+    np.testing.assert_allclose(
+        session.run({"x": x})["y"], np.maximum(x @ weights_of(3, 32, 16), 0), rtol=1e-5, atol=1e-6
+    )
+    session.close()
+
+
+def test_every_level_that_can_be_chosen_has_its_name_in_the_runtime():
+    assert tuple(_LEVEL_OF) == OPTIMISATIONS
 
 
 def test_large_weights_work_as_mapped_files(node):

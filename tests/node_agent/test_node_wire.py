@@ -12,6 +12,7 @@ from node_agent.messages import (
     CodecProfileRequest,
     CodecSample,
     LinkEmulation,
+    NodeDescription,
     NodeStatus,
     ProbeRequest,
     ProfileProgress,
@@ -41,6 +42,30 @@ LOAD = StageLoad(
     queue_limit=9,
 )
 
+DESCRIPTION = NodeDescription(
+    name="n",
+    protocol=1,
+    version="0.1.0",
+    machine="aarch64",
+    cpu="Cortex",
+    n_cores=2,
+    memory_bytes=2**40,
+    resident_bytes=1,
+    python="3.11.2",
+    runtime="onnxruntime 1.32.0",
+    providers=("A", "B"),
+    n_threads=2,
+    slowdown=0.0,
+    host_id="h",
+    codecs=(),
+    optimisation="basic",
+    governor="schedutil",
+    temperature_class="warm",
+    cpu_limit=0.4,
+    energy_meter="rapl",
+    cores=(0, 3),
+)
+
 
 @pytest.mark.parametrize(
     "value",
@@ -51,8 +76,16 @@ LOAD = StageLoad(
         LOAD,
         dataclasses.replace(LOAD, link=None),
         NodeStatus(
-            uptime_seconds=1.5, resident_bytes=1, store_bytes=2, store_quota_bytes=3, n_stages=4, warnings=("hot",)
+            uptime_seconds=1.5,
+            resident_bytes=1,
+            store_bytes=2,
+            store_quota_bytes=3,
+            n_stages=4,
+            warnings=("hot",),
+            temperature_celsius=61.5,
+            joules=2.5e6,
         ),
+        DESCRIPTION,
         ProfileRequest(segments=(ProfileSegment(name="s", shard=SHARD),), n_rounds=3, budget_seconds=1.5, seed=2**63),
         ProbeRequest(target_address="a:1", link=None, link_back=LINK, sizes_bytes=(0, 2**33), n_rounds=2),
         CodecProfileRequest(codecs=("a", "b"), dtype="float64", sizes_bytes=(1, 2**33), n_rounds=2, seed=2**63),
@@ -70,6 +103,14 @@ def test_value_and_message_have_the_same_fields(value):
     ours = [field.name for field in dataclasses.fields(value)]
     theirs = [field.name for field in wire_codec.MESSAGE_OF[value].DESCRIPTOR.fields]
     assert sorted(ours) == sorted(theirs)
+
+
+def test_the_numbers_of_a_nodes_facts_stay():
+    numbers = {field.name: field.number for field in wire_codec.to_wire(DESCRIPTION).DESCRIPTOR.fields}
+    wanted = {"optimisation": 16, "governor": 17, "temperature_class": 18, "cpu_limit": 19, "energy_meter": 20}
+    assert numbers.items() >= (wanted | {"cores": 21}).items()
+    numbers = {field.name: field.number for field in wire_codec.MESSAGE_OF[NodeStatus].DESCRIPTOR.fields}
+    assert (numbers["temperature_celsius"], numbers["joules"]) == (7, 9)
 
 
 def test_what_the_contract_does_not_allow_is_rejected_by_name():

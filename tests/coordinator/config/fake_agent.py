@@ -17,7 +17,16 @@ from pathlib import Path
 def main() -> int:
     behaviour = sys.argv[1]
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    for option in ("--listen", "--name", "--store", "--log-format", "--threads", "--slowdown"):
+    for option in (
+        "--listen",
+        "--name",
+        "--store",
+        "--log-format",
+        "--threads",
+        "--slowdown",
+        "--optimisation",
+        "--cores",
+    ):
         parser.add_argument(option)
     parser.add_argument("--provider", action="append")
     parser.add_argument("--exit-with-stdin", action="store_true")

@@ -35,6 +35,12 @@ def test_what_the_example_has_in_comments_is_right_too() -> None:
     assert set(in_comments("security:", 2)["security"]["tls"]) == set(TlsFiles.model_fields)
 
 
+def test_the_examples_limited_node_is_right() -> None:
+    config = parse_cluster({"name": "real", "nodes": in_comments("- name: limited", 5)})
+    (node,) = config.nodes
+    assert (node.cores, node.cpu_quota, node.optimisation) == ((0,), 0.4, "basic")
+
+
 def test_the_demo_is_emulated_throughout_and_says_so() -> None:
     config = demo_cluster()
     places = [CLIENT, *config.node_of]

@@ -5,6 +5,7 @@ import pytest
 
 from coordinator.config import ClusterConfig, cluster_json_schema, load_cluster, parse_cluster
 from coordinator.errors import ConfigError, CoordinatorError
+from node_agent.config import OPTIMISATIONS
 from node_agent.messages import LinkEmulation
 
 LOCAL = {"name": "pi-1", "local": True}
@@ -89,6 +90,46 @@ links:
     )
 
 
+def test_faults_of_limited_nodes_have_their_lines(tmp_path: Path) -> None:
+    faults = faults_of(
+        """
+name: kitchen
+nodes:
+  - name: pi-1
+    local: true
+    cores: [1]
+    cpu_quota: 1.5
+    optimisation: fast
+  - name: box
+    address: 127.0.0.1:50051
+    cores: 0,2
+    cpu_quota: 0.01
+    optimisation: basic
+""",
+        tmp_path,
+    )
+    assert [fault.partition(": ")[0] for fault in faults] == [
+        "nodes[0].cpu_quota (line 7)",
+        "nodes[0].optimisation (line 8)",
+        "nodes[1].cores (line 11)",
+        "nodes[1].cpu_quota (line 12)",
+        "nodes[1].cpu_quota (line 12)",
+        "nodes[1].optimisation (line 13)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "cores"),
+    [("[2, 0, 2]", (0, 2)), ("0,2-3", (0, 2, 3)), ("'1'", (1,)), ("2-3", (2, 3)), ("[0]", (0,))],
+)
+def test_cores_are_a_list_or_ranges(written: str, cores: tuple[int, ...], tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(f"name: a\nnodes: [{{name: b, local: true, cores: {written}}}]\n")
+    if "," in written and not written.startswith("["):  # a comma ends a value between braces
+        path.write_text(f"name: a\nnodes:\n  - name: b\n    local: true\n    cores: {written}\n")
+    assert load_cluster(path).nodes[0].cores == cores
+
+
 def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
     faults = faults_of("name: a\nnodes: [{name: b, local: true}]\nname: c\n", tmp_path)
     assert faults == ("name (line 1): is written again in line 3: keep one",)
@@ -121,6 +162,38 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
             "nodes[0].emulate: is for nodes with local: true",
         ),
         (cluster_of(LOCAL | {"emulate": {"slowdown": 0.5}}), "nodes[0].emulate.slowdown: input should be greater"),
+        (
+            cluster_of({"name": "a", "address": "127.0.0.1:1", "cores": "0-1"}),
+            "nodes[0].cores: is for nodes with local: true; an agent of your own is started with --cores",
+        ),
+        (
+            cluster_of({"name": "a", "address": "127.0.0.1:1", "optimisation": "basic"}),
+            "nodes[0].optimisation: is for nodes with local: true; an agent of your own is started with --optimisation",
+        ),
+        (
+            cluster_of({"name": "a", "address": "127.0.0.1:1", "cpu_quota": 0.4}),
+            "nodes[0].cpu_quota: is for nodes with local: true; an agent of your own is held by its service",
+        ),
+        (cluster_of(LOCAL | {"cpu_quota": 0.04}), "nodes[0].cpu_quota: input should be greater than or equal to 0.05"),
+        (cluster_of(LOCAL | {"cpu_quota": 2000}), "nodes[0].cpu_quota: input should be less than or equal to 1024"),
+        (cluster_of(LOCAL | {"cpu_quota": float("nan")}), "nodes[0].cpu_quota: input should be"),
+        (cluster_of(LOCAL | {"cpu_quota": "40 %"}), "nodes[0].cpu_quota: wanted a number, got text"),
+        (cluster_of(LOCAL | {"cpu_quota": True}), "nodes[0].cpu_quota: wanted a number, got true or false"),
+        (
+            cluster_of(LOCAL | {"cpu_quota": 2.5, "cores": "0,2"}),
+            "nodes[0].cpu_quota: 2.5 is more than the 2 of cores: it would limit nothing",
+        ),
+        (cluster_of(LOCAL | {"cores": 2}), "nodes[0].cores: 2 may be a number or a count: write [2] for processor 2"),
+        (cluster_of(LOCAL | {"cores": "0;2"}), "nodes[0].cores: '0;2' names no processors: write [0, 2] or 0,2-3"),
+        (cluster_of(LOCAL | {"cores": "3-1"}), "nodes[0].cores: '3-1' names no processors: write [0, 2] or 0,2-3"),
+        *(
+            (cluster_of(LOCAL | {"cores": cores}), "nodes[0].cores: wanted processors from 0 to 4095: write [0, 2] or")
+            for cores in ([], [True], [-1], [4096], [0, "1"], {"0": 1}, True, 1.5)
+        ),
+        (
+            cluster_of(LOCAL | {"optimisation": "most"}),
+            "nodes[0].optimisation: input should be 'none', 'basic', 'extended' or 'all'",
+        ),
         (cluster_of(LOCAL | {"idle_watts": 5, "active_watts": 2}), "nodes[0].idle_watts: 5 is more than active_watts"),
         (
             cluster_of(LOCAL, links={"default": {"dealy": "5ms"}}),
@@ -301,6 +374,15 @@ def test_emulation_is_told_in_words(three: ClusterConfig) -> None:
     slow = parse_cluster(cluster_of(LOCAL | {"emulate": {"slowdown": 8.5}})).nodes[0]
     assert slow.describe_emulation() == "8.5 times slower than this machine, by waiting"
     assert three.nodes[0].describe_emulation() is None
+    for quota, words in ((0.4, "40 % of a core"), (1, "1 core"), (1.5, "1.5 cores")):
+        limited = parse_cluster(cluster_of(LOCAL | {"cpu_quota": quota})).nodes[0]
+        assert limited.describe_emulation() == f"{words}, by the system's quota"
+    both = parse_cluster(cluster_of(LOCAL | {"emulate": {"slowdown": 2}, "cpu_quota": 0.5})).nodes[0]
+    assert both.describe_emulation() == (
+        "2 times slower than this machine, by waiting; 50 % of a core, by the system's quota"
+    )
+    configured = parse_cluster(cluster_of(LOCAL | {"cores": [0], "optimisation": "basic"})).nodes[0]
+    assert configured.describe_emulation() is None
 
 
 def test_the_schema_knows_every_key_and_its_form() -> None:
@@ -313,5 +395,15 @@ def test_the_schema_knows_every_key_and_its_form() -> None:
     memory = next(form for form in node["memory"]["anyOf"] if form.get("type") == "string")
     assert re.fullmatch(memory["pattern"], "512MiB")
     assert not re.fullmatch(memory["pattern"], "512 Mob")
+    assert {"cores", "cpu_quota", "optimisation"} <= set(node)
+    quota = next(form for form in node["cpu_quota"]["anyOf"] if form.get("type") == "number")
+    assert (quota["minimum"], quota["maximum"]) == (0.05, 1024)
+    level = next(form for form in node["optimisation"]["anyOf"] if form.get("type") == "string")
+    assert level["enum"] == list(OPTIMISATIONS)
+    ranges = next(form for form in node["cores"]["anyOf"] if form.get("type") == "string")
+    for text in ("0", "0,2-3", "0-1, 4"):
+        assert re.fullmatch(ranges["pattern"], text)
+    for text in ("", "0;1", "a", "1-"):
+        assert not re.fullmatch(ranges["pattern"], text)
     link = schema["$defs"]["LinkConfig"]["properties"]
     assert {"from", "to", "both", "forbidden", "delay", "jitter", "rate", "loss"} == set(link)

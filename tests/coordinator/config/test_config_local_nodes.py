@@ -167,6 +167,13 @@ def is_zombie(pid: int) -> bool:
         return True
 
 
+def test_cores_and_level_become_options() -> None:
+    node = {"name": "pi-1", "local": True, "cores": [3, 0, 1], "optimisation": "extended"}
+    options = agent_options(parse_cluster({"name": "one", "nodes": [node]}).nodes[0], store=Path("/store"))
+    assert options[options.index("--cores") + 1] == "0-1,3"
+    assert options[options.index("--optimisation") + 1] == "extended"
+
+
 def test_options_leave_out_what_the_agent_decides(cluster: ClusterConfig) -> None:
     options = agent_options(cluster.node_of["server"], store=Path("/store"))
-    assert not {"--threads", "--provider", "--slowdown"} & set(options)
+    assert not {"--threads", "--provider", "--slowdown", "--cores", "--optimisation"} & set(options)

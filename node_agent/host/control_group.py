@@ -1,0 +1,130 @@
+"""The control group of this process that shares out processor time: where it is, and what it leaves to us.
+
+Linux has two kinds. Version 1 mounts each controller by itself, version 2 all of them as one tree; a machine may mount
+both, and then the controller `cpu` is in one of them only.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+CONTROLLER = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlGroup:
+    """A folder of the tree in which the kernel shares out processor time."""
+
+    version: int
+    """1 or 2."""
+    folder: Path
+    top: Path
+    """Highest folder of the tree that can be seen from here: where it is mounted."""
+
+    def up_to_top(self) -> Iterator[Path]:
+        """Its folder, the one above, and so on; the last is `top`."""
+        folder = self.folder
+        while folder != self.top:
+            yield folder
+            folder = folder.parent
+        yield folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One tree of control groups as it is mounted."""
+
+    version: int
+    controllers: tuple[str, ...]
+    """Of version 1; version 2 says them in each folder."""
+    root: PurePosixPath
+    """Which of the kernel's groups lies at `point`: a container sees a part of the tree."""
+    point: PurePosixPath
+
+
+def parse_memberships(text: str) -> dict[str, PurePosixPath]:
+    """Group of each controller by `/proc/self/cgroup`; that of version 2 has the empty name."""
+    groups: dict[str, PurePosixPath] = {}
+    for line in filter(None, text.splitlines()):
+        _, controllers, path = line.split(":", 2)
+        groups |= {controller: PurePosixPath(path) for controller in controllers.split(",")}
+    return groups
+
+
+def parse_mounts(text: str) -> tuple[Mount, ...]:
+    """All trees of control groups by `/proc/self/mountinfo`."""
+    mounts: list[Mount] = []
+    for line in filter(None, text.splitlines()):
+        left, _, right = line.partition(" - ")
+        kind, _, options = right.split(" ", 2)
+        if kind in ("cgroup", "cgroup2"):
+            root, point = left.split(" ")[3:5]
+            mounts.append(
+                Mount(
+                    version=2 if kind == "cgroup2" else 1,
+                    controllers=tuple(options.split(" ")[-1].split(",")),
+                    root=PurePosixPath(root),
+                    point=PurePosixPath(point),
+                )
+            )
+    return tuple(mounts)
+
+
+def own_group(system: Path = Path("/")) -> ControlGroup | None:
+    """The group in which this process gets its processor time; None where there is none to be seen.
+
+    Args:
+        system: Where `proc` and `sys` are.
+    """
+    try:
+        memberships = parse_memberships((system / "proc/self/cgroup").read_text(encoding="utf-8"))
+        mounts = parse_mounts((system / "proc/self/mountinfo").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    for mount in sorted(mounts, key=lambda mount: mount.version):
+        if mount.version == 1 and CONTROLLER not in mount.controllers:
+            continue
+        group = memberships.get(CONTROLLER if mount.version == 1 else "")
+        top = system / mount.point.relative_to("/")
+        if group is None or (mount.version == 2 and CONTROLLER not in controllers_of(top)):
+            continue
+        is_inside = group.is_relative_to(mount.root) and ".." not in group.parts
+        inside = group.relative_to(mount.root) if is_inside else PurePosixPath()
+        return ControlGroup(version=mount.version, folder=top / inside, top=top)
+    return None
+
+
+def controllers_of(folder: Path, file: str = "cgroup.controllers") -> tuple[str, ...]:
+    """Controllers that a folder of version 2 has; with `cgroup.subtree_control`, those that its children have."""
+    return tuple(_text_of(folder / file).split())
+
+
+def cpu_limit(group: ControlGroup | None) -> float:
+    """Cores' worth of time that the quotas of a group and of those above it leave; 0 where there is no quota."""
+    if group is None:
+        return 0.0
+    limits = (read_limit(folder, group.version) for folder in group.up_to_top())
+    return min((limit for limit in limits if limit), default=0.0)
+
+
+def read_limit(folder: Path, version: int) -> float:
+    """Quota of one folder in cores; 0 for none."""
+    if version == 2:
+        return parse_cpu_max(_text_of(folder / "cpu.max"))
+    return parse_cpu_max(f"{_text_of(folder / 'cpu.cfs_quota_us')} {_text_of(folder / 'cpu.cfs_period_us')}")
+
+
+def parse_cpu_max(text: str) -> float:
+    """Cores by `QUOTA PERIOD` in microseconds; 0 where the quota is `max`, negative, or not there."""
+    match text.split():
+        case [quota, period] if quota.isdigit() and period.isdigit() and int(period):
+            return int(quota) / int(period)
+    return 0.0
+
+
+def _text_of(path: Path) -> str:
+    """The text of a file; empty where it cannot be read: the top of a tree has no quota."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
