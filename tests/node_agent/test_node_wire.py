@@ -53,7 +53,13 @@ LOAD = StageLoad(
         NodeStatus(
             uptime_seconds=1.5, resident_bytes=1, store_bytes=2, store_quota_bytes=3, n_stages=4, warnings=("hot",)
         ),
-        ProfileRequest(segments=(ProfileSegment(name="s", shard=SHARD),), n_rounds=3, budget_seconds=1.5, seed=2**63),
+        ProfileRequest(
+            segments=(ProfileSegment(name="s", shard=SHARD),),
+            n_rounds=3,
+            budget_seconds=1.5,
+            seed=2**63,
+            tolerance=0.02,
+        ),
         ProbeRequest(target_address="a:1", link=None, link_back=LINK, sizes_bytes=(0, 2**33), n_rounds=2),
         CodecProfileRequest(codecs=("a", "b"), dtype="float64", sizes_bytes=(1, 2**33), n_rounds=2, seed=2**63),
         CodecSample(codec="a", n_bytes=2**33, wire_bytes=3, encode_seconds=0.5, decode_seconds=0.25),
