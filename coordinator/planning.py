@@ -6,6 +6,7 @@ from functools import partial
 
 from coordinator.fleet import Fleet
 from coordinator.probing import fit_link, probe_adaptively
+from coordinator.profile_cache import ProfileCache
 from coordinator.profiling import (
     OnProgress,
     ignore_progress,
@@ -123,6 +124,7 @@ def correct_front(
     wish: SearchWish,
     *,
     on_progress: OnProgress = ignore_progress,
+    cache: ProfileCache | None = None,
 ) -> tuple[Profile, SearchResult]:
     """Measures the front's own segments where that was not done, and searches again, until the front stands still."""
     result = search_front((cost_model,), wish, None)
@@ -136,7 +138,9 @@ def correct_front(
         missing = unmeasured_spans(cost_model.profile, stages)
         if not missing:
             break
-        newer = profile_fleet(fleet, model, missing, budget_seconds=20.0, seed=wish.seed, on_progress=on_progress)
+        newer = profile_fleet(
+            fleet, model, missing, budget_seconds=20.0, seed=wish.seed, on_progress=on_progress, cache=cache
+        )
         cost_model = replace(cost_model, profile=merge_profiles(cost_model.profile, newer))
         result = search_front((cost_model,), wish, None)
     return cost_model.profile, result

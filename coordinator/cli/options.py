@@ -31,6 +31,7 @@ class DimensionType(click.ParamType[tuple[str, int]]):
 
 
 model_argument = click.argument("model")
+optional_model_argument = click.argument("model", required=False)
 
 model_options = together(
     click.option(
@@ -81,6 +82,18 @@ profile_options = together(
         show_default=True,
         help="Budget for profiling each node.",
     ),
+)
+
+fresh_option = click.option(
+    "--fresh", "is_fresh", is_flag=True, help="Times all segments, known ones too, and replaces what is known."
+)
+
+show_option = click.option(
+    "--show",
+    "shown",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="RUN",
+    help="Instead of MODEL: shows and draws the profile of this run folder; needs no node.",
 )
 
 choose_option = click.option(

@@ -3,7 +3,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from coordinator.profiling import ignore_progress, merge_profiles, profile_node, spans_to_profile, unmeasured_spans
+from coordinator.profiling import (
+    ProfileEffort,
+    merge_profiles,
+    profile_node,
+    spans_to_profile,
+    unmeasured_spans,
+)
 from node_agent.errors import ShardRejectedError
 from node_agent.messages import SegmentSamples
 from partitioner.profile import DeviceProfile, Profile, SegmentTiming
@@ -92,10 +98,7 @@ def profiled_by(client):
         node,
         SimpleNamespace(graph=graph, cut=cut),
         spans,
-        n_rounds=3,
-        budget_seconds=1.0,
-        seed=0,
-        on_progress=ignore_progress,
+        effort=ProfileEffort(n_rounds=3, budget_seconds=1.0),
     )
 
 
