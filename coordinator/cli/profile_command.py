@@ -67,9 +67,9 @@ def command(
       splitfront profile --show runs/r18
     """
     from coordinator.cli.request import Request
+    from coordinator.cli.shown_profile import show_profile
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import describe_request, measure_codecs, opened_run
-    from coordinator.cli.shown_profile import show_profile
     from coordinator.coding import check_codecs, choose_codecs
     from coordinator.profile_cache import default_cache_file
     from coordinator.report.profiling_table import profiling_table

@@ -140,7 +140,8 @@ class ProfileCache:
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._only_process():
-                self.path.touch()
+                if not self.path.exists():  # else its locks would go: closing a file frees all that this process holds
+                    self.path.touch()
                 self._connection = sqlite3.connect(
                     self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
                 )
@@ -194,9 +195,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
         raise _VersionError(f"its tables are of version {version}, wanted {VERSION}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    with _transaction(connection):
-        connection.execute(_TABLE)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+    if not has_tables:
+        with _transaction(connection):
+            connection.execute(_TABLE)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """The profile as a picture for paper and slides: units with intervals, spans against sums of units, boundaries."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from coordinator.report import palette, quantities
-from coordinator.report.axes import scale_for
+from coordinator.report.axes import AxisScale, nice_ticks, scale_for
 from coordinator.report.figures import SCREEN_WIDTH, draw_boundaries, paper_style, save_drawing
 from coordinator.report.names import shorten
 from coordinator.report.span_figure import COLOURS
@@ -75,25 +77,36 @@ def _title(times: UnitTimes, *, n_cached: int) -> str:
 def _draw_spans(panel: Axes, points: tuple[SpanPoint, ...], *, is_first: bool) -> None:
     values = [value * 1e3 for point in points for value in (point.sum_seconds, point.timing.seconds)]
     scale = scale_for(values)
+    panel.plot([scale.low, scale.high], [scale.low, scale.high], color=palette.GREY, linewidth=1, linestyle="--")
+    for kind in KINDS:
+        chosen = [point for point in points if point.kind == kind]
+        if chosen:
+            _draw_kind(panel, chosen, kind)
+    _scale(panel, scale)
+    panel.set_ylabel("in one piece (ms)")
+    panel.set_xlabel("sum of units (ms)")
+    if is_first and points:
+        panel.legend(loc="upper left", handlelength=1.0, borderaxespad=0.1, fontsize=6.5)
+
+
+def _draw_kind(panel: Axes, points: Sequence[SpanPoint], kind: str) -> None:
+    sums = [point.sum_seconds * 1e3 for point in points]
+    medians = np.array([point.timing.seconds for point in points]) * 1e3
+    low = medians - np.array([point.timing.low_seconds for point in points]) * 1e3
+    high = np.array([point.timing.high_seconds for point in points]) * 1e3 - medians
+    style = {"color": COLOURS[kind], "markersize": 3.4, "elinewidth": 0.8, "label": kind}
+    panel.errorbar(sums, medians, yerr=np.stack([low, high]), fmt="o", **style)  # type: ignore[arg-type]
+
+
+def _scale(panel: Axes, scale: AxisScale) -> None:
+    """Both axes alike, so that the line of the sum is a diagonal."""
     if scale.is_logarithmic:
         panel.set_xscale("log")
         panel.set_yscale("log")
     panel.set_xlim(scale.low, scale.high)
     panel.set_ylim(scale.low, scale.high)
-    panel.plot([scale.low, scale.high], [scale.low, scale.high], color=palette.GREY, linewidth=1, linestyle="--")
-    for kind in KINDS:
-        chosen = [point for point in points if point.kind == kind]
-        if not chosen:
-            continue
-        sums, medians = (
-            np.array([point.sum_seconds for point in chosen]) * 1e3,
-            np.array([point.timing.seconds for point in chosen]) * 1e3,
-        )
-        low = medians - np.array([point.timing.low_seconds for point in chosen]) * 1e3
-        high = np.array([point.timing.high_seconds for point in chosen]) * 1e3 - medians
-        style = {"color": COLOURS[kind], "markersize": 3.4, "elinewidth": 0.8, "label": kind}
-        panel.errorbar(sums, medians, yerr=np.stack([low, high]), fmt="o", **style)  # type: ignore[arg-type]
-    panel.set_ylabel("in one piece (ms)")
-    panel.set_xlabel("sum of units (ms)")
-    if is_first and points:
-        panel.legend(loc="upper left", handlelength=1.0, borderaxespad=0.1, fontsize=6.5)
+    for axis in (panel.xaxis, panel.yaxis):
+        if scale.is_logarithmic:
+            axis.set_major_locator(FixedLocator(list(nice_ticks(scale))))
+            axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
