@@ -15,6 +15,8 @@ import pytest
 from e2e_commands import splitfront
 
 N_SEGMENTS = re.compile(r"(\d+) units, (\d+) segments")
+BATCH = ("--batch", "64")
+"""A round over all segments takes about a second, so that a kill hits the first one."""
 KNOWN = re.compile(r"local-1: (\d+) of (\d+) segments known, (\d+) to time(?:, (\d+) of them begun)?")
 
 
@@ -35,8 +37,8 @@ def entries(cache_home):
     return {digest: (n_samples, share > 0) for digest, n_samples, share in rows}
 
 
-def profile(toy_model, folder, *options, seconds=2):
-    done = splitfront("profile", toy_model, "--local", 1, "--profile-seconds", seconds, "--out", folder, *options)
+def profile(toy_model, folder, *options):
+    done = splitfront("profile", toy_model, "--local", 1, "--profile-seconds", 1, "--out", folder, *options)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -47,55 +49,49 @@ def timings(folder):
 
 
 def killed_in_the_middle(toy_model, cache_home, folder):
-    """Kills the coordinator once the cache holds samples of all segments, and gives their number."""
-    command = [sys.executable, "-m", "coordinator", "profile", toy_model, "--local", "1", "--out", folder]
+    """Kills the coordinator in the first round, once half of the segments have a sample, and gives their number."""
+    command = [sys.executable, "-m", "coordinator", "profile", toy_model, "--local", "1", "--out", folder, *BATCH]
     with subprocess.Popen(
-        [*map(str, command), "--profile-seconds", "600"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         while not (announced := N_SEGMENTS.search(process.stderr.readline())):
             assert process.poll() is None
-        n_segments = int(announced[2])
         deadline = time.monotonic() + 60
-        while len(entries(cache_home)) < n_segments:
+        while 2 * len(entries(cache_home)) < int(announced[2]):
             assert process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.02)
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
-        process.wait()
-        assert process.returncode == -signal.SIGKILL
+    assert process.returncode == -signal.SIGKILL
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
-    return n_segments
+    return int(announced[2])
 
 
 def test_a_killed_profile_goes_on_where_it_ended(toy_model, cache_home, tmp_path):
     n_segments = killed_in_the_middle(toy_model, cache_home, tmp_path / "killed")
     kept = entries(cache_home)
-    assert len(kept) == n_segments
+    assert n_segments / 2 <= len(kept)
     assert all(n_samples > 0 for n_samples, _ in kept.values())
     assert not any(is_complete for _, is_complete in kept.values()), "it was killed in the middle"
-    done = profile(toy_model, tmp_path / "run")
+    done = profile(toy_model, tmp_path / "run", *BATCH)
     known = KNOWN.search(done.stdout)
     assert known, done.stdout
     n_known, n_total, n_to_time, n_begun = (int(number or 0) for number in known.groups())
-    assert n_total == n_segments
-    assert n_known + n_to_time == n_segments
-    assert n_begun == n_to_time, "every segment had samples"
+    assert (n_total, n_known + n_to_time) == (n_segments, n_segments)
+    assert n_known + n_begun == len(kept), "no segment that had a sample lost it"
     device, segments = timings(tmp_path / "run")
-    assert len(segments) == n_segments
     after = entries(cache_home)
-    assert after.keys() == kept.keys()
+    assert len(segments) == len(after) == n_segments
+    assert after.keys() > kept.keys()
     if "are not used" in done.stdout:  # the machine changed its pace meanwhile, and it is said
         assert not any(one["is_cached"] for one in segments.values())
-        return
-    assert sum(one["is_cached"] for one in segments.values()) == n_known
-    assert all(after[digest][0] >= n_samples for digest, (n_samples, _) in kept.items())
-    n_kept = sum(n_samples for n_samples, _ in kept.values())
-    assert sum(one["n_samples"] for one in segments.values()) >= n_kept
+    else:
+        assert sum(one["is_cached"] for one in segments.values()) == n_known
+        assert all(after[digest][0] >= n_samples for digest, (n_samples, _) in kept.items())
+        n_kept = sum(n_samples for n_samples, _ in kept.values())
+        assert sum(one["n_samples"] for one in segments.values()) >= n_kept + 3 * n_to_time
     assert device["seconds"] > device["session_seconds"] > 0
 
 
@@ -108,18 +104,24 @@ def test_a_second_profile_times_anchors_only_and_says_since_when(toy_model, cach
     assert known[1] == known[2]
     assert known[3] == "0"
     assert re.search(r"measured since 20\d\d-\d\d-\d\dT", second.stdout)
-    device, segments = timings(tmp_path / "second")
+    _, segments = timings(tmp_path / "second")
     if "are not used" not in second.stdout:
         assert all(one["is_cached"] for one in segments.values())
         _, before = timings(tmp_path / "first")
         assert {span: one["seconds"] for span, one in segments.items()} == {
             span: one["seconds"] for span, one in before.items()
         }
+
+
+@pytest.mark.slow
+def test_a_fresh_profile_asks_the_cache_for_nothing(toy_model, cache_home, tmp_path):
+    profile(toy_model, tmp_path / "first")
+    before = entries(cache_home)
     fresh = profile(toy_model, tmp_path / "fresh", "--fresh")
     assert "segments known" not in fresh.stdout
     _, segments = timings(tmp_path / "fresh")
     assert not any(one["is_cached"] for one in segments.values())
-    assert device["segments"]
+    assert entries(cache_home).keys() == before.keys()
 
 
 def test_a_damaged_entry_is_named_and_measured_again(toy_model, cache_home, tmp_path):
@@ -141,6 +143,7 @@ def test_a_damaged_entry_is_named_and_measured_again(toy_model, cache_home, tmp_
     assert now != damaged
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_set_aside_and_all_is_measured(toy_model, cache_home, tmp_path):
     path = cache_file(cache_home)
     path.write_bytes(os.urandom(1 << 14))
@@ -152,6 +155,7 @@ def test_a_damaged_file_is_set_aside_and_all_is_measured(toy_model, cache_home, 
     assert len(entries(cache_home)) == len(segments)
 
 
+@pytest.mark.slow
 def test_a_cache_folder_that_cannot_be_written_is_a_warning(toy_model, tmp_path, monkeypatch):
     """No cache of models either can be there: an ONNX file needs none."""
     (tmp_path / "file").write_text("")
@@ -161,6 +165,7 @@ def test_a_cache_folder_that_cannot_be_written_is_a_warning(toy_model, tmp_path,
     assert timings(tmp_path / "run")[1]
 
 
+@pytest.mark.slow
 def test_a_device_too_small_for_the_whole_is_profiled_in_pieces(toy_model, tmp_path):
     """1.5 MiB of weights: prefixes and suffixes are as long as 1 MiB allows, and every unit is timed."""
     path = tmp_path / "small.yaml"
@@ -187,16 +192,15 @@ def test_a_device_too_small_for_the_whole_is_profiled_in_pieces(toy_model, tmp_p
 def test_a_profile_is_shown_and_drawn_without_a_node(toy_model, tmp_path):
     folder = tmp_path / "run"
     profiled = profile(toy_model, folder)
-    done = splitfront("profile", "--show", folder)
+    done = splitfront("profile", "--show", folder, "--json")
     assert done.returncode == 0, done.stderr
     for words in ("noisiest segment", "sessions", "tight", "local-1"):
-        assert words in done.stdout
+        assert words in done.stderr
         assert words in profiled.stdout
     for name, start in (("times.png", b"\x89PNG"), ("times.svg", b"<?xml"), ("times.html", b"<!doctype html>")):
         assert (folder / "figures" / name).read_bytes().startswith(start)
-        assert name in done.stdout
-    as_json = splitfront("profile", "--show", folder, "--json")
-    assert json.loads(as_json.stdout)["devices"][0]["seconds"] > 0
+        assert name in done.stderr
+    assert json.loads(done.stdout)["devices"][0]["seconds"] > 0
 
 
 @pytest.mark.parametrize(
