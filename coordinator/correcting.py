@@ -3,8 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from coordinator.correction import Correction
 from coordinator.fleet import Fleet
 from coordinator.planning import search_front
 from coordinator.profiling import OnProgress, ignore_progress
@@ -24,34 +25,6 @@ DEPLOYING_SECONDS = 0.5
 
 Stages = Mapping[str, Sequence[Span]]
 """By device."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """How a predicted front was corrected by running its own stages."""
-
-    n_searches: int
-    n_stages: int
-    """That were run."""
-    n_untried: int
-    """Stages of the last front that were not: 0 where the front stands still."""
-    seconds: float
-    budget_seconds: float
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether all stages of the front were run as such."""
-        return self.n_untried == 0
-
-    def describe(self) -> str:
-        """One sentence for people."""
-        done = f"Ran {self.n_stages} stages of the front on the nodes in {self.seconds:.0f} s"
-        if self.is_settled:
-            return f"{done}; after {self.n_searches} searches it stands still."
-        return (
-            f"{done}, all that the budget of {self.budget_seconds:g} s allowed; {self.n_untried} stages of the front "
-            "are predicted from the profile. Give more with --correct-seconds."
-        )
 
 
 def correct_front(

@@ -1,32 +1,19 @@
-"""From a connected fleet to a front: probe, profile, search, measure the front's own segments, search again."""
+"""From a connected fleet to a cluster, and from cost models to a front."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from coordinator.fleet import Fleet
 from coordinator.probing import find_link
-from coordinator.profiling import (
-    OnProgress,
-    ignore_progress,
-    merge_profiles,
-    profile_fleet,
-    unmeasured_spans,
-)
 from coordinator.wishes import SearchWish
 from node_agent.dataplane.probing import probe
 from node_agent.messages import ProbeRequest
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.cost import CostModel
 from partitioner.errors import PlanError
-from partitioner.onnx_io import Model
-from partitioner.profile import Profile
 from partitioner.search import search
 from partitioner.search.result import SearchResult
 from partitioner.search.variants import search_variants
-
-N_CORRECTIONS = 4
-"""At most so often the front's segments are measured and the search repeated."""
 
 
 def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> Cluster:
@@ -110,29 +97,3 @@ def search_front(
         accuracy=wish.accuracy,
         on_progress=on_progress,
     )
-
-
-def correct_front(
-    fleet: Fleet,
-    model: Model,
-    cost_model: CostModel,
-    wish: SearchWish,
-    *,
-    on_progress: OnProgress = ignore_progress,
-) -> tuple[Profile, SearchResult]:
-    """Measures the front's own segments where that was not done, and searches again, until the front stands still."""
-    result = search_front((cost_model,), wish, None)
-    for _ in range(N_CORRECTIONS):
-        stages = [
-            (device, stage.start, stage.stop)
-            for candidate in result.front
-            for stage in candidate.plan.stages
-            for device in stage.devices
-        ]
-        missing = unmeasured_spans(cost_model.profile, stages)
-        if not missing:
-            break
-        newer = profile_fleet(fleet, model, missing, budget_seconds=20.0, seed=wish.seed, on_progress=on_progress)
-        cost_model = replace(cost_model, profile=merge_profiles(cost_model.profile, newer))
-        result = search_front((cost_model,), wish, None)
-    return cost_model.profile, result

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from coordinator.correction import Correction
 from coordinator.errors import RunFolderError
 from coordinator.measurement import Measurement
 from partitioner.cluster import Cluster
@@ -60,6 +61,7 @@ ARTEFACTS = {
         Artefact(file="profile.json", type=Profile, made_by="profile"),
         Artefact(file="cluster.json", type=Cluster, made_by="profile"),
         Artefact(file="codecs.json", type=CodecTable, made_by="profile --codecs"),
+        Artefact(file="correction.json", type=Correction, made_by="run"),
         Artefact(file="front.json", type=SearchResult, made_by="search"),
         Artefact(file="robust.json", type=RobustResult, made_by="robust"),
         Artefact(file="plan.json", type=Candidate, made_by="plan"),

@@ -10,13 +10,16 @@ from pathlib import Path
 from coordinator.benching import bench
 from coordinator.coding import choose_codecs, profile_codecs
 from coordinator.config import ClusterConfig, demo_cluster, load_cluster, local_cluster
+from coordinator.correcting import correct_front
+from coordinator.correction import Correction
 from coordinator.errors import RunFolderError
 from coordinator.fleet import Fleet
 from coordinator.measurement import Measurement
 from coordinator.measuring import Effort
 from coordinator.opening import Progress
-from coordinator.planning import correct_front, probe_links, search_front
-from coordinator.profiling import profile_fleet, spans_to_profile
+from coordinator.planning import probe_links, search_front
+from coordinator.profile_cache import ProfileCache
+from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile
 from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
 from coordinator.report.write import write_objectives, write_report
@@ -45,6 +48,8 @@ class OpenRun:
     settings: RunSettings
     model: Model
     fleet: Fleet
+    profile_cache: ProfileCache | None = None
+    """Times of earlier runs; None: all is timed, and nothing kept beyond this run."""
 
     def save(self, name: str, value: object) -> None:
         """Writes an artefact of this run."""
@@ -78,8 +83,12 @@ def start_run(folder: RunFolder, settings: RunSettings, model: Model) -> RunSett
     return settings
 
 
-def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float) -> Profile:
-    """Probes the links and profiles the model layer by layer on every node."""
+def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float, is_fresh: bool = False) -> Profile:
+    """Probes the links and profiles the model layer by layer on every node.
+
+    Where a node cannot hold a span, it times the longest ones in it that fit. What the profile cache knows is timed
+    again only if `is_fresh`.
+    """
     with progress.progress("Probing links") as on_lane:
         cluster = probe_links(run.fleet, lambda what, n_done, n_total: on_lane("links", n_done, n_total, what))
     run.save("cluster", cluster)
@@ -89,10 +98,15 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float) -> 
         profile = profile_fleet(
             run.fleet,
             run.model,
-            {node.name: spans for node in run.fleet.nodes},
+            {
+                node.name: fit_spans(spans, graph.n_units, graph.weight_bytes, node.device.memory_bytes)
+                for node in run.fleet.nodes
+            },
             budget_seconds=budget_seconds,
             seed=run.settings.seed,
             on_progress=on_lane,
+            cache=run.profile_cache,
+            is_fresh=is_fresh,
         )
     run.save("profile", profile)
     return profile
@@ -183,15 +197,25 @@ def robust_step(
     return result
 
 
-def search_and_correct_step(run: OpenRun, wish: SearchWish, progress: Progress) -> SearchResult:
-    """Searches, measures the front's own segments on the nodes, and searches again until the front stands still."""
+def search_and_correct_step(
+    run: OpenRun, wish: SearchWish, progress: Progress, *, budget_seconds: float
+) -> tuple[SearchResult, Correction]:
+    """Searches, runs the front's own stages on the nodes, and searches again until the front stands still."""
     engine = wish.engine or "exactly"
-    with progress.progress(f"Searching ({engine}), measuring the front's segments") as on_lane:
-        profile, result = correct_front(run.fleet, run.model, load_cost_model(run.folder), wish, on_progress=on_lane)
+    with progress.progress(f"Searching ({engine}), running the front's stages") as on_lane:
+        profile, result, correction = correct_front(
+            run.fleet,
+            run.model,
+            load_cost_model(run.folder),
+            wish,
+            budget_seconds=budget_seconds,
+            on_progress=on_lane,
+        )
     run.save("profile", profile)
+    run.save("correction", correction)
     run.save("front", result)
     draw_objectives(run.folder, result)
-    return result
+    return result, correction
 
 
 def plan_step(folder: RunFolder, result: SearchResult | RobustResult, wish: str) -> Candidate:

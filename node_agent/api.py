@@ -65,7 +65,10 @@ class Node(Protocol):
         ...
 
     def profile(self, request: ProfileRequest) -> Iterator[ProfileEvent]:
-        """Times segments; progress comes while it works, each segment's samples once at the end."""
+        """Times segments; progress and new samples come a few times per second while it works.
+
+        What came is measured, whatever happens afterwards; closing the iterator ends the work.
+        """
         ...
 
     def probe_link(self, request: ProbeRequest) -> tuple[ProbeSample, ...]:

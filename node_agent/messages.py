@@ -166,6 +166,8 @@ class ProfileRequest:
     n_rounds: int
     budget_seconds: float
     seed: int
+    tolerance: float = 0.0
+    """A segment is no longer timed once half the 95 % interval of its median, over the median, is at most this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,11 +181,15 @@ class ProfileProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSamples:
-    """All times of one segment, the emulated slowdown included."""
+    """Times of one segment that no earlier event held, the emulated slowdown included.
+
+    All events of a profile together hold all times, in the order in which they were taken.
+    """
 
     name: str
     seconds: tuple[float, ...]
     session_seconds: float
+    """Creating the session; the same in each event of a segment, as `memory_bytes` is."""
     memory_bytes: int
 
 

@@ -19,6 +19,17 @@ class SegmentTiming:
     """Creating the session, once."""
     memory_bytes: int
     """Growth of the process while the session was made and run."""
+    coefficient_of_variation: float = 0.0
+    """Of single runs, robust: 1.4826 · median absolute deviation / median."""
+    is_tight: bool = False
+    """The interval was as narrow as was asked for, so that timing could end early."""
+    is_cached: bool = False
+    """Taken from the profile cache, not timed in this run."""
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Units [start, stop)."""
+        return self.start, self.stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +63,30 @@ class DeviceProfile:
     base_memory_bytes: int = 0
     """Resident memory of the idle agent."""
     unsupported_units: tuple[int, ...] = ()
-    """Units that the device's runtime refuses, so that no stage with one of them can be there."""
+    """Units that no stage on this device can have: its runtime refuses them, or their weights exceed its memory."""
     trials: tuple[StageTrial, ...] = ()
     """Spans that were run as stages."""
+    seconds: float = 0.0
+    """What profiling took, all in all; the three are 0 in profiles of older versions."""
+    session_seconds: float = 0.0
+    """Thereof creating sessions."""
+    sending_seconds: float = 0.0
+    """Thereof bringing graphs and weights to the node."""
+
+    @property
+    def n_tight(self) -> int:
+        """Segments whose interval is as narrow as was asked for."""
+        return sum(timing.is_tight for timing in self.segments)
+
+    @property
+    def n_cached(self) -> int:
+        """Segments taken from the profile cache."""
+        return sum(timing.is_cached for timing in self.segments)
+
+    @property
+    def noisiest(self) -> SegmentTiming | None:
+        """The segment whose single runs vary most; None where none was measured."""
+        return max(self.segments, key=lambda timing: timing.coefficient_of_variation, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

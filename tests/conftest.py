@@ -1,4 +1,7 @@
-"""A small network for tests that need a real one."""
+"""A small network for tests that need a real one, and a cache folder that no other test writes to."""
+
+import os
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -7,6 +10,37 @@ from onnx import TensorProto, helper, numpy_helper
 
 WIDTH = 256
 N_BLOCKS = 6
+
+
+REAL_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def make_cache_home(path):
+    """A cache folder of its own; what is dear to make and says nothing about times is linked from the real one."""
+    models = REAL_CACHE / "splitfront" / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    (path / "splitfront").mkdir(parents=True)
+    (path / "splitfront" / "models").symlink_to(models)
+    for other in REAL_CACHE.iterdir():
+        if other.name != "splitfront":
+            (path / other.name).symlink_to(other)
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_cache_home(tmp_path_factory):
+    """For what is made once for several tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(make_cache_home(tmp_path_factory.mktemp("cache") / "home")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path_factory, monkeypatch):
+    """For one test and the processes that it starts: profiles of other tests are not known there."""
+    path = make_cache_home(tmp_path_factory.mktemp("cache") / "home")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(path))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -38,5 +38,11 @@ def command(*, model: str, folder: Path, wish: str, seed: int, as_json: bool) ->
 
     request = Request(model=model, is_demo=True, seed=seed, folder=folder)
     whole_run(
-        request, SearchWish(seed=seed), Terminal(as_json=as_json), wish=wish, profile_seconds=15.0, bench_seconds=6.0
+        request,
+        SearchWish(seed=seed),
+        Terminal(as_json=as_json),
+        wish=wish,
+        profile_seconds=15.0,
+        correct_seconds=45.0,
+        bench_seconds=6.0,
     )

@@ -31,6 +31,7 @@ class DimensionType(click.ParamType[tuple[str, int]]):
 
 
 model_argument = click.argument("model")
+optional_model_argument = click.argument("model", required=False)
 
 model_options = together(
     click.option(
@@ -83,12 +84,32 @@ profile_options = together(
     ),
 )
 
+fresh_option = click.option(
+    "--fresh", "is_fresh", is_flag=True, help="Times all segments, known ones too, and replaces what is known."
+)
+
+show_option = click.option(
+    "--show",
+    "shown",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="RUN",
+    help="Instead of MODEL: shows and draws the profile of this run folder; needs no node.",
+)
+
 choose_option = click.option(
     "--choose",
     "wish",
     default="knee",
     show_default=True,
     help="knee, latency, throughput, memory, energy, wire, error, an index, or bounds such as 'latency<=50ms'.",
+)
+
+correct_option = click.option(
+    "--correct-seconds",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Budget for running the front's own stages on the nodes and searching again; 0 trusts the profile.",
 )
 
 bench_options = together(

@@ -9,6 +9,7 @@ from coordinator.cli.options import (
     bench_options,
     choose_option,
     cluster_options,
+    correct_option,
     dry_run_option,
     json_option,
     model_argument,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @profile_options
 @search_options
 @choose_option
+@correct_option
 @bench_options
 @seed_option
 @out_option
@@ -47,6 +49,7 @@ def command(
     profile_seconds: float,
     search: "SearchWish",
     wish: str,
+    correct_seconds: float,
     bench_seconds: float,
     seed: int,
     folder: Path | None,
@@ -79,4 +82,12 @@ def command(
     if dry_run:
         terminal.say(describe_request(request, terminal))
         return
-    whole_run(request, search, terminal, wish=wish, profile_seconds=profile_seconds, bench_seconds=bench_seconds)
+    whole_run(
+        request,
+        search,
+        terminal,
+        wish=wish,
+        profile_seconds=profile_seconds,
+        correct_seconds=correct_seconds,
+        bench_seconds=bench_seconds,
+    )

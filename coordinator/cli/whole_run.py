@@ -11,6 +11,7 @@ from coordinator.config import ClusterConfig
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.measuring import Effort
 from coordinator.opening import open_model
+from coordinator.profile_cache import ProfileCache, default_cache_file
 from coordinator.profiling import spans_to_profile
 from coordinator.report.codec_table import codec_table
 from coordinator.report.tables import front_table, measurement_table
@@ -37,9 +38,9 @@ def opened_run(request: Request, terminal: Terminal) -> Iterator[OpenRun]:
     config = open_cluster(settings.cluster)
     folder = request.run_folder()
     model = open_model(settings, terminal)
-    with _connected(config, folder, terminal) as fleet:
+    with _connected(config, folder, terminal) as fleet, ProfileCache(default_cache_file(), terminal.say) as cache:
         settings = start_run(folder, settings, model)
-        yield OpenRun(folder=folder, settings=settings, model=model, fleet=fleet)
+        yield OpenRun(folder=folder, settings=settings, model=model, fleet=fleet, profile_cache=cache)
 
 
 @contextmanager
@@ -91,6 +92,7 @@ def whole_run(
     *,
     wish: str,
     profile_seconds: float,
+    correct_seconds: float,
     bench_seconds: float,
 ) -> None:
     """Profile, search, plan, deploy, bench, report."""
@@ -100,7 +102,8 @@ def whole_run(
         choose_codecs(run.fleet, search.codecs)
         profile_step(run, terminal, budget_seconds=profile_seconds)
         measure_codecs(run, search.codecs, terminal)
-        result = search_and_correct_step(run, search, terminal)
+        result, correction = search_and_correct_step(run, search, terminal, budget_seconds=correct_seconds)
+        terminal.say(correction.describe())
         chosen = plan_step(run.folder, result, wish)
         terminal.show(front_table(result, graph, chosen, knee(result.front, result.objectives)))
         effort = Effort(seconds=bench_seconds)

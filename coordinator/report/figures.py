@@ -71,7 +71,7 @@ def draw_profile(run: Run, path: Path, width_inches: float = SCREEN_WIDTH) -> Pa
         panels = figure.subplots(len(times) + 1, 1, sharex=True, squeeze=False)[:, 0]
         for panel, device in zip(panels, times, strict=False):
             _draw_units(panel, run, device)
-        _draw_boundaries(panels[-1], run.graph)
+        draw_boundaries(panels[-1], run.graph)
         for panel in panels:
             panel.grid(visible=False, axis="x")
             for stage in run.chosen.plan.stages[:-1]:
@@ -246,7 +246,7 @@ def _mark(marker: str, label: str, size: float, **style: str) -> Line2D:
 
 
 def _draw_units(panel: Axes, run: Run, times: UnitTimes) -> None:
-    own = own_units(run, times.device)
+    own = own_units(run.chosen.plan, times.device)
     measured = [(unit, timing.seconds * 1e3) for unit, timing in enumerate(times.units) if timing is not None]
     bars = panel.bar([unit for unit, _ in measured], [value for _, value in measured], width=0.86, color=palette.BLUE)
     for bar, (unit, _) in zip(bars, measured, strict=True):
@@ -256,7 +256,8 @@ def _draw_units(panel: Axes, run: Run, times: UnitTimes) -> None:
     panel.set_ylabel("ms")
 
 
-def _draw_boundaries(panel: Axes, graph: Graph) -> None:
+def draw_boundaries(panel: Axes, graph: Graph) -> None:
+    """Draws the bytes at each split point into a panel whose axis counts units."""
     positions = range(graph.n_units + 1)
     colours = [palette.GREEN if len(graph.boundaries[position]) == 1 else palette.YELLOW for position in positions]
     sizes = [graph.boundary_bytes(position) / 2**20 for position in positions]

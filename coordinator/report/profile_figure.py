@@ -9,6 +9,8 @@ from coordinator.report.order_figure import boundary_hover
 from coordinator.report.run import Run
 from coordinator.report.unit_times import UnitTimes, own_units, unit_times
 from partitioner.graph import Graph
+from partitioner.plan import Plan
+from partitioner.profile import Profile
 
 PANEL_PIXELS = 130
 GAP_PIXELS = 34
@@ -16,38 +18,54 @@ MARGIN_PIXELS = 70
 
 
 def profile_figure(run: Run) -> Figure:
-    """One panel of unit times for each profiled device over one of boundary bytes; split points as lines."""
-    times = unit_times(run.profile)
+    """The profile of a run, with the chosen plan in it."""
+    return unit_figure(run.graph, run.profile, run.chosen.plan)
+
+
+def unit_figure(graph: Graph, profile: Profile | None, plan: Plan | None) -> Figure:
+    """One panel of unit times for each profiled device over one of boundary bytes; a plan's split points as lines."""
+    times = unit_times(profile)
     panels = _domains(len(times) + 1)
-    traces = [_unit_bars(run, device, f"y{i + 1 if i else ''}") for i, device in enumerate(times)]
+    traces = [_unit_bars(graph, plan, device, f"y{i + 1 if i else ''}") for i, device in enumerate(times)]
     last = f"y{len(times) + 1 if times else ''}"
-    traces.append(_boundary_bars(run.graph, last))
+    traces.append(_boundary_bars(graph, last))
     return Figure(
         name="profile",
-        caption=_caption(times, is_split=run.chosen.plan.is_split),
+        caption=_caption(times, plan),
         traces=tuple(traces),
-        layout=_layout(run, times, panels),
+        layout=_layout(graph, plan, times, panels),
         height=len(panels) * (PANEL_PIXELS + GAP_PIXELS) + MARGIN_PIXELS,
     )
 
 
-def _unit_bars(run: Run, times: UnitTimes, y_axis: str) -> Json:
-    own = own_units(run, times.device)
+def _unit_bars(graph: Graph, plan: Plan | None, times: UnitTimes, y_axis: str) -> Json:
+    own = own_units(plan, times.device) if plan else range(graph.n_units)
     return {
         "type": "bar",
         "name": plot_text(times.device),
-        "x": list(range(run.graph.n_units)),
+        "x": list(range(graph.n_units)),
         "y": [None if timing is None else timing.seconds * 1e3 for timing in times.units],
+        "error_y": _intervals(times),
         "yaxis": y_axis,
         "marker": {
-            "color": [
-                palette.BLUE if unit in own else palette.faded(palette.BLUE) for unit in range(run.graph.n_units)
-            ],
+            "color": [palette.BLUE if unit in own else palette.faded(palette.BLUE) for unit in range(graph.n_units)],
             "line": {"width": 0},
         },
-        "hovertext": [_unit_hover(run.graph, times, unit) for unit in range(run.graph.n_units)],
+        "hovertext": [_unit_hover(graph, times, unit) for unit in range(graph.n_units)],
         "hoverinfo": "text",
         "showlegend": False,
+    }
+
+
+def _intervals(times: UnitTimes) -> Json:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [None if one is None else (one.high_seconds - one.seconds) * 1e3 for one in times.units],
+        "arrayminus": [None if one is None else (one.seconds - one.low_seconds) * 1e3 for one in times.units],
+        "thickness": 1,
+        "width": 0,
+        "color": palette.GREY,
     }
 
 
@@ -85,35 +103,36 @@ def _domains(n_panels: int) -> list[tuple[float, float]]:
     return [(max(top - PANEL_PIXELS / total, 0.0), top) for top in tops]
 
 
-def _layout(run: Run, times: Sequence[UnitTimes], panels: Sequence[tuple[float, float]]) -> Json:
+def _layout(graph: Graph, plan: Plan | None, times: Sequence[UnitTimes], panels: Sequence[tuple[float, float]]) -> Json:
     numbers = [str(i + 1) if i else "" for i in range(len(panels))]
-    titles = [*(_device_title(run, device) for device in times), "bytes that cross at each split point"]
+    titles = [*(_device_title(graph, device) for device in times), "bytes that cross at each split point"]
     axes: dict[str, object] = {
         f"yaxis{number}": axis(
             "ms" if i < len(times) else "MiB", domain=list(panels[i]), rangemode="tozero", nticks=5, fixedrange=True
         )
         for i, number in enumerate(numbers)
     }
+    stages = plan.stages if plan else ()
     return {
         **axes,
-        "xaxis": axis("unit", anchor=f"y{numbers[-1]}", range=[-1, run.graph.n_units], showgrid=False),
+        "xaxis": axis("unit", anchor=f"y{numbers[-1]}", range=[-1, graph.n_units], showgrid=False),
         "bargap": 0.14,
         "barmode": "overlay",
         "hovermode": "closest",
-        "shapes": [_split_line(stage.stop, number) for stage in run.chosen.plan.stages[:-1] for number in numbers],
+        "shapes": [_split_line(stage.stop, number) for stage in stages[:-1] for number in numbers],
         "annotations": [_panel_title(title, panel[1]) for title, panel in zip(titles, panels, strict=True)],
         "margin": {"l": 60, "r": 16, "t": 4, "b": 50},
     }
 
 
-def _device_title(run: Run, times: UnitTimes) -> str:
+def _device_title(graph: Graph, times: UnitTimes) -> str:
     title = f"<b>{plot_text(times.device)}</b>"
     if times.whole_seconds is not None:
         title += f" · whole model {quantities.seconds(times.whole_seconds)}"
     if times.emulation:
         title += " · emulated"
-    if times.n_measured < run.graph.n_units:
-        title += f" · {times.n_measured} of {run.graph.n_units} units measured alone"
+    if times.n_measured < graph.n_units:
+        title += f" · {times.n_measured} of {graph.n_units} units measured alone"
     return title
 
 
@@ -138,11 +157,11 @@ def _split_line(position: int, axis_number: str) -> Json:
     return {"type": "line", **place, "line": line}
 
 
-def _caption(times: Sequence[UnitTimes], *, is_split: bool) -> str:
-    sentences = []
-    if is_split:
+def _caption(times: Sequence[UnitTimes], plan: Plan | None) -> str:
+    sentences = ["Thin lines at the bars' ends are 95 % intervals of the medians."] if times else []
+    if plan and plan.is_split:
         sentences.append("Dashed lines are the split points of the chosen plan.")
-    if times:
+    if times and plan:
         sentences.append("Strong bars are the units that the plan gives to the device.")
     sentences.append("Boundaries are green where a single tensor crosses, yellow where several do.")
     return " ".join(sentences)

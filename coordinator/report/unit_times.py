@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coordinator.report.run import Run
+from partitioner.plan import Plan
 from partitioner.profile import DeviceProfile, Profile, SegmentTiming
 
 
@@ -36,9 +36,9 @@ def unit_times(profile: Profile | None) -> tuple[UnitTimes, ...]:
     return tuple(times for times in found if times.n_measured)
 
 
-def own_units(run: Run, device: str) -> frozenset[int]:
-    """Units that the chosen plan gives to a device."""
-    stages = (stage for stage in run.chosen.plan.stages if stage.device == device)
+def own_units(plan: Plan, device: str) -> frozenset[int]:
+    """Units that a plan gives to a device."""
+    stages = (stage for stage in plan.stages if stage.device == device)
     return frozenset(unit for stage in stages for unit in range(stage.start, stage.stop))
 
 

@@ -6,8 +6,11 @@ from coordinator.report.objective_space import ObjectiveSpace
 from coordinator.report.objectives_figure import objective_figures
 from coordinator.report.order_figure import order_figure
 from coordinator.report.order_points import order_points, order_title
+from coordinator.report.profile_figure import unit_figure
 from coordinator.report.run import Run
+from coordinator.report.span_figure import span_figure
 from partitioner.graph import Graph
+from partitioner.profile import Profile
 
 ORDER_SUFFIXES = (".html", ".png", ".svg")
 """Formats of a network's picture."""
@@ -50,6 +53,25 @@ def write_order(graph: Graph, path: Path) -> Path:
     title = order_title(graph, order_points(graph))
     path.write_text(page.render_figures(title, (order_figure(graph),)), encoding="utf-8", newline="\n")
     return path
+
+
+def write_times(graph: Graph, profile: Profile, folder: Path) -> tuple[Path, ...]:
+    """Draws a profile alone, for paper and to explore, into `folder`, made where it is missing. Returns the files.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    from coordinator.report import page, profile_drawing  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    explored = folder / "times.html"
+    drawn = (unit_figure(graph, profile, None), span_figure(profile))
+    explored.write_text(page.render_figures(f"Profile of {graph.name}", drawn), encoding="utf-8", newline="\n")
+    return (
+        profile_drawing.draw_times(graph, profile, folder / "times.png"),
+        profile_drawing.draw_times(graph, profile, folder / "times.svg"),
+        explored,
+    )
 
 
 def write_objectives(space: ObjectiveSpace, title: str, path: Path) -> Path:

@@ -3,18 +3,21 @@
 import math
 import random
 import time
-from collections.abc import Iterator
+from bisect import insort
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
 
+from node_agent.drawing import draw_tensors
 from node_agent.errors import ShardRejectedError
 from node_agent.host.facts import resident_bytes
 from node_agent.host.runtime import UNKNOWN_SIZE, RuntimeOptions, ShardSession, open_session
 from node_agent.host.shard_store import ShardStore
 from node_agent.messages import ProfileEvent, ProfileProgress, ProfileRequest, ProfileSegment, SegmentSamples
+from node_agent.tightness import is_tight
 
 MIN_ROUNDS = 3
 """Made even when the budget is spent: fewer give no median worth the name."""
@@ -24,7 +27,12 @@ _SHORTEST_SAMPLE_SECONDS = 300e-6
 
 _MAX_REPEATS = 1000
 _N_WARM_UPS = 3
-_PROGRESS_SECONDS = 0.2
+_REPORT_SECONDS = 0.25
+"""At least so far are reports apart: what is lost when an end is killed."""
+
+_REPORT_SHARE = 0.05
+"""Of the time: more must not go into reports, however many segments they are about."""
+
 _MAX_OPEN_BYTES = 1 << 30
 _OPEN_FRACTION = 0.25
 """Of the free memory: weights of the sessions that are open together."""
@@ -37,14 +45,36 @@ class _OpenSegment:
     inputs: dict[str, np.ndarray]
     memory_bytes: int
     n_repeats: int = 1
-    seconds: list[float] = field(default_factory=list)
+    unsent: list[float] = field(default_factory=list)
+    ordered: list[float] = field(default_factory=list)
+    """All samples, ascending."""
 
     def time_once(self) -> float:
-        """Mean seconds of one run, over the repeats of one sample."""
+        """Mean seconds of one run, over the repeats of one sample.
+
+        A run before them brings the weights back into the processor's caches, from which the other segments of the
+        round drove them: a deployed stage has them there, and a time must not depend on what else is profiled.
+        """
+        self.session.run(self.inputs)
         started = time.perf_counter()
         for _ in range(self.n_repeats):
             self.session.run(self.inputs)
         return (time.perf_counter() - started) / self.n_repeats
+
+    def keep(self, seconds: float) -> None:
+        """Takes a sample."""
+        self.unsent.append(seconds)
+        insort(self.ordered, seconds)
+
+    def take_unsent(self) -> SegmentSamples:
+        """The samples since the last call."""
+        seconds, self.unsent = tuple(self.unsent), []
+        return SegmentSamples(
+            name=self.name,
+            seconds=seconds,
+            session_seconds=self.session.seconds,
+            memory_bytes=self.memory_bytes,
+        )
 
 
 class Profiler:
@@ -59,13 +89,14 @@ class Profiler:
         self._random = random.Random(request.seed)  # noqa: S311 - an order, not a secret
         self._n_done = 0
         self._n_total = len(request.segments) * (request.n_rounds + 1)
-        self._last_progress = 0.0
+        self._next_report = 0.0
 
     def events(self) -> Iterator[ProfileEvent]:
-        """Progress a few times per second, then the samples of each segment. Closing the iterator ends the work.
+        """Progress and new samples a few times per second. Closing the iterator ends the work.
 
         Segments whose weights fit into memory together are interleaved; others are worked off in groups, drawn at
-        random so that no kind of segment shares one group, each with its share of the budget.
+        random so that no kind of segment shares one group, each with its share of the budget. A group ends when all
+        its segments are tight, when its share is spent, or after the last round.
 
         Raises:
             BlobMissingError: The store lacks a blob.
@@ -74,7 +105,6 @@ class Profiler:
         """
         started = time.perf_counter()
         n_segments = 0
-        samples: dict[str, SegmentSamples] = {}
         for group in self._groups():
             n_segments += len(group)
             deadline = started + self._request.budget_seconds * n_segments / len(self._request.segments)
@@ -82,11 +112,9 @@ class Profiler:
                 opened: list[_OpenSegment] = []
                 for segment in group:
                     opened.append(self._open(segment, sessions))
-                    yield from self._progress(f"opened {segment.name}")
+                    self._n_done += 1
+                    yield from self._report((), self._n_done, f"opened {segment.name}")
                 yield from self._time(opened, deadline)
-                samples |= {segment.name: self._samples_of(segment) for segment in opened}
-        for segment in self._request.segments:
-            yield samples[segment.name]
 
     def _groups(self) -> list[list[ProfileSegment]]:
         limit = min(_MAX_OPEN_BYTES, _OPEN_FRACTION * psutil.virtual_memory().available)
@@ -104,29 +132,38 @@ class Profiler:
         return opened
 
     def _time(self, opened: list[_OpenSegment], deadline: float) -> Iterator[ProfileEvent]:
+        """Rounds over those that are not tight yet. Progress follows the rounds, or the budget where that is ahead."""
+        n_before, n_steps = self._n_done, len(opened) * self._request.n_rounds
+        started, loose = time.perf_counter(), opened
         for n_rounds in range(self._request.n_rounds):
-            if n_rounds >= MIN_ROUNDS and time.perf_counter() >= deadline:
-                self._n_done += len(opened) * (self._request.n_rounds - n_rounds)
-                return
-            for segment in self._random.sample(opened, len(opened)):
-                segment.seconds.append(segment.time_once() * self._factor)
-                yield from self._progress(f"timed {segment.name}")
+            if not loose or (n_rounds >= MIN_ROUNDS and time.perf_counter() >= deadline):
+                break
+            for segment in self._random.sample(loose, len(loose)):
+                segment.keep(segment.time_once() * self._factor)
+                self._n_done += 1
+                n_spent = n_before + int(n_steps * _share_between(started, time.perf_counter(), deadline))
+                yield from self._report(opened, max(self._n_done, n_spent), f"timed {segment.name}")
+            n_loose = len(loose)
+            loose = [segment for segment in loose if not is_tight(segment.ordered, self._request.tolerance)]
+            self._n_done += (n_loose - len(loose)) * (self._request.n_rounds - n_rounds - 1)
+        self._n_done, self._next_report = n_before + n_steps, 0.0
+        yield from self._report(opened, self._n_done, f"{len(opened) - len(loose)} of {len(opened)} segments are tight")
 
-    def _progress(self, what: str) -> Iterator[ProfileProgress]:
-        """Counts a step; says so, but not so often that it disturbs the times."""
-        self._n_done += 1
+    def _report(self, opened: Iterable[_OpenSegment], n_done: int, what: str) -> Iterator[ProfileEvent]:
+        """What is new, then how far it is; but not so often that it disturbs the times."""
         now = time.perf_counter()
-        if now - self._last_progress >= _PROGRESS_SECONDS:
-            self._last_progress = now
-            yield ProfileProgress(n_done=self._n_done, n_total=self._n_total, what=what)
+        if now < self._next_report:
+            return
+        for segment in opened:
+            if segment.unsent:
+                yield segment.take_unsent()
+        yield ProfileProgress(n_done=n_done, n_total=self._n_total, what=what)
+        ended = time.perf_counter()
+        self._next_report = ended + max(_REPORT_SECONDS, (ended - now) / _REPORT_SHARE)
 
-    def _samples_of(self, segment: _OpenSegment) -> SegmentSamples:
-        return SegmentSamples(
-            name=segment.name,
-            seconds=tuple(segment.seconds),
-            session_seconds=segment.session.seconds,
-            memory_bytes=segment.memory_bytes,
-        )
+
+def _share_between(start: float, now: float, stop: float) -> float:
+    return min((now - start) / (stop - start), 1.0) if stop > start else 1.0
 
 
 def group_by_weight(segments: list[ProfileSegment], limit_bytes: float) -> list[list[ProfileSegment]]:
@@ -144,20 +181,14 @@ def group_by_weight(segments: list[ProfileSegment], limit_bytes: float) -> list[
 
 
 def draw_inputs(name: str, session: ShardSession, draw: np.random.Generator) -> dict[str, np.ndarray]:
-    """Inputs for timing: normal floats, zeroes for integers (a valid index everywhere), true for booleans.
+    """Inputs for timing, as `draw_tensors` makes them.
 
     Raises:
         ShardRejectedError: An input has a size that the shard leaves open.
     """
-    inputs = {}
     for spec in session.inputs:
         if UNKNOWN_SIZE in spec.shape:
             raise ShardRejectedError(
                 f"Input {spec.name!r} of segment {name!r} has the shape {spec.shape}: write all sizes into the shard."
             )
-        dtype = np.dtype(spec.dtype)
-        if dtype.kind == "f":
-            inputs[spec.name] = draw.standard_normal(spec.shape, dtype=np.float32).astype(dtype)
-        else:
-            inputs[spec.name] = np.full(spec.shape, dtype.kind == "b", dtype=dtype)
-    return inputs
+    return draw_tensors(session.inputs, draw)

@@ -47,6 +47,8 @@ def check_profile(request: ProfileRequest) -> None:
         faults.append(f"n_rounds must be 1 to {_MAX_ROUNDS}, got {request.n_rounds}")
     if not 0 < request.budget_seconds < math.inf:
         faults.append(f"budget_seconds must be above 0, got {request.budget_seconds:g}")
+    if not 0 <= request.tolerance < 1:
+        faults.append(f"tolerance must be 0 or more and below 1, got {request.tolerance:g}")
     _reject("Profile", faults)
 
 

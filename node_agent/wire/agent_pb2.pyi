@@ -575,10 +575,15 @@ class ProfileRequest(_message.Message):
     N_ROUNDS_FIELD_NUMBER: _builtins.int
     BUDGET_SECONDS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    TOLERANCE_FIELD_NUMBER: _builtins.int
     n_rounds: _builtins.int
     """Rounds over all segments, in an order drawn anew each time."""
     budget_seconds: _builtins.float
     seed: _builtins.int
+    tolerance: _builtins.float
+    """A segment is no longer timed once the 95 % interval of its median is as narrow: half its width over the median.
+    0: never stop early.
+    """
     @_builtins.property
     def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProfileSegment]: ...
     def __init__(
@@ -588,10 +593,11 @@ class ProfileRequest(_message.Message):
         n_rounds: _builtins.int = ...,
         budget_seconds: _builtins.float = ...,
         seed: _builtins.int = ...,
+        tolerance: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_seconds", b"budget_seconds", "n_rounds", b"n_rounds", "seed", b"seed", "segments", b"segments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_seconds", b"budget_seconds", "n_rounds", b"n_rounds", "seed", b"seed", "segments", b"segments", "tolerance", b"tolerance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -673,6 +679,8 @@ Global___ProfileProgress: _TypeAlias = ProfileProgress  # noqa: Y015
 
 @_typing.final
 class SegmentSamples(_message.Message):
+    """Comes several times for a segment: all events of a stream together hold all of its samples, in their order."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -684,7 +692,7 @@ class SegmentSamples(_message.Message):
     memory_bytes: _builtins.int
     @_builtins.property
     def seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Slowdown of an emulated device included."""
+        """Those that no earlier event held. Slowdown of an emulated device included."""
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ DOORS = {
     "pydantic_core": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pymoo": ["partitioner/search/evolutionary/front.py"],
     "pynvml": ["node_agent/host/energy.py"],
+    "sqlite3": ["coordinator/profile_cache/store.py"],
     "torch": ["partitioner/onnx_io/torch_door.py"],
     "torchvision": ["partitioner/onnx_io/torch_door.py"],
     "yaml": ["coordinator/config/document.py"],

@@ -228,16 +228,42 @@ class TestNode:
         with pytest.raises(NodeUnreachableError, match=r"127\.0\.0\.1:1"):
             node.load_stage(shard.load(n_stages=2, next_address="127.0.0.1:1"))
 
-    def test_a_profile_gives_each_segment_once(self, node):
+    def test_a_profile_gives_each_sample_of_each_segment_once(self, node):
         shards = [matmul_shard(seed) for seed in (104, 105)]
         for shard in shards:
             shard.put_into(node)
         segments = tuple(ProfileSegment(name=f"s{index}", shard=shard.ref) for index, shard in enumerate(shards))
-        events = list(node.profile(ProfileRequest(segments=segments, n_rounds=4, budget_seconds=10, seed=1)))
-        samples = [event for event in events if isinstance(event, SegmentSamples)]
-        assert [(sample.name, len(sample.seconds)) for sample in samples] == [("s0", 4), ("s1", 4)]
-        assert all(second > 0 for sample in samples for second in sample.seconds)
-        assert all(isinstance(event, ProfileProgress) for event in events[:-2])
+        events = list(node.profile(ProfileRequest(segments=segments, n_rounds=2000, budget_seconds=60, seed=1)))
+        assert isinstance(events[-1], ProfileProgress)
+        assert events[-1].n_done == events[-1].n_total == 2 * 2001
+        for name in ("s0", "s1"):
+            samples = [event for event in events if isinstance(event, SegmentSamples) and event.name == name]
+            assert len(samples) > 1, "they come while it works"
+            assert all(sample.seconds for sample in samples)
+            seconds = [second for sample in samples for second in sample.seconds]
+            assert len(seconds) == 2000
+            assert min(seconds) > 0
+            assert len({(sample.session_seconds, sample.memory_bytes) for sample in samples}) == 1
+
+    def test_a_profile_ends_early_where_the_times_are_clear(self, node):
+        shard = matmul_shard(seed=104)
+        shard.put_into(node)
+        segments = (ProfileSegment(name="s", shard=shard.ref),)
+        request = ProfileRequest(segments=segments, n_rounds=100_000, budget_seconds=60, seed=1, tolerance=0.5)
+        *_, samples, progress = node.profile(request)
+        assert 6 <= len(samples.seconds) < 1000
+        assert progress.what == "1 of 1 segments are tight"
+        assert progress.n_done == progress.n_total
+
+    def test_what_came_of_a_profile_that_is_broken_off_is_measured(self, node):
+        shard = matmul_shard(seed=104)
+        shard.put_into(node)
+        segments = (ProfileSegment(name="s", shard=shard.ref),)
+        events = node.profile(ProfileRequest(segments=segments, n_rounds=100_000, budget_seconds=600, seed=1))
+        samples = next(event for event in events if isinstance(event, SegmentSamples))
+        events.close()
+        assert samples.seconds
+        assert min(samples.seconds) > 0
 
     def test_a_profile_can_be_broken_off(self, node):
         shard = matmul_shard(seed=104)
@@ -251,6 +277,16 @@ class TestNode:
     def test_a_profile_of_nothing_is_rejected(self, node):
         with pytest.raises(RequestRejectedError, match="no segments"):
             list(node.profile(ProfileRequest(segments=(), n_rounds=1, budget_seconds=1, seed=1)))
+
+    @pytest.mark.parametrize("tolerance", [-0.1, 1.0, float("nan")])
+    def test_a_tolerance_that_is_none_is_rejected(self, node, tolerance):
+        segments = (ProfileSegment(name="s", shard=matmul_shard(seed=104).ref),)
+        with pytest.raises(RequestRejectedError, match="tolerance must be 0 or more and below 1"):
+            list(
+                node.profile(
+                    ProfileRequest(segments=segments, n_rounds=1, budget_seconds=1, seed=1, tolerance=tolerance)
+                )
+            )
 
     def test_a_profile_without_its_blobs_is_refused(self, node):
         segments = (ProfileSegment(name="s", shard=matmul_shard(seed=106).ref),)

@@ -1,9 +1,17 @@
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 
-from coordinator.profiling import ignore_progress, merge_profiles, profile_node, spans_to_profile, unmeasured_spans
+from coordinator.profiling import (
+    ProfileEffort,
+    fit_spans,
+    merge_profiles,
+    profile_node,
+    spans_to_profile,
+    unmeasured_spans,
+)
 from node_agent.errors import ShardRejectedError
 from node_agent.messages import SegmentSamples
 from partitioner.profile import DeviceProfile, Profile, SegmentTiming
@@ -45,12 +53,59 @@ def test_prefixes_are_spaced_by_factors():
     assert all(later / earlier < 6 for earlier, later in pairwise(lengths))
 
 
+def fitted(n_units, unit_bytes, memory_bytes):
+    def weight_bytes(start, stop):
+        return sum(unit_bytes[start:stop])
+
+    spans = spans_to_profile(n_units, seed=3)
+    return spans, fit_spans(spans, n_units, weight_bytes, memory_bytes), weight_bytes
+
+
+def test_a_device_that_holds_the_whole_gets_all_spans():
+    spans, found, _ = fitted(40, [3] * 40, 1000)
+    assert found == spans
+
+
+@pytest.mark.parametrize("memory_bytes", [4, 10, 40, 70])
+def test_a_device_that_cannot_hold_the_whole_gets_the_longest_parts_of_it(memory_bytes):
+    """All units, and each prefix, suffix and segment as long as its weights stay below the memory."""
+    n_units = 40
+    spans, found, weight_bytes = fitted(n_units, [1 + unit % 3 for unit in range(n_units)], memory_bytes)
+    assert len(set(found)) == len(found)
+    assert {(unit, unit + 1) for unit in range(n_units)} <= set(found)
+    assert all(weight_bytes(*span) < memory_bytes for span in found)
+    longest_prefix = max(stop for stop in range(1, n_units) if weight_bytes(0, stop) < memory_bytes)
+    longest_suffix = min(start for start in range(1, n_units) if weight_bytes(start, n_units) < memory_bytes)
+    assert {(0, longest_prefix), (longest_suffix, n_units)} <= set(found)
+    for start, stop in set(spans) - set(found):
+        inside = [span for span in found if start <= span[0] and span[1] <= stop]
+        assert any(
+            (span[0] == start and weight_bytes(start, span[1] + 1) >= memory_bytes)
+            or (span[1] == stop and weight_bytes(span[0] - 1, stop) >= memory_bytes)
+            for span in inside
+        ), f"nothing of {start}:{stop} was kept as long as it can be"
+
+
+def test_a_unit_that_alone_is_too_large_is_left_out():
+    _, found, _ = fitted(6, [1, 1, 50, 1, 1, 1], 10)
+    assert (2, 3) not in found
+    assert {(0, 2), (3, 6)} <= set(found)
+
+
 def test_merging_keeps_old_spans_and_prefers_new_times():
     older = make_profile(a=[timing(0, 1, 1.0), timing(0, 4, 4.0)], b=[timing(0, 4, 2.0)])
     merged = merge_profiles(older, make_profile(a=[timing(0, 4, 5.0), timing(1, 3, 2.0)]))
     seconds = {(d.device, s.start, s.stop): s.seconds for d in merged.devices for s in d.segments}
     assert seconds == {("a", 0, 1): 1.0, ("a", 0, 4): 5.0, ("a", 1, 3): 2.0, ("b", 0, 4): 2.0}
     assert merged.devices[0].base_memory_bytes == 7
+
+
+def test_merging_adds_up_what_was_spent():
+    older, newer = make_profile(a=[timing(0, 4, 4.0)]), make_profile(a=[timing(0, 1, 5.0)])
+    spent = {"seconds": 10.0, "session_seconds": 2.0, "sending_seconds": 1.0}
+    older, newer = (replace(one, devices=(replace(one.devices[0], **spent),)) for one in (older, newer))
+    (merged,) = merge_profiles(older, newer).devices
+    assert (merged.seconds, merged.session_seconds, merged.sending_seconds) == (20.0, 4.0, 2.0)
 
 
 def test_unmeasured_spans_names_each_missing_stage_once():
@@ -92,10 +147,7 @@ def profiled_by(client):
         node,
         SimpleNamespace(graph=graph, cut=cut),
         spans,
-        n_rounds=3,
-        budget_seconds=1.0,
-        seed=0,
-        on_progress=ignore_progress,
+        effort=ProfileEffort(n_rounds=3, budget_seconds=1.0),
     )
 
 

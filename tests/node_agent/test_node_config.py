@@ -188,6 +188,8 @@ def test_only_the_last_stage_has_no_next_address():
         ({"n_rounds": 0}, "n_rounds"),
         ({"budget_seconds": 0.0}, "budget_seconds"),
         ({"budget_seconds": float("nan")}, "budget_seconds"),
+        ({"tolerance": -0.1}, "tolerance"),
+        ({"tolerance": 1.0}, "tolerance"),
     ],
 )
 def test_faults_of_a_profile_are_named(changes, words):

@@ -1,15 +1,18 @@
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from node_shards import build_shard, matmul_shard, spec, weights_of
 from onnx import helper
 
 from node_agent.agent import Agent
 from node_agent.config import AgentConfig
 from node_agent.errors import RequestRejectedError, ShardRejectedError
-from node_agent.host.profiler import MIN_ROUNDS, draw_inputs, group_by_weight
+from node_agent.host.profiler import MIN_ROUNDS, _OpenSegment, draw_inputs, group_by_weight
 from node_agent.messages import BlobRef, ProfileProgress, ProfileRequest, ProfileSegment, SegmentSamples, ShardRef
 
 
@@ -35,18 +38,26 @@ def slow_agent(tmp_path):
     made.close()
 
 
-def request_of(agent, *shards, n_rounds=5, budget_seconds=30.0, seed=1):
+def request_of(agent, *shards, n_rounds=5, budget_seconds=30.0, seed=1, tolerance=0.0):
     for shard in shards:
         shard.put_into(agent)
     segments = tuple(ProfileSegment(name=f"s{index}", shard=shard.ref) for index, shard in enumerate(shards))
-    return ProfileRequest(segments=segments, n_rounds=n_rounds, budget_seconds=budget_seconds, seed=seed)
+    return ProfileRequest(
+        segments=segments, n_rounds=n_rounds, budget_seconds=budget_seconds, seed=seed, tolerance=tolerance
+    )
 
 
 def samples_of(events):
-    return [event for event in events if isinstance(event, SegmentSamples)]
+    """One value for each segment with all of its samples, by name."""
+    joined = {}
+    for event in events:
+        if isinstance(event, SegmentSamples):
+            before = joined[event.name].seconds if event.name in joined else ()
+            joined[event.name] = replace(event, seconds=before + event.seconds)
+    return [joined[name] for name in sorted(joined)]
 
 
-def test_longer_segments_take_longer_and_come_in_the_order_asked(agent):
+def test_longer_segments_take_longer(agent):
     request = request_of(agent, chain_shard(8), chain_shard(1), n_rounds=15)
     events = list(agent.profile(request))
     long, short = samples_of(events)
@@ -118,8 +129,54 @@ def test_groups_give_the_same_samples(agent, monkeypatch):
 
 
 class FakeSession:
+    seconds = 0.25
+
     def __init__(self, *inputs):
         self.inputs = inputs
+
+
+@given(st.lists(st.lists(st.floats(1e-7, 1e3), max_size=5), max_size=12))
+def test_parts_joined_are_what_was_measured(parts):
+    """However the samples of a segment are spread over events, none is lost, doubled or out of order."""
+    segment = _OpenSegment("s", FakeSession(), {}, 7)
+    sent = []
+    for part in parts:
+        for seconds in part:
+            segment.keep(seconds)
+        sent.append(segment.take_unsent())
+    kept = [seconds for part in parts for seconds in part]
+    assert [seconds for samples in sent for seconds in samples.seconds] == kept
+    assert segment.ordered == sorted(kept)
+    assert {(samples.session_seconds, samples.memory_bytes) for samples in sent} <= {(0.25, 7)}
+    assert segment.take_unsent().seconds == ()
+
+
+def test_a_tight_segment_is_left_alone_while_others_are_timed(agent, monkeypatch):
+    """The second segment's times are made to jump, so that it never is tight."""
+    jumps = itertools.cycle([1.0, 9.0])
+    once = _OpenSegment.time_once
+
+    def jumping(segment):
+        return once(segment) if segment.name == "s0" else next(jumps)
+
+    monkeypatch.setattr(_OpenSegment, "time_once", jumping)
+    request = request_of(agent, chain_shard(2), chain_shard(1), n_rounds=300, budget_seconds=60, tolerance=0.3)
+    events = list(agent.profile(request))
+    clear, jumpy = samples_of(events)
+    assert len(clear.seconds) < 100
+    assert len(jumpy.seconds) == 300
+    assert events[-1].what == "1 of 2 segments are tight"
+
+
+def test_progress_grows_to_its_end_in_every_group(agent, monkeypatch):
+    monkeypatch.setattr("node_agent.host.profiler._MAX_OPEN_BYTES", 1)
+    monkeypatch.setattr("node_agent.host.profiler._REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("node_agent.host.profiler._REPORT_SHARE", 1e9)
+    shards = [matmul_shard(seed) for seed in range(3)]
+    request = request_of(agent, *shards, n_rounds=40, budget_seconds=0.02, tolerance=0.3)
+    done = [event.n_done for event in agent.profile(request) if isinstance(event, ProfileProgress)]
+    assert done == sorted(done)
+    assert done[-1] == 3 * 41
 
 
 def test_inputs_are_drawn_by_their_type():
