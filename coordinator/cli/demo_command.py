@@ -33,7 +33,7 @@ def command(*, model: str, folder: Path, wish: str, seed: int, as_json: bool) ->
     """
     from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import whole_run
+    from coordinator.cli.whole_run import Budgets, whole_run
     from coordinator.wishes import SearchWish
 
     request = Request(model=model, is_demo=True, seed=seed, folder=folder)
@@ -42,7 +42,5 @@ def command(*, model: str, folder: Path, wish: str, seed: int, as_json: bool) ->
         SearchWish(seed=seed),
         Terminal(as_json=as_json),
         wish=wish,
-        profile_seconds=15.0,
-        correct_seconds=45.0,
-        bench_seconds=6.0,
+        budgets=Budgets(profile_seconds=15.0, correct_seconds=45.0, bench_seconds=6.0),
     )

@@ -65,7 +65,7 @@ def command(
     """
     from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import describe_request, whole_run
+    from coordinator.cli.whole_run import Budgets, describe_request, whole_run
 
     terminal = Terminal(as_json=as_json)
     request = Request(
@@ -82,12 +82,11 @@ def command(
     if dry_run:
         terminal.say(describe_request(request, terminal))
         return
+    budgets = Budgets(profile_seconds=profile_seconds, correct_seconds=correct_seconds, bench_seconds=bench_seconds)
     whole_run(
         request,
         search,
         terminal,
         wish=wish,
-        profile_seconds=profile_seconds,
-        correct_seconds=correct_seconds,
-        bench_seconds=bench_seconds,
+        budgets=budgets,
     )

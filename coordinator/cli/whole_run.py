@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from coordinator.cli.request import Request
@@ -29,6 +30,17 @@ from coordinator.steps import (
 )
 from coordinator.wishes import SearchWish
 from partitioner.choice import knee
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """Seconds that the steps of a whole run may take."""
+
+    profile_seconds: float
+    """For each node."""
+    correct_seconds: float
+    bench_seconds: float
+    """For each of single stream and offline, of the chosen plan."""
 
 
 @contextmanager
@@ -91,22 +103,20 @@ def whole_run(
     terminal: Terminal,
     *,
     wish: str,
-    profile_seconds: float,
-    correct_seconds: float,
-    bench_seconds: float,
+    budgets: Budgets,
 ) -> None:
     """Profile, search, plan, deploy, bench, report."""
     check_codecs(search.codecs)
     with opened_run(request, terminal) as run:
         graph = run.model.graph
         choose_codecs(run.fleet, search.codecs)
-        profile_step(run, terminal, budget_seconds=profile_seconds)
+        profile_step(run, terminal, budget_seconds=budgets.profile_seconds)
         measure_codecs(run, search.codecs, terminal)
-        result, correction = search_and_correct_step(run, search, terminal, budget_seconds=correct_seconds)
+        result, correction = search_and_correct_step(run, search, terminal, budget_seconds=budgets.correct_seconds)
         terminal.say(correction.describe())
         chosen = plan_step(run.folder, result, wish)
         terminal.show(front_table(result, graph, chosen, knee(result.front, result.objectives)))
-        effort = Effort(seconds=bench_seconds)
+        effort = Effort(seconds=budgets.bench_seconds)
         measurement = bench_step(run, terminal, effort=effort)
     terminal.show(measurement_table(measurement))
     terminal.say(measurement.recommendation)
