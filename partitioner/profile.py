@@ -1,6 +1,10 @@
 """Measured times of a network's parts on each device."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Source = Literal["profiler", "pipeline", "scaled"]
+"""Where a time is from: timed alone, seen in a running pipeline, or timed alone and scaled by what pipelines showed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,7 @@ class SegmentTiming:
     """Creating the session, once."""
     memory_bytes: int
     """Growth of the process while the session was made and run."""
+    source: Source = "profiler"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import click
 
-from coordinator.cli.options import bench_options, dry_run_option, json_option, run_option
+from coordinator.cli.options import bench_options, dry_run_option, json_option, profile_source_option, run_option
 
 
 @click.command(short_help="Measure the plan, the front and the baselines.")
 @run_option
 @bench_options
+@profile_source_option
 @json_option
 @dry_run_option
-def command(*, folder: Path, bench_seconds: float, as_json: bool, dry_run: bool) -> None:
+def command(*, folder: Path, bench_seconds: float, profile_source: str, as_json: bool, dry_run: bool) -> None:
     """Deploys and measures the plan of a run folder, the rest of the front, and the whole model on each node.
+
+    Predictions are held against it, and stage times seen live correct the profile: `search --profile live` uses them.
 
     \b
     Examples:
@@ -39,7 +42,7 @@ def command(*, folder: Path, bench_seconds: float, as_json: bool, dry_run: bool)
         return
     with resumed_run(folder, terminal) as run:
         effort = Effort(seconds=bench_seconds)
-        measurement = bench_step(run, terminal, effort=effort)
+        measurement = bench_step(run, terminal, effort=effort, is_live=profile_source == "live")
     terminal.show(measurement_table(measurement))
     terminal.say(measurement.recommendation)
     terminal.print_json(folder / "measurement.json")
