@@ -127,7 +127,7 @@ class DeviceFactor:
 
     device: str
     factor: float | None
-    """Median over the stages seen; None where too little was seen for it."""
+    """Median over the stages seen; None where too little was seen for it, or no one factor fits what was seen."""
     low: float
     high: float
     """Interval of the median; both ends of what was seen where there are few stages."""

@@ -13,6 +13,7 @@ from coordinator.measurement import (
     PlanMeasurement,
     PredictionQuality,
 )
+from coordinator.report import quantities
 from partitioner.accuracy import rank_agreement, signed_error, summarise_errors
 
 MOST_ERROR = 0.10
@@ -69,8 +70,9 @@ def shared_machines(nodes: Iterable[FleetNode]) -> Iterator[str]:
         if len(sharing) > 1 and n_threads > n_cores:
             names = ", ".join(repr(node.name) for node in sharing)
             yield (
-                f"Nodes {names} share one machine and compute with {n_threads} threads on {n_cores} cores, so that "
-                "they slow each other down: give each node cores of its own, or fewer threads."
+                f"Nodes {names} share one machine and compute with {n_threads} threads on "
+                f"{n_cores} {'core' if n_cores == 1 else 'cores'}, so that they slow each other down: give each node "
+                "cores of its own, or fewer threads."
             )
 
 
@@ -93,16 +95,17 @@ def figure_doubts(plans: Sequence[PlanMeasurement], factors: Sequence[DeviceFact
         if not abs(error) <= MOST_ERROR:
             side = "above" if error > 0 else "below"
             yield (
-                f"The {what} of the chosen plan was predicted {abs(error):.0%} {side} what was measured: search again "
-                "with `--profile live`, which corrects stage times by this measurement, or profile again when the "
-                "machines and the network are quiet."
+                f"The {what} of the chosen plan was predicted {quantities.percent(abs(error))} {side} what was "
+                "measured: search again with `--profile live`, which corrects stage times by this measurement, or "
+                "profile again when the machines and the network are quiet."
             )
     yield from _noise_doubts(plans)
     for one in factors:
-        if one.is_clipped:
+        if one.is_clipped or (one.n_stages > 1 and one.factor is None):
+            why = "more than is believed" if one.is_clipped else "too far apart for one correction of the device"
             yield (
-                f"Stages on {one.device!r} take {one.low:.2f} to {one.high:.2f} × what its profile says, which is not "
-                "believed: profile that device again."
+                f"Stages on {one.device!r} took {quantities.number(one.low)} to {quantities.number(one.high)} × what "
+                f"its profile says, {why}: end other work there and profile it again."
             )
 
 
@@ -115,8 +118,9 @@ def _noise_doubts(plans: Sequence[PlanMeasurement]) -> Iterator[str]:
     for device, (variation, label) in worst.items():
         if variation > MOST_VARIATION:
             yield (
-                f"Stage times on {device!r} varied by {variation:.0%} in '{label}' (quiet machines: below "
-                f"{MOST_VARIATION:.0%}): end other work there, or measure longer (`--bench-seconds`)."
+                f"Stage times on {device!r} varied by {quantities.percent(variation)} in {label!r} (on quiet machines "
+                f"by less than {quantities.percent(MOST_VARIATION)}): end other work there, or measure longer "
+                "(`--bench-seconds`)."
             )
 
 

@@ -8,7 +8,8 @@ One factor, although the true ratio may differ between short and long spans: a p
 each span of the profile, because the cost model sums those of single units, and would count it once for each unit; a
 factor goes through its sums and fits unchanged. So the factor is taken where it matters for a plan, from stages that
 are not short against the longest one seen (`SHORT_SHARE`). Short spans seen live have their own time anyway, and others
-are off by a share of little. How far the ratios lie apart is told as the factor's interval.
+are off by a share of little. How far the ratios lie apart is told as the factor's interval; where they lie so far apart
+that no factor describes them (`MOST_SPREAD`, as when stages disturb each other on a shared machine), none is applied.
 
 Emulated (paced) stages correct nothing: they last as long as the profile says, so that they would confirm any profile.
 """
@@ -32,6 +33,8 @@ FACTOR_BOUNDS = (1 / 3, 3.0)
 """Factors that are believed. Idle gaps alone were seen to double a stage's time; more is a fault, not a factor."""
 TIGHT_WIDTH = 0.1
 """Interval over median of a single stage with which it may speak for its whole device."""
+MOST_SPREAD = 2.0
+"""High over low end of a factor's interval up to which the factor is applied."""
 SHORT_SHARE = 0.1
 """Part of the longest stage's time below which a stage has no say in the factor."""
 
@@ -114,7 +117,8 @@ def device_factor(device: str, seen: Sequence[LiveSpan]) -> DeviceFactor:
         only = telling[0]
         ends = (end / only.predicted_seconds for end in (only.live.value, only.live.low, only.live.high))
         found = Estimate(**dict(zip(("value", "low", "high"), ends, strict=True)))
-    is_known = len(telling) > 1 or found.high - found.low <= TIGHT_WIDTH * found.value
+    is_tight = found.high - found.low <= TIGHT_WIDTH * found.value
+    is_known = found.high <= MOST_SPREAD * found.low if len(telling) > 1 else is_tight
     clipped = min(max(found.value, FACTOR_BOUNDS[0]), FACTOR_BOUNDS[1])
     return DeviceFactor(
         device=device,
