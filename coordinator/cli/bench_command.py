@@ -25,9 +25,8 @@ def command(*, folder: Path, bench_seconds: float, profile_source: str, as_json:
     """
     from coordinator.benching import front_selection
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import resumed_run
+    from coordinator.cli.whole_run import resumed_run, show_measurement
     from coordinator.measuring import Effort
-    from coordinator.report.tables import measurement_table
     from coordinator.run_folder import RunFolder
     from coordinator.steps import bench_step
     from partitioner.plan import Candidate
@@ -43,7 +42,6 @@ def command(*, folder: Path, bench_seconds: float, profile_source: str, as_json:
     with resumed_run(folder, terminal) as run:
         effort = Effort(seconds=bench_seconds)
         measurement = bench_step(run, terminal, effort=effort, is_live=profile_source == "live")
-    terminal.show(measurement_table(measurement))
-    terminal.say(measurement.recommendation)
+    show_measurement(measurement, terminal)
     terminal.print_json(folder / "measurement.json")
     terminal.say(f"Next: splitfront report --run {folder}")

@@ -1,0 +1,90 @@
+"""What is said of the predictions, in sentences: errors, order, what emulation proves, and warnings."""
+
+from coordinator.measurement import BeforeAfter, GroupAccuracy, Measurement
+from coordinator.report import quantities
+from coordinator.report.names import printable
+from coordinator.report.prediction_points import quality_of
+from partitioner.accuracy import ErrorSummary, RankAgreement
+
+
+def accuracy_sentences(measurement: Measurement) -> tuple[str, ...]:
+    """Median and worst error of latency and throughput and the order, for plans without and with emulated devices."""
+    quality = quality_of(measurement)
+    sentences = [] if quality.unpaced is None else [_group(quality.unpaced, "")]
+    if quality.paced is not None:
+        sentences += [_group(quality.paced, "emulated "), paced_sentence(measurement)]
+    return tuple(sentences)
+
+
+def paced_sentence(measurement: Measurement) -> str:
+    """What stages on emulated devices prove; empty where there are none."""
+    plans = (measurement, *measurement.front, *measurement.baselines)
+    names = sorted({stage.device for plan in plans for stage in plan.stages if stage.is_paced})
+    if not names:
+        return ""
+    return (
+        f"Stages on {', '.join(map(printable, names))} are emulated: they last as long as the profile says by "
+        "construction, so that their times prove nothing of the prediction, and correct nothing."
+    )
+
+
+def warning_sentences(measurement: Measurement) -> tuple[str, ...]:
+    """What speaks against trusting the figures, fit to be shown."""
+    return tuple(map(printable, quality_of(measurement).warnings))
+
+
+def stage_sentence(measurement: Measurement) -> str:
+    """Median and worst error of stage times; empty where all are emulated."""
+    quality = quality_of(measurement)
+    parts = [
+        f"Stage times{of}: {_errors(group.stage_seconds)}."
+        for group, of in ((quality.unpaced, ""), (quality.paced, " in plans with emulated devices, those left out"))
+        if group is not None and group.stage_seconds is not None
+    ]
+    return " ".join(parts)
+
+
+def _group(group: GroupAccuracy, kind: str) -> str:
+    n = group.latency.before.n
+    plans = f"{n} {kind}{'plan' if n == 1 else 'plans'}"
+    return (
+        f"{plans[0].upper()}{plans[1:]}: latency {_errors(group.latency)}; throughput {_errors(group.throughput)}. "
+        f"{_order(group.latency_order, group.throughput_order)}"
+    ).strip()
+
+
+def _errors(errors: BeforeAfter) -> str:
+    """`median error 2.1 %, worst −8.3 % (front 2); corrected by the other plans 1.0 %, worst +2.0 % (chosen)`."""
+    text = f"median error {_summary(errors.before)}"
+    if errors.after is None:
+        return text
+    only = "" if errors.after.n == errors.before.n else f" of {errors.after.n}"
+    return f"{text}, corrected by the other plans{only} {_summary(errors.after)}"
+
+
+def _summary(errors: ErrorSummary) -> str:
+    worst = quantities.percent(errors.worst, is_signed=True)
+    return f"{quantities.percent(errors.median)} (worst {worst}, {printable(errors.worst_name)})"
+
+
+def _order(latency: RankAgreement, throughput: RankAgreement) -> str:
+    if latency.tau is None or throughput.tau is None:
+        return ""
+    return (
+        f"Predicted and measured order: Kendall τ {_tau(latency.tau)} in latency, {_tau(throughput.tau)} in throughput"
+        f"{_resolved(latency, throughput)}."
+    )
+
+
+def _resolved(latency: RankAgreement, throughput: RankAgreement) -> str:
+    """Of the pairs that the intervals tell apart, where that says more."""
+    if latency.resolved_tau is None or throughput.resolved_tau is None:
+        return ""
+    return (
+        f"; of the pairs whose intervals do not overlap {_tau(latency.resolved_tau)} (n = {latency.n_resolved}) and "
+        f"{_tau(throughput.resolved_tau)} (n = {throughput.n_resolved})"
+    )
+
+
+def _tau(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
