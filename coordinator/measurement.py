@@ -205,3 +205,8 @@ class Measurement(PlanMeasurement):
     """Machine, versions, load: what the figures hold for."""
     prediction: PredictionQuality | None = None
     """None in files of older versions."""
+
+    @property
+    def plans(self) -> tuple[PlanMeasurement, ...]:
+        """All that were measured, the chosen one first."""
+        return (self, *self.front, *self.baselines)

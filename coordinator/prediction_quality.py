@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from coordinator.fleet import Fleet, FleetNode
 from coordinator.measurement import (
@@ -46,8 +45,17 @@ def prediction_quality(
 
 
 def distinct_plans(plans: Sequence[PlanMeasurement]) -> tuple[PlanMeasurement, ...]:
-    """The same without the second entry of a measurement, such as that of a baseline that became the chosen plan."""
-    return (*plans[:1], *(plan for plan in plans[1:] if replace(plan, label=plans[0].label) != plans[0]))
+    """The same without the second entry of a measurement, as of a baseline that became the chosen plan (the first)."""
+    return (*plans[:1], *(plan for plan in plans[1:] if not _is_same_measurement(plan, plans[0])))
+
+
+def _is_same_measurement(one: PlanMeasurement, other: PlanMeasurement) -> bool:
+    return (one.plan, one.latency_seconds, one.throughput_per_second, one.stages) == (
+        other.plan,
+        other.latency_seconds,
+        other.throughput_per_second,
+        other.stages,
+    )
 
 
 def node_warnings(fleet: Fleet) -> NodeWarnings:

@@ -229,9 +229,8 @@ def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: boo
             seed=run.settings.seed,
             on_step=lambda what, n_done, n_total: on_lane("bench", n_done, n_total, what),
         )
-    plans = (measurement, *measurement.front, *measurement.baselines)
     run.save("measurement", measurement)
-    run.save("live_profile", recalibrate(cost_model, plans, "busy").profile)
+    run.save("live_profile", recalibrate(cost_model, measurement.plans, "busy").profile)
     run.save("plan", Candidate(plan=measurement.plan, cost=measurement.cost))
     return measurement
 

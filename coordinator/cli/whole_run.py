@@ -14,9 +14,8 @@ from coordinator.measuring import Effort
 from coordinator.opening import open_model
 from coordinator.profiling import spans_to_profile
 from coordinator.report.codec_table import codec_table
-from coordinator.report.prediction_table import prediction_table
 from coordinator.report.prediction_text import warning_sentences
-from coordinator.report.tables import front_table, measurement_table
+from coordinator.report.tables import front_table, measurement_table, prediction_table
 from coordinator.run_folder import RunFolder, RunSettings
 from coordinator.steps import (
     OpenRun,

@@ -21,7 +21,7 @@ def draw_prediction(measurement: Measurement, path: Path, width_inches: float = 
     shown = panels(measurement)
     is_wide = width_inches > 5
     with paper_style():
-        height = 1.1 + 0.5 * width_inches if is_wide else 1.3 + 1.9 * width_inches
+        height = 1.0 + 0.41 * width_inches if is_wide else 1.2 + 1.75 * width_inches
         figure = Figure(figsize=(width_inches, height), layout="constrained")
         found = figure.subplots(1 if is_wide else 2, 2 if is_wide else 1, squeeze=False).flatten()
         for axes, panel in zip(found, shown, strict=True):

@@ -61,7 +61,10 @@ def residual_figure(measurement: Measurement) -> Figure:
                 ],
             )
         ),
-        traces=tuple(trace for is_filled in (False, True) for trace in _residual_traces(found, is_filled=is_filled)),
+        traces=(
+            _residual_joins(found),
+            *(trace for is_filled in (False, True) for trace in _residual_traces(found, is_filled=is_filled)),
+        ),
         layout=_residual_layout(rows),
         height=130 + ROW_PIXELS * len(rows),
     )
@@ -91,7 +94,8 @@ def _band(scale: AxisScale, share: float, axes: Json) -> Json:
     low, high = scale.low, scale.high
     return {
         "type": "scatter",
-        "name": f"± {share * 100:g} %",
+        "name": " and ".join(f"± {one * 100:g} %" for one in reversed(BANDS)),
+        "showlegend": share == BANDS[-1],
         "mode": "lines",
         "x": [low, high, high, low],
         "y": [low * (1 - share), high * (1 - share), high * (1 + share), low * (1 + share)],
@@ -99,7 +103,6 @@ def _band(scale: AxisScale, share: float, axes: Json) -> Json:
         "fillcolor": palette.faded(palette.GREEN, 0.14),
         "line": {"width": 0},
         "hoverinfo": "skip",
-        "legendgroup": f"band {share}",
         **axes,
     }
 
@@ -145,6 +148,7 @@ def _marks(
         "marker": {
             "symbol": symbol,
             "size": [15 if mark.is_chosen else 9 for mark in marks],
+            "opacity": 1,
             "color": colour,
             "line": {"width": 1.8 if not is_after else 0, "color": colour},
         },
@@ -187,6 +191,20 @@ def _layout(shown: Sequence[PredictionPanel]) -> Json:
         "legend": legend_below(0.17),
         "hovermode": "closest",
         "margin": {"l": 60, "r": 16, "t": 12, "b": 60},
+    }
+
+
+def _residual_joins(found: Sequence[StageResidual]) -> Json:
+    joined = [one for one in found if one.corrected_error is not None]
+    return {
+        "type": "scatter",
+        "name": "prediction to correction",
+        "mode": "lines",
+        "x": [x for one in joined for x in (one.error * 100, (one.corrected_error or 0.0) * 100, None)],
+        "y": [y for one in joined for y in (_row_label(one), _row_label(one), None)],
+        "line": {"color": palette.GREY, "width": 1, "dash": "dot"},
+        "hoverinfo": "skip",
+        "showlegend": False,
     }
 
 

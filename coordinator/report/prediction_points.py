@@ -59,7 +59,7 @@ class StageResidual:
 
 def panels(measurement: Measurement) -> tuple[PredictionPanel, PredictionPanel]:
     """Latency in ms and throughput per second of every measured plan; one that stands twice is there once."""
-    plans = distinct_plans(measured_plans(measurement))
+    plans = distinct_plans(measurement.plans)
     return (
         PredictionPanel(
             quantity="latency", unit="ms", marks=tuple(_latency(plan, is_chosen=i == 0) for i, plan in enumerate(plans))
@@ -74,19 +74,14 @@ def panels(measurement: Measurement) -> tuple[PredictionPanel, PredictionPanel]:
 
 def residuals(measurement: Measurement) -> tuple[StageResidual, ...]:
     """Every stage of every measured plan, by device and then by span."""
-    found = [_residual(plan, stage) for plan in distinct_plans(measured_plans(measurement)) for stage in plan.stages]
+    found = [_residual(plan, stage) for plan in distinct_plans(measurement.plans) for stage in plan.stages]
     devices = list(dict.fromkeys(one.stage.device for one in found))
     return tuple(sorted(found, key=lambda one: (devices.index(one.stage.device), one.stage.start, one.stage.stop)))
 
 
-def measured_plans(measurement: Measurement) -> tuple[PlanMeasurement, ...]:
-    """All plans of a measurement, the chosen one first."""
-    return (measurement, *measurement.front, *measurement.baselines)
-
-
 def quality_of(measurement: Measurement) -> PredictionQuality:
     """The measurement's own; for one of an older version what its figures tell, without devices and warnings."""
-    return measurement.prediction or prediction_quality(measured_plans(measurement), (), ())
+    return measurement.prediction or prediction_quality(measurement.plans, (), ())
 
 
 def has_paced(marks: Sequence[PredictionMark]) -> bool:

@@ -18,8 +18,7 @@ def accuracy_sentences(measurement: Measurement) -> tuple[str, ...]:
 
 def paced_sentence(measurement: Measurement) -> str:
     """What stages on emulated devices prove; empty where there are none."""
-    plans = (measurement, *measurement.front, *measurement.baselines)
-    names = sorted({stage.device for plan in plans for stage in plan.stages if stage.is_paced})
+    names = sorted({stage.device for plan in measurement.plans for stage in plan.stages if stage.is_paced})
     if not names:
         return ""
     return (
@@ -54,17 +53,17 @@ def _group(group: GroupAccuracy, kind: str) -> str:
 
 
 def _errors(errors: BeforeAfter) -> str:
-    """`median error 2.1 %, worst −8.3 % (front 2); corrected by the other plans 1.0 %, worst +2.0 % (chosen)`."""
+    """`median error 2.1 % (worst −8.3 %, in 'front 2'), corrected by the other plans 1.0 % (worst …; 3 of 6)`."""
     text = f"median error {_summary(errors.before)}"
     if errors.after is None:
         return text
-    only = "" if errors.after.n == errors.before.n else f" of {errors.after.n}"
-    return f"{text}, corrected by the other plans{only} {_summary(errors.after)}"
+    n, n_all = errors.after.n, errors.before.n
+    return f"{text}, corrected by the other plans {_summary(errors.after, '' if n == n_all else f'; {n} of {n_all}')}"
 
 
-def _summary(errors: ErrorSummary) -> str:
+def _summary(errors: ErrorSummary, note: str = "") -> str:
     worst = quantities.percent(errors.worst, is_signed=True)
-    return f"{quantities.percent(errors.median)} (worst {worst}, {printable(errors.worst_name)})"
+    return f"{quantities.percent(errors.median)} (worst {worst}, in '{printable(errors.worst_name)}'{note})"
 
 
 def _order(latency: RankAgreement, throughput: RankAgreement) -> str:

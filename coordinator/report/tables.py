@@ -8,6 +8,7 @@ from rich.text import Text
 from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.report import quantities
 from coordinator.report.names import printable, shorten, split_names
+from coordinator.report.prediction_text import accuracy_sentences
 from coordinator.report.run import is_same_plan, resource_label
 from coordinator.report.table_style import ShrinkingName, plain_table
 from coordinator.report.text import describe_plan, emulation_sentence, error_text
@@ -68,12 +69,26 @@ def measurement_table(measurement: Measurement) -> Table:
     table.add_column("throughput", justify="right", no_wrap=True)
     table.add_column("busiest", overflow="fold")
     table.add_column("output\nerror", justify="right", no_wrap=True)
-    for index, plan in enumerate((measurement, *measurement.front, *measurement.baselines)):
+    for index, plan in enumerate(measurement.plans):
         table.add_row(*_measured_row(plan), style="bold" if index == 0 else "")
     notes = [f"p99 of {measurement.latency_seconds.n_samples:,} samples"]
     if measurement.emulation:
         notes.append(emulation_sentence(map(resource_label, measurement.emulation)))
     table.caption = Text("   ".join(notes))
+    return table
+
+
+def prediction_table(measurement: Measurement) -> Table:
+    """A line for each plan: latency and throughput predicted, measured and the error; after correction, where it is."""
+    has_corrected = any(plan.corrected for plan in measurement.plans)
+    table = plain_table("Predicted and measured" + ("; corrected by stage times of the other plans" * has_corrected))
+    table.add_column("plan", overflow="fold")
+    for what in ("latency", "throughput"):
+        for head in (f"{what}\npredicted", "\nmeasured", "\nerror", *(("\ncorrected",) if has_corrected else ())):
+            table.add_column(head, justify="right", no_wrap=True)
+    for index, plan in enumerate(measurement.plans):
+        table.add_row(*_prediction_row(plan, has_corrected=has_corrected), style="bold" if index == 0 else "")
+    table.caption = Text("\n".join(accuracy_sentences(measurement)))
     return table
 
 
@@ -131,3 +146,23 @@ def _measured_row(plan: PlanMeasurement) -> tuple[Text, ...]:
 
 def _failures(plan: PlanMeasurement) -> str:
     return f"\n{plan.n_errors:,} failed" if plan.n_errors else ""
+
+
+def _prediction_row(plan: PlanMeasurement, *, has_corrected: bool) -> tuple[Text, ...]:
+    label = Text.assemble(printable(plan.label), (" (emulated)" if plan.is_paced else "", "dim"))
+    before, after = plan.predicted, plan.corrected
+    figures = [
+        (before.latency_seconds, after and after.latency_seconds, plan.latency_seconds.p50.value, quantities.seconds),
+        (
+            before.throughput_per_second,
+            after and after.throughput_per_second,
+            plan.throughput_per_second.value,
+            quantities.rate,
+        ),
+    ]
+    cells = [label]
+    for predicted, corrected, measured, show in figures:
+        cells += [Text(show(predicted)), Text(show(measured)), Text(error_text(predicted, measured))]
+        if has_corrected:
+            cells.append(Text(quantities.UNKNOWN if corrected is None else error_text(corrected, measured)))
+    return tuple(cells)
