@@ -20,6 +20,9 @@ MOST_ERROR = 0.10
 MOST_VARIATION = 0.20
 """Of stage times; above it the machine counts as noisy."""
 
+MOST_OVERRUN = 0.05
+"""Of an emulated stage over its pace; above it the machine beneath is too busy."""
+
 NodeWarnings = Mapping[str, Sequence[str]]
 """What each node says against times taken on it now."""
 
@@ -108,6 +111,7 @@ def figure_doubts(plans: Sequence[PlanMeasurement], factors: Sequence[DeviceFact
                 "profile again when the machines and the network are quiet."
             )
     yield from _noise_doubts(plans)
+    yield from _overrun_doubts(plans)
     for one in factors:
         if one.is_clipped or (one.n_stages > 1 and one.factor is None):
             why = "more than is believed" if one.is_clipped else "too far apart for one correction of the device"
@@ -129,6 +133,22 @@ def _noise_doubts(plans: Sequence[PlanMeasurement]) -> Iterator[str]:
                 f"Stage times on {device!r} varied by {quantities.percent(variation)} in {label!r} (on quiet machines "
                 f"by less than {quantities.percent(MOST_VARIATION)}): end other work there, or measure longer "
                 "(`--bench-seconds`)."
+            )
+
+
+def _overrun_doubts(plans: Sequence[PlanMeasurement]) -> Iterator[str]:
+    """Emulated devices that the machine beneath could not keep up with."""
+    worst: dict[str, tuple[float, str]] = {}
+    for plan in plans:
+        for stage in plan.stages:
+            if stage.is_paced and stage.compute_median_seconds is not None and stage.predicted_compute_seconds > 0:
+                overrun = stage.compute_median_seconds.value / stage.predicted_compute_seconds - 1
+                worst[stage.device] = max((overrun, plan.label), worst.get(stage.device, (0.0, "")))
+    for device, (overrun, label) in worst.items():
+        if overrun > MOST_OVERRUN:
+            yield (
+                f"The emulated device {device!r} took {quantities.percent(overrun)} longer than it was to in {label!r}, "
+                "since this machine is too busy to emulate it: emulate fewer or slower devices, or end other work."
             )
 
 

@@ -21,7 +21,7 @@ def draw_prediction(measurement: Measurement, path: Path, width_inches: float = 
     shown = panels(measurement)
     is_wide = width_inches > 5
     with paper_style():
-        height = 1.0 + 0.41 * width_inches if is_wide else 1.2 + 1.75 * width_inches
+        height = 1.05 + 0.41 * width_inches if is_wide else 1.2 + 1.75 * width_inches
         figure = Figure(figsize=(width_inches, height), layout="constrained")
         found = figure.subplots(1 if is_wide else 2, 2 if is_wide else 1, squeeze=False).flatten()
         for axes, panel in zip(found, shown, strict=True):
@@ -30,8 +30,8 @@ def draw_prediction(measurement: Measurement, path: Path, width_inches: float = 
             handles=_legend(shown[0]), loc="outside lower center", ncols=3 if is_wide else 2, handlelength=1.8
         )
         if has_paced(shown[0].marks):
-            note = "emulated devices: their stage times prove nothing"
-            figure.supxlabel(note, fontsize=6.5, color="#777777", x=0.99, ha="right")
+            note = "emulated devices: agreement of their stages proves nothing"
+            figure.suptitle(note, fontsize=6.5, color="#777777", x=0.99, ha="right")
         return save_drawing(figure, path)
 
 

@@ -31,18 +31,24 @@ def prediction_figure(measurement: Measurement) -> Figure:
     traces = [trace for place, panel in enumerate(shown) for trace in _panel(panel, str(place + 1) if place else "")]
     return Figure(
         name="prediction",
-        caption=" ".join(
-            [
-                *accuracy_sentences(measurement),
-                "On the line a prediction came true; the bands are 5 % and 10 % wide on each side, bars are 95 % "
-                "intervals, the large mark is the chosen plan. Hollow marks are predictions made before, filled ones "
-                "after live stage times of the other plans corrected the model.",
-            ]
-        ),
+        caption=" ".join([*accuracy_sentences(measurement), _reading(measurement)]),
         traces=tuple(traces),
         layout=_layout(shown),
         height=520,
     )
+
+
+def _reading(measurement: Measurement) -> str:
+    text = (
+        "On the line a prediction came true; the bands are 5 % and 10 % wide on each side, bars are 95 % intervals, "
+        "the large mark is the chosen plan."
+    )
+    if any(plan.corrected for plan in measurement.plans):
+        text += (
+            " Hollow marks are predictions made before, filled ones after live stage times of the other plans "
+            "corrected the model."
+        )
+    return text
 
 
 def residual_figure(measurement: Measurement) -> Figure:
@@ -65,7 +71,7 @@ def residual_figure(measurement: Measurement) -> Figure:
             _residual_joins(found),
             *(trace for is_filled in (False, True) for trace in _residual_traces(found, is_filled=is_filled)),
         ),
-        layout=_residual_layout(rows),
+        layout=_residual_layout(rows, found),
         height=130 + ROW_PIXELS * len(rows),
     )
 
@@ -190,7 +196,7 @@ def _layout(shown: Sequence[PredictionPanel]) -> Json:
         **axes,
         "legend": legend_below(0.17),
         "hovermode": "closest",
-        "margin": {"l": 60, "r": 16, "t": 12, "b": 60},
+        "margin": {"l": 60, "r": 16, "t": 36, "b": 60},
     }
 
 
@@ -259,7 +265,15 @@ def _row_label(one: StageResidual) -> str:
     return f"{plot_text(one.stage.device, 24)}, {units}"
 
 
-def _residual_layout(rows: Sequence[str]) -> Json:
+def _residual_range(found: Sequence[StageResidual]) -> list[float]:
+    """Per cent; holds all errors and both bands."""
+    errors = [100 * error for one in found for error in (one.error, one.corrected_error) if error is not None]
+    room = 0.05 * (max(errors) - min(errors))
+    least = 120 * BANDS[0]
+    return [min(min(errors) - room, -least), max(max(errors) + room, least)]
+
+
+def _residual_layout(rows: Sequence[str], found: Sequence[StageResidual]) -> Json:
     bands = [
         {
             "type": "rect",
@@ -287,7 +301,7 @@ def _residual_layout(rows: Sequence[str]) -> Json:
         "layer": "below",
     }
     return {
-        "xaxis": axis("predicted minus measured, over measured (%)"),
+        "xaxis": axis("predicted minus measured, over measured (%)", range=_residual_range(found)),
         "yaxis": axis(
             "", type="category", categoryorder="array", categoryarray=list(rows), autorange="reversed", ticklen=6
         ),

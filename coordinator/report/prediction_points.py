@@ -75,7 +75,9 @@ def panels(measurement: Measurement) -> tuple[PredictionPanel, PredictionPanel]:
 def residuals(measurement: Measurement) -> tuple[StageResidual, ...]:
     """Every stage of every measured plan, by device and then by span."""
     found = [_residual(plan, stage) for plan in distinct_plans(measurement.plans) for stage in plan.stages]
-    devices = list(dict.fromkeys(one.stage.device for one in found))
+    devices = list(
+        dict.fromkeys(stage.device for plan in (*measurement.baselines, *measurement.plans) for stage in plan.stages)
+    )
     return tuple(sorted(found, key=lambda one: (devices.index(one.stage.device), one.stage.start, one.stage.stop)))
 
 

@@ -12,7 +12,7 @@ def accuracy_sentences(measurement: Measurement) -> tuple[str, ...]:
     quality = quality_of(measurement)
     sentences = [] if quality.unpaced is None else [_group(quality.unpaced, "")]
     if quality.paced is not None:
-        sentences += [_group(quality.paced, "emulated "), paced_sentence(measurement)]
+        sentences += [_group(quality.paced, " with emulated devices"), paced_sentence(measurement)]
     return tuple(sentences)
 
 
@@ -22,8 +22,8 @@ def paced_sentence(measurement: Measurement) -> str:
     if not names:
         return ""
     return (
-        f"Stages on {', '.join(map(printable, names))} are emulated: they last as long as the profile says by "
-        "construction, so that their times prove nothing of the prediction, and correct nothing."
+        f"Stages on {', '.join(map(printable, names))} are emulated: they end no earlier than the profile says, so "
+        "that agreement there proves nothing of the prediction; they correct nothing."
     )
 
 
@@ -45,11 +45,9 @@ def stage_sentence(measurement: Measurement) -> str:
 
 def _group(group: GroupAccuracy, kind: str) -> str:
     n = group.latency.before.n
-    plans = f"{n} {kind}{'plan' if n == 1 else 'plans'}"
-    return (
-        f"{plans[0].upper()}{plans[1:]}: latency {_errors(group.latency)}; throughput {_errors(group.throughput)}. "
-        f"{_order(group.latency_order, group.throughput_order)}"
-    ).strip()
+    plans = f"{n} {'plan' if n == 1 else 'plans'}{kind}"
+    errors = f"{plans}: latency {_errors(group.latency)}; throughput {_errors(group.throughput)}."
+    return f"{errors} {_order(group.latency_order, group.throughput_order)}".strip()
 
 
 def _errors(errors: BeforeAfter) -> str:

@@ -151,15 +151,11 @@ def _failures(plan: PlanMeasurement) -> str:
 def _prediction_row(plan: PlanMeasurement, *, has_corrected: bool) -> tuple[Text, ...]:
     label = Text.assemble(printable(plan.label), (" (emulated)" if plan.is_paced else "", "dim"))
     before, after = plan.predicted, plan.corrected
-    figures = [
-        (before.latency_seconds, after and after.latency_seconds, plan.latency_seconds.p50.value, quantities.seconds),
-        (
-            before.throughput_per_second,
-            after and after.throughput_per_second,
-            plan.throughput_per_second.value,
-            quantities.rate,
-        ),
-    ]
+    latency, throughput = plan.latency_seconds.p50.value, plan.throughput_per_second.value
+    figures = (
+        (before.latency_seconds, after.latency_seconds if after else None, latency, quantities.seconds),
+        (before.throughput_per_second, after.throughput_per_second if after else None, throughput, quantities.rate),
+    )
     cells = [label]
     for predicted, corrected, measured, show in figures:
         cells += [Text(show(predicted)), Text(show(measured)), Text(error_text(predicted, measured))]

@@ -89,6 +89,22 @@ def test_a_noisy_stage_is_said_once_for_its_device_with_the_worst_plan():
     assert "'a' varied by 40 % in 'plan 1'" in next(figure_doubts(noisy, ()))
 
 
+def test_an_emulated_device_that_cannot_keep_its_pace_is_said():
+    plans = world({}, paced=("a",))
+    assert not list(figure_doubts(plans, ()))
+    late = [
+        replace(
+            plan,
+            stages=tuple(
+                replace(s, compute_median_seconds=exactly(s.predicted_compute_seconds * ratio)) for s in plan.stages
+            ),
+        )
+        for plan, ratio in zip(plans, (1.02, 1.3, 1.1, 1.0), strict=True)
+    ]
+    (said,) = figure_doubts(late, ())
+    assert said.startswith("The emulated device 'a' took 30 % longer than it was to in 'plan 1'")
+
+
 def test_factors_that_are_not_believed_are_said():
     plans = world({"a": 9.0})
     said = list(figure_doubts(plans, recalibrate(MODEL, plans, "busy").factors))
