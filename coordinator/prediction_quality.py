@@ -147,8 +147,9 @@ def _overrun_doubts(plans: Sequence[PlanMeasurement]) -> Iterator[str]:
     for device, (overrun, label) in worst.items():
         if overrun > MOST_OVERRUN:
             yield (
-                f"The emulated device {device!r} took {quantities.percent(overrun)} longer than it was to in {label!r}, "
-                "since this machine is too busy to emulate it: emulate fewer or slower devices, or end other work."
+                f"The emulated device {device!r} took {quantities.percent(overrun)} longer than it was to in "
+                f"{label!r}, since this machine is too busy to emulate it: emulate fewer or slower devices, or end "
+                "other work."
             )
 
 

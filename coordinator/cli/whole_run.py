@@ -14,7 +14,7 @@ from coordinator.measuring import Effort
 from coordinator.opening import open_model
 from coordinator.profiling import spans_to_profile
 from coordinator.report.codec_table import codec_table
-from coordinator.report.prediction_text import warning_sentences
+from coordinator.report.prediction_text import accuracy_sentences, warning_sentences
 from coordinator.report.tables import front_table, measurement_table, prediction_table
 from coordinator.run_folder import RunFolder, RunSettings
 from coordinator.steps import (
@@ -90,6 +90,8 @@ def show_measurement(measurement: Measurement, terminal: Terminal) -> None:
     """What was measured, how far it was predicted, what to do, and what speaks against trusting it."""
     terminal.show(measurement_table(measurement))
     terminal.show(prediction_table(measurement))
+    for sentence in accuracy_sentences(measurement):
+        terminal.say(sentence)
     terminal.say(measurement.recommendation)
     for sentence in warning_sentences(measurement):
         terminal.say(f"Warning: {sentence}")

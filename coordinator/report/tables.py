@@ -8,7 +8,6 @@ from rich.text import Text
 from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.report import quantities
 from coordinator.report.names import printable, shorten, split_names
-from coordinator.report.prediction_text import accuracy_sentences
 from coordinator.report.run import is_same_plan, resource_label
 from coordinator.report.table_style import ShrinkingName, plain_table
 from coordinator.report.text import describe_plan, emulation_sentence, error_text
@@ -88,7 +87,6 @@ def prediction_table(measurement: Measurement) -> Table:
             table.add_column(head, justify="right", no_wrap=True)
     for index, plan in enumerate(measurement.plans):
         table.add_row(*_prediction_row(plan, has_corrected=has_corrected), style="bold" if index == 0 else "")
-    table.caption = Text("\n".join(accuracy_sentences(measurement)))
     return table
 
 

@@ -29,7 +29,7 @@ def times(profile, device):
     return {(one.start, one.stop): one for one in found.segments}
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(FACTORS, st.integers(0, 6))
 def test_the_true_factor_of_each_device_is_found_in_noise_and_outliers(factors, outliers):
     """Medians of 60 requests with 5 % of noise stray by 0.8 %; some took ten times as long."""
@@ -140,7 +140,7 @@ def test_a_factor_beyond_belief_is_clipped_and_said(true, believed):
     assert found.low == pytest.approx(true)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(FACTORS, st.randoms(use_true_random=False))
 def test_the_order_of_plans_is_nothing(factors, chance):
     plans = list(world(factors, noise=0.1))
@@ -181,7 +181,7 @@ def test_each_plan_is_corrected_by_others_alone():
     assert found[0].corrected != expected[0].corrected
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(FACTORS)
 def test_correction_brings_predictions_to_what_is_measured(factors):
     for plan in correct_each_by_others(MODEL, world(factors, noise=0.02)):

@@ -66,7 +66,6 @@ def test_measurement_judges_the_prediction_of_every_measured_plan(finished_run):
     for one, plan in zip(quality["plans"], plans, strict=True):
         measured = plan["latency_seconds"]["p50"]["value"]
         assert one["latency"] == pytest.approx(plan["predicted"]["latency_seconds"] / measured - 1)
-        assert plan["label"] in done.stdout
         for stage in plan["stages"]:
             assert stage["compute_median_seconds"]["value"] > 0
             assert stage["unloaded_compute_seconds"]["value"] > 0

@@ -138,7 +138,7 @@ def test_regret_of_nothing_or_of_impossible_times_is_refused():
             regret(predicted, measured)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(columns(COARSE, 4), st.randoms(use_true_random=False))
 def test_share_is_of_the_measured_points_of_the_plans_that_nothing_was_predicted_to_beat(rows, chance):
     def share(of):
