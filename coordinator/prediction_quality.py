@@ -102,13 +102,15 @@ def health_doubts(before: NodeWarnings, after: NodeWarnings) -> Iterator[str]:
 def figure_doubts(plans: Sequence[PlanMeasurement], factors: Sequence[DeviceFactor]) -> Iterator[str]:
     """What the figures themselves say against trusting the prediction. The first plan is the chosen one."""
     chosen = _plan_errors(plans[0])
-    for what, error in (("latency", chosen.latency), ("throughput", chosen.throughput)):
+    for what, error, corrected in (
+        ("latency", chosen.latency, chosen.corrected_latency),
+        ("throughput", chosen.throughput, chosen.corrected_throughput),
+    ):
         if not abs(error) <= MOST_ERROR:
             side = "above" if error > 0 else "below"
             yield (
                 f"The {what} of the chosen plan was predicted {quantities.percent(abs(error))} {side} what was "
-                "measured: search again with `--profile live`, which corrects stage times by this measurement, or "
-                "profile again when the machines and the network are quiet."
+                f"measured: {_remedy(corrected)}."
             )
     yield from _noise_doubts(plans)
     yield from _overrun_doubts(plans)
@@ -119,6 +121,19 @@ def figure_doubts(plans: Sequence[PlanMeasurement], factors: Sequence[DeviceFact
                 f"Stages on {one.device!r} took {quantities.number(one.low)} to {quantities.number(one.high)} × what "
                 f"its profile says, {why}: end other work there and profile it again."
             )
+
+
+def _remedy(corrected_error: float | None) -> str:
+    """What to do about a wrong prediction: stage times are to blame where correcting them would have helped."""
+    if corrected_error is not None and abs(corrected_error) > MOST_ERROR:
+        return (
+            "stage times of the other plans do not explain it, so see that nothing else keeps the machines, the "
+            "coordinator's among them, or the network busy, then profile again"
+        )
+    return (
+        "search again with `--profile live`, which corrects stage times by this measurement, or profile again when the "
+        "machines and the network are quiet"
+    )
 
 
 def _noise_doubts(plans: Sequence[PlanMeasurement]) -> Iterator[str]:

@@ -79,6 +79,14 @@ def test_an_error_of_the_chosen_plan_above_a_tenth_is_said(factor, n_doubts):
         assert "% below what was measured" in said[1]
 
 
+def test_the_remedy_is_recalibration_only_where_that_would_have_helped():
+    plan = world({"a": 1.5, "b": 1.5})[0]
+    assert "--profile live" in next(figure_doubts((plan,), ()))
+    still_wrong = replace(plan, corrected=plan.predicted)
+    assert "do not explain it" in next(figure_doubts((still_wrong,), ()))
+    assert "--profile live" in next(figure_doubts((replace(plan, corrected=None),), ()))
+
+
 def test_a_noisy_stage_is_said_once_for_its_device_with_the_worst_plan():
     plans = world({})
     noisy = [
