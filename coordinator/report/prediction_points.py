@@ -36,7 +36,11 @@ class PredictionPanel:
     @property
     def scale(self) -> AxisScale:
         """Of both axes, so that the line of identity is their diagonal."""
-        values = [value for mark in self.marks for value in (mark.measured.value, mark.predicted, mark.corrected)]
+        values = [
+            value
+            for mark in self.marks
+            for value in (mark.measured.low, mark.measured.value, mark.measured.high, mark.predicted, mark.corrected)
+        ]
         return scale_for([value for value in values if value is not None and math.isfinite(value) and value > 0])
 
 

@@ -100,7 +100,7 @@ def test_both_axes_of_a_panel_have_one_range_that_holds_all_marks(measured: Meas
         assert horizontal.get("type") == vertical.get("type")
     for panel in panels(measured):
         for mark in panel.marks:
-            for value in (mark.measured.value, mark.predicted, mark.corrected or mark.predicted):
+            for value in (mark.measured.low, mark.measured.high, mark.predicted, mark.corrected or mark.predicted):
                 assert panel.scale.low < value < panel.scale.high
 
 
