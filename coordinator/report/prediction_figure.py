@@ -15,7 +15,7 @@ from coordinator.report.prediction_points import (
     panels,
     residuals,
 )
-from coordinator.report.prediction_text import accuracy_sentences, stage_sentence
+from coordinator.report.prediction_text import accuracy_sentences, factor_sentence, stage_sentence
 from coordinator.report.text import describe_plan, error_text
 
 AFTER = "corrected by the other plans"
@@ -62,6 +62,7 @@ def residual_figure(measurement: Measurement) -> Figure:
                 None,
                 [
                     stage_sentence(measurement),
+                    factor_sentence(measurement),
                     "Computing alone, with the pipeline full; right of zero the prediction was too long. Each mark is "
                     "a plan that has this stage.",
                 ],

@@ -1,6 +1,6 @@
 """What is said of the predictions, in sentences: errors, order, what emulation proves, and warnings."""
 
-from coordinator.measurement import BeforeAfter, GroupAccuracy, Measurement
+from coordinator.measurement import BeforeAfter, DeviceFactor, GroupAccuracy, Measurement
 from coordinator.report import quantities
 from coordinator.report.names import printable
 from coordinator.report.prediction_points import quality_of
@@ -41,6 +41,19 @@ def stage_sentence(measurement: Measurement) -> str:
         if group is not None and group.stage_seconds is not None
     ]
     return " ".join(parts)
+
+
+def factor_sentence(measurement: Measurement) -> str:
+    """How long stages take live over what the profile says, by device; empty where that was not seen."""
+    found = [_factor(device) for device in quality_of(measurement).devices]
+    return f"Live over profiled time: {'; '.join(found)}." if found else ""
+
+
+def _factor(device: DeviceFactor) -> str:
+    ends = f"{quantities.number(device.low)} – {quantities.number(device.high)}"
+    stages = "1 stage" if device.n_stages == 1 else f"{device.n_stages} stages"
+    value = "not one factor" if device.factor is None else quantities.ratio(device.factor)
+    return f"{printable(device.device)} {value} ({ends}, {stages})"
 
 
 def _group(group: GroupAccuracy, kind: str) -> str:

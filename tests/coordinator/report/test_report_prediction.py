@@ -18,7 +18,7 @@ from coordinator.report.figures import COLUMN_WIDTH
 from coordinator.report.prediction_figure import prediction_figure, residual_figure
 from coordinator.report.prediction_points import panels, residuals
 from coordinator.report.prediction_table import prediction_page_table
-from coordinator.report.prediction_text import accuracy_sentences, paced_sentence, warning_sentences
+from coordinator.report.prediction_text import accuracy_sentences, factor_sentence, paced_sentence, warning_sentences
 from coordinator.report.tables import prediction_table
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -161,6 +161,16 @@ def test_sentences_have_median_worst_and_order(measured: Measurement) -> None:
     ):
         assert part in text
     assert warning_sentences(measured) == (WARNING,)
+
+
+def test_factors_of_devices_are_told_with_their_interval(measured: Measurement) -> None:
+    assert factor_sentence(measured) == "Live over profiled time: server 1.03 × (0.980 – 1.06, 3 stages)."
+    assert factor_sentence(measured) in residual_figure(measured).caption
+    assert measured.prediction is not None
+    torn = replace(measured.prediction.devices[0], factor=None, low=1.0, high=6.5, n_stages=1)
+    odd = replace(measured, prediction=replace(measured.prediction, devices=(torn,)))
+    assert factor_sentence(odd).endswith("server not one factor (1.00 – 6.50, 1 stage).")
+    assert factor_sentence(unpaced(measured)) == ""
 
 
 def test_residuals_have_every_stage_of_every_plan_by_device_and_span(measured: Measurement) -> None:
