@@ -16,10 +16,11 @@ from coordinator.report.front_figure import front_figure
 from coordinator.report.key_figures import key_figures
 from coordinator.report.names import printable, shorten
 from coordinator.report.pipeline_strip import pipeline_strip
-from coordinator.report.prediction_figure import prediction_figure, residual_figure
+from coordinator.report.prediction_figure import prediction_figure
 from coordinator.report.prediction_table import prediction_page_table
 from coordinator.report.prediction_text import warning_sentences
 from coordinator.report.profile_figure import profile_figure
+from coordinator.report.residual_figure import residual_figure
 from coordinator.report.run import Run
 from coordinator.report.text import (
     comparison_sentences,

@@ -15,10 +15,11 @@ from coordinator.measurement import Measurement
 from coordinator.report import html_table, prediction_drawing
 from coordinator.report.figure import Figure
 from coordinator.report.figures import COLUMN_WIDTH
-from coordinator.report.prediction_figure import prediction_figure, residual_figure
+from coordinator.report.prediction_figure import prediction_figure
 from coordinator.report.prediction_points import panels, residuals
 from coordinator.report.prediction_table import prediction_page_table
 from coordinator.report.prediction_text import accuracy_sentences, factor_sentence, paced_sentence, warning_sentences
+from coordinator.report.residual_figure import residual_figure
 from coordinator.report.tables import prediction_table
 
 SVG = "{http://www.w3.org/2000/svg}"
