@@ -5,11 +5,19 @@ import platform
 from collections.abc import Sequence
 from dataclasses import replace
 
-from coordinator.deployment import runnable_fault
+from coordinator.deployment import check_runnable, runnable_fault
 from coordinator.fleet import Fleet
 from coordinator.loadgen import make_workload
 from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.measuring import Effort, OnStep, measure_plan
+from coordinator.prediction_quality import (
+    figure_doubts,
+    health_doubts,
+    node_warnings,
+    prediction_quality,
+    shared_machines,
+)
+from coordinator.recalibration import correct_each_by_others, recalibrate
 from partitioner.choice import least_latency, most_throughput
 from partitioner.cluster import CLIENT
 from partitioner.cost import CostModel
@@ -35,30 +43,44 @@ def bench(
     """Measures the chosen plan at full effort; other plans of the front and the baselines at half of it.
 
     Where a baseline is measured at least as good as a chosen split in both objectives, it takes the chosen one's place
-    in the result, and the split stands among the others.
+    in the result, and the split stands among the others. All plans are predicted by `cost_model`, whatever model they
+    were found with, so that its quality is judged.
 
     Raises:
         OutputMismatchError: A plan does not compute what the whole model computes.
         NodeError: A node failed.
     """
     workload = make_workload(model, seed=seed)
+    doubts = [*shared_machines(fleet.nodes)]
+    health = node_warnings(fleet)
 
     def measure(candidate: Candidate, label: str, effort: Effort) -> PlanMeasurement:
         return measure_plan(fleet, model, candidate, workload, label=label, effort=effort, on_step=on_step)
 
+    check_runnable(chosen.plan, model)
+    chosen = repredicted(cost_model, chosen)
     main = measure(chosen, "chosen", effort)
     half = effort.halved()
     singles = single_device_candidates(cost_model)
-    runnable = [candidate for candidate in result.front if runnable_fault(candidate.plan, model) is None]
+    runnable = [
+        repredicted(cost_model, candidate)
+        for candidate in result.front
+        if runnable_fault(candidate.plan, model) is None
+    ]
     front = tuple(measure(candidate, label, half) for label, candidate in front_selection(runnable, chosen))
     baselines = tuple(
         measure(candidate, f"whole model on {candidate.plan.stages[0].device}", half) for candidate in singles
     )
+    doubts += health_doubts(health, node_warnings(fleet))
+    main, *others = correct_each_by_others(cost_model, (main, *front, *baselines))
+    front, baselines = tuple(others[: len(front)]), tuple(others[len(front) :])
     recommendation = recommend(main, baselines)
     winner = winning_baseline(main, baselines) if main.plan.is_split else None
     if winner is not None:
         front, main = (replace(main, label="wished, beaten"), *front), replace(winner, label="chosen")
         chosen = next(single for single in singles if single.plan == winner.plan)
+    measured = (main, *front, *baselines)
+    factors = recalibrate(cost_model, measured, "busy").factors
     return Measurement(
         **{name: getattr(main, name) for name in PlanMeasurement.__dataclass_fields__},
         cost=chosen.cost,
@@ -67,7 +89,17 @@ def bench(
         recommendation=recommendation,
         emulation=describe_emulation(fleet),
         environment=describe_environment(fleet),
+        prediction=prediction_quality(measured, factors, [*figure_doubts(measured, factors), *doubts]),
     )
+
+
+def repredicted(cost_model: CostModel, candidate: Candidate) -> Candidate:
+    """The same plan at what this cost model says.
+
+    Raises:
+        PlanError: It does not fit the model.
+    """
+    return Candidate(plan=candidate.plan, cost=cost_model.predict(candidate.plan))
 
 
 def single_device_candidates(cost_model: CostModel) -> tuple[Candidate, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from partitioner.accuracy import ErrorSummary, RankAgreement
 from partitioner.plan import CostEstimate, Plan
 
 
@@ -27,7 +28,7 @@ class LatencySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What the cost model said before."""
+    """What a cost model says of a plan."""
 
     latency_seconds: float
     throughput_per_second: float
@@ -60,6 +61,16 @@ class StageMeasurement:
     """Time for which its outgoing link was busy."""
     sent_bytes: int
     predicted_compute_seconds: float
+    compute_median_seconds: Estimate | None = None
+    """Median of computing over the offline run, the pipeline full; None in files of older versions, as all below."""
+    unloaded_compute_seconds: Estimate | None = None
+    """The same over the single-stream run, one request in flight."""
+    corrected_compute_seconds: float | None = None
+    """In the offline run, by the cost model corrected with the live stage times of the other measured plans."""
+    variation: float | None = None
+    """Of computing in the offline run, as a coefficient of variation: see `statistics.robust_variation`."""
+    is_paced: bool = False
+    """Emulated: it takes the time that the profile says by construction, which proves nothing of the prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +104,87 @@ class PlanMeasurement:
     max_relative_error: float
     """Largest of all outputs of all requests, against the whole model."""
     predicted: Prediction
+    """Before anything was measured."""
     bottleneck: Bottleneck
     stages: tuple[StageMeasurement, ...]
     input_send_seconds: float
     """Mean time for which the client's link to the first stage was busy."""
     spans: tuple[Span, ...]
     """A few single-stream requests."""
+    corrected: Prediction | None = None
+    """By the cost model corrected with the live stage times of the *other* measured plans; None where none of them
+    tells of this plan's devices."""
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether a stage is emulated, so that part of its latency is what was predicted by construction."""
+        return any(stage.is_paced for stage in self.stages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFactor:
+    """How long stages take on one device in a running pipeline, over what the profile says."""
+
+    device: str
+    factor: float | None
+    """Median over the stages seen; None where too little was seen for it, or no one factor fits what was seen."""
+    low: float
+    high: float
+    """Interval of the median; both ends of what was seen where there are few stages."""
+    n_stages: int
+    """Different spans seen on the device."""
+    is_clipped: bool = False
+    """Whether the median lay outside what is believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeAfter:
+    """Errors of one quantity, as first predicted and as predicted after correction."""
+
+    before: ErrorSummary
+    after: ErrorSummary | None
+    """Of those that could be corrected: `after.n` may be less than `before.n`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupAccuracy:
+    """How well a group of measured plans was predicted."""
+
+    latency: BeforeAfter
+    throughput: BeforeAfter
+    stage_seconds: BeforeAfter | None
+    """Of unpaced stages in the offline run; None where there are none."""
+    latency_order: RankAgreement
+    throughput_order: RankAgreement
+    """Predicted order, before correction, against measured order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanErrors:
+    """Errors of one plan's predictions: (predicted − measured) / measured."""
+
+    label: str
+    is_paced: bool
+    latency: float
+    throughput: float
+    corrected_latency: float | None
+    corrected_throughput: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionQuality:
+    """Predicted against measured, over all plans of one measurement."""
+
+    plans: tuple[PlanErrors, ...]
+    """Every measured plan, the chosen one first."""
+    unpaced: GroupAccuracy | None
+    """Plans without an emulated device: what the prediction is worth."""
+    paced: GroupAccuracy | None
+    """Plans with one: their stage times prove nothing."""
+    devices: tuple[DeviceFactor, ...]
+    """Those that were seen live and are not emulated."""
+    warnings: tuple[str, ...]
+    """Why not to trust the figures, each with what to do; empty where nothing speaks against them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,3 +203,10 @@ class Measurement(PlanMeasurement):
     """Device or link → how it was emulated; empty on real hardware."""
     environment: dict[str, str]
     """Machine, versions, load: what the figures hold for."""
+    prediction: PredictionQuality | None = None
+    """None in files of older versions."""
+
+    @property
+    def plans(self) -> tuple[PlanMeasurement, ...]:
+        """All that were measured, the chosen one first."""
+        return (self, *self.front, *self.baselines)

@@ -1,7 +1,8 @@
 """Measuring one deployed plan: warm-up, single stream, offline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from coordinator.deployment import Deployment, deploy_plan
 from coordinator.errors import MeasurementError
@@ -9,7 +10,7 @@ from coordinator.fleet import Fleet
 from coordinator.loadgen import LoadResult, Workload, run_load
 from coordinator.measurement import Bottleneck, PlanMeasurement, Prediction, StageMeasurement
 from coordinator.spans import request_spans
-from coordinator.statistics import latency_summary, rate_estimate
+from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation
 from node_agent.messages import StageStatus
 from partitioner.cluster import CLIENT
 from partitioner.onnx_io import Model
@@ -76,7 +77,8 @@ def measure_deployment(
     before = Busy.read(fleet, deployment)
     offline = load("offline", effort.n_requests)
     after = Busy.read(fleet, deployment)
-    return _summarise(deployment, single, offline, busy=after.since(before), label=label)
+    paced = {node.name for node in fleet.nodes if node.description.slowdown > 0}
+    return _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,13 @@ class BusyMeans:
 
 
 def _summarise(
-    deployment: Deployment, single: LoadResult, offline: LoadResult, *, busy: BusyMeans, label: str
+    deployment: Deployment,
+    single: LoadResult,
+    offline: LoadResult,
+    *,
+    busy: BusyMeans,
+    label: str,
+    paced: Collection[str],
 ) -> PlanMeasurement:
     candidate = deployment.candidate
     plan = candidate.plan
@@ -141,7 +149,7 @@ def _summarise(
             f"'{label}' answered {len(single.records)} and {len(offline.records)} requests; at least 2 are needed: "
             "look at the nodes' logs."
         )
-    stages = stage_measurements(candidate, offline, busy)
+    stages = stage_measurements(candidate, single, offline, busy, paced)
     steady = [record.received_at for record in offline.records[min(plan.window, len(offline.records) - 2) :]]
     rate = rate_estimate(steady)
     return PlanMeasurement(
@@ -166,28 +174,46 @@ def _summarise(
     )
 
 
-def stage_measurements(candidate: Candidate, offline: LoadResult, busy: BusyMeans) -> tuple[StageMeasurement, ...]:
-    """Means of each stage over the answers of an offline run."""
+def stage_measurements(
+    candidate: Candidate, single: LoadResult, offline: LoadResult, busy: BusyMeans, paced: Collection[str] = ()
+) -> tuple[StageMeasurement, ...]:
+    """Times of each stage: means of the offline run, in which resources are busy, and medians of both runs.
 
-    def mean(stage: int, what: str) -> float:
-        values: Sequence[float] = [getattr(record.trace[stage], what) for record in offline.records]
-        return sum(values) / len(values)
-
+    Args:
+        candidate: What was deployed.
+        single: Answers of the single-stream run.
+        offline: Answers of the offline run.
+        busy: Of the offline run.
+        paced: Names of devices that are emulated.
+    """
     return tuple(
-        StageMeasurement(
-            stage=index,
-            device=stage.device,
-            start=stage.start,
-            stop=stage.stop,
-            queue_seconds=mean(index, "queue_seconds"),
-            decode_seconds=mean(index, "decode_seconds"),
-            compute_seconds=mean(index, "compute_seconds"),
-            encode_seconds=mean(index, "encode_seconds"),
-            send_seconds=busy.send_seconds[index],
-            sent_bytes=busy.sent_bytes[index],
-            predicted_compute_seconds=candidate.cost.stages[index].seconds,
-        )
+        _stage_measurement(candidate, index, single, offline, busy, is_paced=stage.device in paced)
         for index, stage in enumerate(candidate.plan.stages)
+    )
+
+
+def _stage_measurement(
+    candidate: Candidate, index: int, single: LoadResult, offline: LoadResult, busy: BusyMeans, *, is_paced: bool
+) -> StageMeasurement:
+    stage, traces = candidate.plan.stages[index], [record.trace[index] for record in offline.records]
+    computing = [trace.compute_seconds for trace in traces]
+    alone = [record.trace[index].compute_seconds for record in single.records]
+    return StageMeasurement(
+        stage=index,
+        device=stage.device,
+        start=stage.start,
+        stop=stage.stop,
+        queue_seconds=fmean(trace.queue_seconds for trace in traces),
+        decode_seconds=fmean(trace.decode_seconds for trace in traces),
+        compute_seconds=fmean(computing),
+        encode_seconds=fmean(trace.encode_seconds for trace in traces),
+        send_seconds=busy.send_seconds[index],
+        sent_bytes=busy.sent_bytes[index],
+        predicted_compute_seconds=candidate.cost.stages[index].seconds,
+        compute_median_seconds=quantile_estimate(computing, 0.5),
+        unloaded_compute_seconds=quantile_estimate(alone, 0.5),
+        variation=robust_variation(computing),
+        is_paced=is_paced,
     )
 
 

@@ -66,6 +66,7 @@ ARTEFACTS = {
         Artefact(file="robust.json", type=RobustResult, made_by="robust"),
         Artefact(file="plan.json", type=Candidate, made_by="plan"),
         Artefact(file="measurement.json", type=Measurement, made_by="bench"),
+        Artefact(file="live_profile.json", type=Profile, made_by="bench"),
     )
 }
 

@@ -33,6 +33,16 @@ def quantile_estimate(samples: Sequence[float], quantile: float) -> Estimate:
     )
 
 
+def robust_variation(samples: Sequence[float]) -> float:
+    """Coefficient of variation (standard deviation over mean) from the 10th and 90th percentile.
+
+    `(q90 − q10) / (2 · 1.2816 · median)` is the same for normal samples. What disturbs one sample in ten shows; single
+    outliers, which the plain coefficient follows and which every machine has, do not.
+    """
+    low, median, high = np.quantile(np.asarray(samples, dtype=np.float64), (0.1, 0.5, 0.9))
+    return float((high - low) / (2 * stats.norm.ppf(0.9) * median))
+
+
 def mean_estimate(samples: Sequence[float]) -> Estimate:
     """Mean with Student's interval; without a width for a single sample."""
     values = np.asarray(samples, dtype=np.float64)

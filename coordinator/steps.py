@@ -20,6 +20,7 @@ from coordinator.opening import Progress
 from coordinator.planning import probe_links, search_front
 from coordinator.profile_cache import ProfileCache
 from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile
+from coordinator.recalibration import recalibrate
 from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
 from coordinator.report.write import write_objectives, write_report
@@ -127,30 +128,36 @@ def codecs_step(run: OpenRun, wanted: Sequence[str], progress: Progress) -> Code
     return table
 
 
-def load_cost_model(folder: RunFolder) -> CostModel:
+def load_cost_model(folder: RunFolder, *, is_live: bool = False) -> CostModel:
     """What plans cost by what the folder holds.
 
+    Args:
+        folder: Of a run.
+        is_live: By the profile that the last measurement corrected, instead of that of the profiler.
+
     Raises:
-        RunFolderError: The model was not profiled yet.
+        RunFolderError: The model was not profiled yet, or not measured yet.
         CostModelError: The artefacts do not belong together.
     """
     return CostModel(
         folder.load("graph", Graph),
         folder.load("cluster", Cluster),
-        folder.load("profile", Profile),
+        folder.load("live_profile" if is_live else "profile", Profile),
         codecs=folder.load("codecs", CodecTable) if folder.has("codecs") else None,
     )
 
 
 def search_step(
-    folder: RunFolder, wish: SearchWish, progress: Progress, also: Sequence[RunFolder] = ()
+    folder: RunFolder, wish: SearchWish, progress: Progress, also: Sequence[RunFolder] = (), *, is_live: bool = False
 ) -> SearchResult:
     """Searches under the profile on disk, and those of other runs of the same model; no node is needed.
+
+    With `is_live` these are the profiles that measurements corrected.
 
     Raises:
         RunFolderError: Another run is of another model.
     """
-    models = [load_cost_model(run) for run in (folder, *also)]
+    models = [load_cost_model(run, is_live=is_live) for run in (folder, *also)]
     digest = models[0].graph.model_sha256
     for run, model in zip(also, models[1:], strict=True):
         if model.graph.model_sha256 != digest:
@@ -227,10 +234,14 @@ def plan_step(folder: RunFolder, result: SearchResult | RobustResult, wish: str)
     return chosen
 
 
-def bench_step(run: OpenRun, progress: Progress, *, effort: Effort) -> Measurement:
-    """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan on disk."""
+def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: bool = False) -> Measurement:
+    """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan on disk.
+
+    Beside the measurement it writes the profile that live stage times correct. With `is_live` the one that an earlier
+    measurement corrected is judged, and corrected again.
+    """
     result, chosen = run.folder.load("front", SearchResult), run.folder.load("plan", Candidate)
-    cost_model = load_cost_model(run.folder)
+    cost_model = load_cost_model(run.folder, is_live=is_live)
     with progress.progress("Deploying, verifying, measuring") as on_lane:
         measurement = bench(
             run.fleet,
@@ -243,6 +254,7 @@ def bench_step(run: OpenRun, progress: Progress, *, effort: Effort) -> Measureme
             on_step=lambda what, n_done, n_total: on_lane("bench", n_done, n_total, what),
         )
     run.save("measurement", measurement)
+    run.save("live_profile", recalibrate(cost_model, measurement.plans, "busy").profile)
     run.save("plan", Candidate(plan=measurement.plan, cost=measurement.cost))
     return measurement
 

@@ -1,6 +1,10 @@
 """Measured times of a network's parts on each device."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Source = Literal["profiler", "pipeline", "scaled"]
+"""Where a time is from: timed alone, seen in a running pipeline, or timed alone and scaled by what pipelines showed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,7 @@ class SegmentTiming:
     """The interval was as narrow as was asked for, so that timing could end early."""
     is_cached: bool = False
     """Taken from the profile cache, not timed in this run."""
+    source: Source = "profiler"
 
     @property
     def span(self) -> tuple[int, int]:

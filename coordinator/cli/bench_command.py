@@ -4,16 +4,19 @@ from pathlib import Path
 
 import click
 
-from coordinator.cli.options import bench_options, dry_run_option, json_option, run_option
+from coordinator.cli.options import bench_options, dry_run_option, json_option, profile_source_option, run_option
 
 
 @click.command(short_help="Measure the plan, the front and the baselines.")
 @run_option
 @bench_options
+@profile_source_option
 @json_option
 @dry_run_option
-def command(*, folder: Path, bench_seconds: float, as_json: bool, dry_run: bool) -> None:
+def command(*, folder: Path, bench_seconds: float, profile_source: str, as_json: bool, dry_run: bool) -> None:
     """Deploys and measures the plan of a run folder, the rest of the front, and the whole model on each node.
+
+    Predictions are held against it, and stage times seen live correct the profile: `search --profile live` uses them.
 
     \b
     Examples:
@@ -22,9 +25,8 @@ def command(*, folder: Path, bench_seconds: float, as_json: bool, dry_run: bool)
     """
     from coordinator.benching import front_selection
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import resumed_run
+    from coordinator.cli.whole_run import resumed_run, show_measurement
     from coordinator.measuring import Effort
-    from coordinator.report.tables import measurement_table
     from coordinator.run_folder import RunFolder
     from coordinator.steps import bench_step
     from partitioner.plan import Candidate
@@ -39,8 +41,7 @@ def command(*, folder: Path, bench_seconds: float, as_json: bool, dry_run: bool)
         return
     with resumed_run(folder, terminal) as run:
         effort = Effort(seconds=bench_seconds)
-        measurement = bench_step(run, terminal, effort=effort)
-    terminal.show(measurement_table(measurement))
-    terminal.say(measurement.recommendation)
+        measurement = bench_step(run, terminal, effort=effort, is_live=profile_source == "live")
+    show_measurement(measurement, terminal)
     terminal.print_json(folder / "measurement.json")
     terminal.say(f"Next: splitfront report --run {folder}")

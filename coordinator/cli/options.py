@@ -122,6 +122,15 @@ bench_options = together(
     ),
 )
 
+profile_source_option = click.option(
+    "--profile",
+    "profile_source",
+    type=click.Choice(("profiler", "live")),
+    default="profiler",
+    show_default=True,
+    help="Stage times to predict from: those timed alone, or as the last `splitfront bench` saw them in pipelines.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output.")
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Says what would be done, and does nothing.")

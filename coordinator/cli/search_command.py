@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coordinator.cli.options import json_option, run_option, seed_option
+from coordinator.cli.options import json_option, profile_source_option, run_option, seed_option
 from coordinator.cli.search_options import search_options
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @run_option
 @search_options
 @seed_option
+@profile_source_option
 @json_option
 @click.option(
     "--also",
@@ -31,6 +32,7 @@ def command(
     others: tuple[Path, ...],
     search: "SearchWish",
     seed: int,  # noqa: ARG001 - part of the wish
+    profile_source: str,
     as_json: bool,
 ) -> None:
     """Finds the Pareto front under the profile in a run folder; needs no node.
@@ -42,6 +44,7 @@ def command(
       splitfront search --run runs/r18 --objectives latency,throughput,energy --accuracy 0.001
       splitfront search --run runs/r18 --also runs/r18-batch8 --windows 1,2,4
       splitfront search --run runs/r18 --engine nsga2 --search-seconds 10 --checkpoint r18.npz
+      splitfront search --run runs/r18 --profile live
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.report.tables import front_table
@@ -51,7 +54,7 @@ def command(
 
     terminal = Terminal(as_json=as_json)
     run = RunFolder(folder)
-    result = search_step(run, search, terminal, [RunFolder(path) for path in others])
+    result = search_step(run, search, terminal, [RunFolder(path) for path in others], is_live=profile_source == "live")
     terminal.show(front_table(result, run.load("graph", Graph), None))
     terminal.print_json(folder / "front.json")
     terminal.say(f"Next: splitfront plan --run {folder} --choose knee")

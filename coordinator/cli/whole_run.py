@@ -10,12 +10,14 @@ from coordinator.cli.terminal import Terminal
 from coordinator.coding import check_codecs, choose_codecs
 from coordinator.config import ClusterConfig
 from coordinator.fleet import Fleet, connect_fleet
+from coordinator.measurement import Measurement
 from coordinator.measuring import Effort
 from coordinator.opening import open_model
 from coordinator.profile_cache import ProfileCache, default_cache_file
 from coordinator.profiling import spans_to_profile
 from coordinator.report.codec_table import codec_table
-from coordinator.report.tables import front_table, measurement_table
+from coordinator.report.prediction_text import accuracy_sentences, warning_sentences
+from coordinator.report.tables import front_table, measurement_table, prediction_table
 from coordinator.run_folder import RunFolder, RunSettings
 from coordinator.steps import (
     OpenRun,
@@ -97,6 +99,17 @@ def measure_codecs(run: OpenRun, codecs: Sequence[str], terminal: Terminal) -> N
         terminal.show(codec_table(table, run.model.graph))
 
 
+def show_measurement(measurement: Measurement, terminal: Terminal) -> None:
+    """What was measured, how far it was predicted, what to do, and what speaks against trusting it."""
+    terminal.show(measurement_table(measurement))
+    terminal.show(prediction_table(measurement))
+    for sentence in accuracy_sentences(measurement):
+        terminal.say(sentence)
+    terminal.say(measurement.recommendation)
+    for sentence in warning_sentences(measurement):
+        terminal.say(f"Warning: {sentence}")
+
+
 def whole_run(
     request: Request,
     search: SearchWish,
@@ -118,8 +131,7 @@ def whole_run(
         terminal.show(front_table(result, graph, chosen, knee(result.front, result.objectives)))
         effort = Effort(seconds=budgets.bench_seconds)
         measurement = bench_step(run, terminal, effort=effort)
-    terminal.show(measurement_table(measurement))
-    terminal.say(measurement.recommendation)
+    show_measurement(measurement, terminal)
     with terminal.progress("Drawing"):
         drawn = report_step(run.folder)
     written = [path for path in sorted(run.folder.path.glob("*.json")) if path not in drawn]

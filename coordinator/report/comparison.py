@@ -51,11 +51,6 @@ def ratio_estimate(top: Estimate, bottom: Estimate) -> Estimate:
     return Estimate(value=value, low=value * math.exp(-down), high=math.inf if math.isinf(up) else value * math.exp(up))
 
 
-def prediction_error(predicted: float, measured: float) -> float:
-    """(predicted - measured) / measured; not a number where nothing was measured."""
-    return (predicted - measured) / measured if measured > 0 else math.nan
-
-
 def single_devices(run: Run) -> tuple[SingleDevice, ...]:
     """The whole model on each device for which something is known: measurements, otherwise predictions."""
     if run.measurement is not None and run.measurement.baselines:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from coordinator.measurement import Estimate
 from coordinator.report.axes import AxisScale
 
 Json = Mapping[str, object]
@@ -48,6 +49,21 @@ def scaled_axis(title: str, scale: AxisScale, **settings: object) -> dict[str, o
 def legend_below(offset: float) -> dict[str, object]:
     """A horizontal legend under the axis; `offset` is its distance as a part of the plot's height."""
     return {"orientation": "h", "x": 0, "xanchor": "left", "y": -offset, "yanchor": "top", "font": {"size": 12}}
+
+
+def error_bars(estimates: Sequence[Estimate], factor: float, colour: str) -> Json:
+    """Bars to the ends of the intervals, `factor` times as long; an infinite end is left out."""
+    above = [(estimate.high - estimate.value) * factor for estimate in estimates]
+    below = [(estimate.value - estimate.low) * factor for estimate in estimates]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [width if math.isfinite(width) else None for width in above],
+        "arrayminus": [width if math.isfinite(width) else None for width in below],
+        "color": colour,
+        "thickness": 1.4,
+        "width": 3,
+    }
 
 
 def lines(parts: Sequence[str]) -> str:

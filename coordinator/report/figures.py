@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -187,8 +188,8 @@ def _draw_measured(axes: Axes, measured: Sequence[MeasuredPoint], marker: str, c
         axes.errorbar(
             latency.value * 1e3,
             throughput.value,
-            xerr=_bar(latency, 1e3),
-            yerr=_bar(throughput, 1.0),
+            xerr=interval_bar(latency, 1e3),
+            yerr=interval_bar(throughput, 1.0),
             color=colour,
             marker=marker,
             markersize=4.2,
@@ -198,7 +199,7 @@ def _draw_measured(axes: Axes, measured: Sequence[MeasuredPoint], marker: str, c
         )
 
 
-def _bar(estimate: Estimate, factor: float) -> list[list[float]]:
+def interval_bar(estimate: Estimate, factor: float) -> list[list[float]]:
     """Lengths of an error bar below and above, as matplotlib wants them: shape (2, 1)."""
     below, above = estimate.value - estimate.low, estimate.high - estimate.value
     return [[max(below, 0.0) * factor], [max(above, 0.0) * factor]]
@@ -206,25 +207,21 @@ def _bar(estimate: Estimate, factor: float) -> list[list[float]]:
 
 def _scale(axes: Axes, points: FrontPoints) -> None:
     latency_scale = scale_for([value * 1e3 for value in points.main_latencies])
-    throughput_scale = scale_for(points.main_throughputs)
-    axes.set_xlim(latency_scale.low, latency_scale.high)
-    axes.set_ylim(throughput_scale.low, throughput_scale.high)
-    if latency_scale.is_logarithmic:
-        axes.set_xscale("log")
-    if throughput_scale.is_logarithmic:
-        axes.set_yscale("log")
-    for axis, scale in ((axes.xaxis, latency_scale), (axes.yaxis, throughput_scale)):
-        if scale.is_logarithmic:
-            axis.set_major_locator(FixedLocator(_ticks(scale)))
-            axis.set_minor_locator(NullLocator())
-            axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.set_xlabel("latency, unloaded (ms)")
-    axes.set_ylabel("throughput (samples/s)")
+    scale_axis(axes.xaxis, latency_scale, "latency, unloaded (ms)")
+    scale_axis(axes.yaxis, scale_for(points.main_throughputs), "throughput (samples/s)")
 
 
-def _ticks(scale: AxisScale) -> list[float]:
-    return list(nice_ticks(scale))
+def scale_axis(axis: XAxis | YAxis, scale: AxisScale, label: str) -> None:
+    """Gives an axis its view, its marks and its label."""
+    if scale.is_logarithmic:
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.axes.set(**{f"{axis.axis_name}lim": (scale.low, scale.high)})
+    if scale.is_logarithmic:
+        axis.set_major_locator(FixedLocator(list(nice_ticks(scale))))
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_label_text(label)
 
 
 def _legend(points: FrontPoints) -> list[Line2D]:

@@ -1,12 +1,10 @@
 """The front: latency against throughput, predicted and measured."""
 
-import math
 from collections.abc import Sequence
 
-from coordinator.measurement import Estimate
 from coordinator.report import palette, quantities
 from coordinator.report.axes import scale_for
-from coordinator.report.figure import Figure, Json, legend_below, lines, scaled_axis
+from coordinator.report.figure import Figure, Json, error_bars, legend_below, lines, scaled_axis
 from coordinator.report.front_points import FrontPoints, MeasuredPoint, PredictedPoint, front_points, outside_text
 from coordinator.report.names import plot_text
 from coordinator.report.run import Run
@@ -108,8 +106,8 @@ def _measured(run: Run, name: str, symbol: str, colour: str, measured: Sequence[
         "mode": "markers",
         "x": [point.latency_seconds.value * 1e3 for point in measured],
         "y": [point.throughput_per_second.value for point in measured],
-        "error_x": _error_bars([point.latency_seconds for point in measured], 1e3, colour),
-        "error_y": _error_bars([point.throughput_per_second for point in measured], 1.0, colour),
+        "error_x": error_bars([point.latency_seconds for point in measured], 1e3, colour),
+        "error_y": error_bars([point.throughput_per_second for point in measured], 1.0, colour),
         "marker": {"symbol": symbol, "size": 9, "color": colour},
         "hovertext": [_measured_hover(run, point) for point in measured],
         "hoverinfo": "text",
@@ -131,20 +129,6 @@ def _trace(run: Run, name: str, points: Sequence[PredictedPoint], **style: objec
 
 def _rank(name: str) -> int:
     return next((place for place, start in enumerate(LEGEND_ORDER) if name.startswith(start)), len(LEGEND_ORDER))
-
-
-def _error_bars(estimates: Sequence[Estimate], factor: float, colour: str) -> Json:
-    above = [(estimate.high - estimate.value) * factor for estimate in estimates]
-    below = [(estimate.value - estimate.low) * factor for estimate in estimates]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [width if math.isfinite(width) else None for width in above],
-        "arrayminus": [width if math.isfinite(width) else None for width in below],
-        "color": colour,
-        "thickness": 1.4,
-        "width": 3,
-    }
 
 
 def _predicted_hover(run: Run, point: PredictedPoint) -> str:

@@ -16,7 +16,11 @@ from coordinator.report.front_figure import front_figure
 from coordinator.report.key_figures import key_figures
 from coordinator.report.names import printable, shorten
 from coordinator.report.pipeline_strip import pipeline_strip
+from coordinator.report.prediction_figure import prediction_figure
+from coordinator.report.prediction_table import prediction_page_table
+from coordinator.report.prediction_text import warning_sentences
 from coordinator.report.profile_figure import profile_figure
+from coordinator.report.residual_figure import residual_figure
 from coordinator.report.run import Run
 from coordinator.report.text import (
     comparison_sentences,
@@ -41,6 +45,7 @@ def render_page(run: Run) -> str:
         badges=_badges(run),
         headline=html.escape(headline(run)),
         lead="".join(f"<p>{html.escape(sentence)}</p>" for sentence in _lead(run)),
+        warnings=_warnings(run),
         key_figures=_key_figures(run),
         pipeline=pipeline_strip(run),
         search=html.escape(search_sentence(run)),
@@ -75,8 +80,17 @@ def _plotly_library() -> str:
 
 
 def _figures(run: Run) -> tuple[Figure, ...]:
-    timeline = timeline_figure(run.measurement) if run.measurement else None
-    return (front_figure(run), *((timeline,) if timeline else ()), busy_figure(run), profile_figure(run))
+    if run.measurement is None:
+        return (front_figure(run), busy_figure(run), profile_figure(run))
+    timeline = timeline_figure(run.measurement)
+    return (
+        front_figure(run),
+        prediction_figure(run.measurement),
+        residual_figure(run.measurement),
+        *((timeline,) if timeline else ()),
+        busy_figure(run),
+        profile_figure(run),
+    )
 
 
 def _sections(run: Run, figures: dict[str, Figure]) -> dict[str, str]:
@@ -84,6 +98,7 @@ def _sections(run: Run, figures: dict[str, Figure]) -> dict[str, str]:
     measured = run.measurement is not None
     return {
         "front": _figure(figures["front"]),
+        "prediction": _prediction(run, figures) if measured else "",
         "timeline": _section("timeline", "Time-line", _figure(timeline)) if timeline else "",
         "busy": _figure(figures["busy"]),
         "profile": _figure(figures["profile"]),
@@ -104,6 +119,23 @@ def _lead(run: Run) -> tuple[str, ...]:
         return (*comparison_sentences(run), "All figures are predictions of the cost model; nothing was measured yet.")
     measured = run.measurement
     return (*comparison_sentences(run), prediction_sentence(measured), correctness_sentence(measured))
+
+
+def _prediction(run: Run, figures: dict[str, Figure]) -> str:
+    if run.measurement is None:
+        return ""
+    table = html_table.to_html(prediction_page_table(run.measurement))
+    parts = [_figure(figures["prediction"]), "<h3>Stage by stage</h3>", _figure(figures["residuals"]), table]
+    return _section("prediction", "Predicted and measured", "\n".join(parts))
+
+
+def _warnings(run: Run) -> str:
+    """What speaks against trusting the figures, before any of them is read."""
+    sentences = warning_sentences(run.measurement) if run.measurement else ()
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    return f'<div class="doubts" role="note"><h2>Mind before you trust these figures</h2><ul>{items}</ul></div>'
 
 
 def _badges(run: Run) -> str:

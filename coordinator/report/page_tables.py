@@ -2,11 +2,11 @@
 
 from coordinator.measurement import PlanMeasurement, StageMeasurement
 from coordinator.report import quantities
-from coordinator.report.comparison import prediction_error
 from coordinator.report.html_table import Cell, Column, Table, estimate, estimate_column, figure, noted, words
 from coordinator.report.names import shorten, span_names, split_bytes, split_names
 from coordinator.report.run import Run, is_same_plan, resource_label
 from coordinator.report.text import describe_plan
+from partitioner.accuracy import signed_error
 from partitioner.cluster import Link
 from partitioner.plan import Candidate
 
@@ -178,7 +178,7 @@ def _link_row(link: Link) -> tuple[Cell, ...]:
 
 
 def _error(predicted: float, measured: float) -> Cell:
-    return figure(prediction_error(predicted, measured), lambda value: quantities.percent(value, is_signed=True))
+    return figure(signed_error(predicted, measured), lambda value: quantities.percent(value, is_signed=True))
 
 
 def _count(value: float) -> str:

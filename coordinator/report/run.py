@@ -30,9 +30,7 @@ class Run:
     @property
     def measured_plans(self) -> tuple[PlanMeasurement, ...]:
         """All plans that were measured, the chosen one first."""
-        if self.measurement is None:
-            return ()
-        return (self.measurement, *self.measurement.front, *self.measurement.baselines)
+        return () if self.measurement is None else self.measurement.plans
 
     @property
     def emulation(self) -> dict[str, str]:

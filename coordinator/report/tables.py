@@ -68,12 +68,25 @@ def measurement_table(measurement: Measurement) -> Table:
     table.add_column("throughput", justify="right", no_wrap=True)
     table.add_column("busiest", overflow="fold")
     table.add_column("output\nerror", justify="right", no_wrap=True)
-    for index, plan in enumerate((measurement, *measurement.front, *measurement.baselines)):
+    for index, plan in enumerate(measurement.plans):
         table.add_row(*_measured_row(plan), style="bold" if index == 0 else "")
     notes = [f"p99 of {measurement.latency_seconds.n_samples:,} samples"]
     if measurement.emulation:
         notes.append(emulation_sentence(map(resource_label, measurement.emulation)))
     table.caption = Text("   ".join(notes))
+    return table
+
+
+def prediction_table(measurement: Measurement) -> Table:
+    """A line for each plan: latency and throughput predicted, measured and the error; after correction, where it is."""
+    has_corrected = any(plan.corrected for plan in measurement.plans)
+    table = plain_table("Predicted and measured" + ("; corrected by stage times of the other plans" * has_corrected))
+    table.add_column("plan", overflow="fold")
+    for what in ("latency", "throughput"):
+        for head in (f"{what}\npredicted", "\nmeasured", "\nerror", *(("\ncorrected",) if has_corrected else ())):
+            table.add_column(head, justify="right", no_wrap=True)
+    for index, plan in enumerate(measurement.plans):
+        table.add_row(*_prediction_row(plan, has_corrected=has_corrected), style="bold" if index == 0 else "")
     return table
 
 
@@ -131,3 +144,19 @@ def _measured_row(plan: PlanMeasurement) -> tuple[Text, ...]:
 
 def _failures(plan: PlanMeasurement) -> str:
     return f"\n{plan.n_errors:,} failed" if plan.n_errors else ""
+
+
+def _prediction_row(plan: PlanMeasurement, *, has_corrected: bool) -> tuple[Text, ...]:
+    label = Text.assemble(printable(plan.label), (" (emulated)" if plan.is_paced else "", "dim"))
+    before, after = plan.predicted, plan.corrected
+    latency, throughput = plan.latency_seconds.p50.value, plan.throughput_per_second.value
+    figures = (
+        (before.latency_seconds, after.latency_seconds if after else None, latency, quantities.seconds),
+        (before.throughput_per_second, after.throughput_per_second if after else None, throughput, quantities.rate),
+    )
+    cells = [label]
+    for predicted, corrected, measured, show in figures:
+        cells += [Text(show(predicted)), Text(show(measured)), Text(error_text(predicted, measured))]
+        if has_corrected:
+            cells.append(Text(quantities.UNKNOWN if corrected is None else error_text(corrected, measured)))
+    return tuple(cells)

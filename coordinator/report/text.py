@@ -8,11 +8,11 @@ from coordinator.report.comparison import (
     Comparison,
     best_measured_split,
     latency_comparison,
-    prediction_error,
     throughput_comparison,
 )
 from coordinator.report.names import printable, shorten, split_names
 from coordinator.report.run import Run, resource_label
+from partitioner.accuracy import signed_error
 from partitioner.codec import NO_CODEC
 from partitioner.graph import Graph
 from partitioner.plan import Plan
@@ -72,7 +72,7 @@ def prediction_sentence(measured: PlanMeasurement) -> str:
 
 def error_text(predicted: float, measured: float) -> str:
     """Signed error of a prediction: `+2.4 %` where it promised more than came."""
-    return quantities.percent(prediction_error(predicted, measured), is_signed=True)
+    return quantities.percent(signed_error(predicted, measured), is_signed=True)
 
 
 def correctness_sentence(measured: PlanMeasurement) -> str:

@@ -24,19 +24,26 @@ def write_report(folder: Path, run: Run) -> tuple[Path, ...]:
     Raises:
         OSError: A file cannot be written.
     """
-    # Both are slow to import, and only here are they needed.
-    from coordinator.report import figures, page  # noqa: PLC0415
+    # They are slow to import, and only here are they needed.
+    from coordinator.report import figures, page, prediction_drawing  # noqa: PLC0415
 
     drawings = folder / "figures"
     drawings.mkdir(parents=True, exist_ok=True)
     report = folder / "report.html"
     report.write_text(page.render_page(run), encoding="utf-8", newline="\n")
-    return (
+    drawn = [
         report,
         figures.draw_front(run, drawings / "front.png"),
         figures.draw_front(run, drawings / "front.svg"),
         figures.draw_profile(run, drawings / "profile.png"),
-    )
+    ]
+    for suffix in (".png", ".svg"):
+        path = (drawings / "prediction").with_suffix(suffix)
+        if run.measurement is None:
+            path.unlink(missing_ok=True)
+        else:
+            drawn.append(prediction_drawing.draw_prediction(run.measurement, path))
+    return tuple(drawn)
 
 
 def write_order(graph: Graph, path: Path) -> Path:

@@ -10,7 +10,16 @@ import psutil
 import pytest
 from e2e_commands import splitfront
 
-STEP_FILES = {"run.json", "graph.json", "cluster.json", "profile.json", "front.json", "plan.json", "measurement.json"}
+STEP_FILES = {
+    "run.json",
+    "graph.json",
+    "cluster.json",
+    "profile.json",
+    "front.json",
+    "plan.json",
+    "measurement.json",
+    "live_profile.json",
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +33,13 @@ def finished_run(toy_model, tmp_path_factory):
 def test_a_run_leaves_every_artefact_and_picture_and_says_where(finished_run):
     folder, done = finished_run
     assert {path.name for path in folder.glob("*.json")} >= STEP_FILES
-    for name in ("report.html", "figures/front.png", "figures/front.svg"):
+    for name in (
+        "report.html",
+        "figures/front.png",
+        "figures/front.svg",
+        "figures/prediction.png",
+        "figures/prediction.svg",
+    ):
         assert (folder / name).stat().st_size > 1000
         assert name in done.stdout
 
@@ -43,12 +58,40 @@ def test_measurement_holds_what_a_script_needs(finished_run):
     assert len(found["baselines"]) == 2
 
 
+def test_measurement_judges_the_prediction_of_every_measured_plan(finished_run):
+    folder, done = finished_run
+    found = json.loads((folder / "measurement.json").read_text())
+    plans, quality = [found, *found["front"], *found["baselines"]], found["prediction"]
+    assert [one["label"] for one in quality["plans"]] == [plan["label"] for plan in plans]
+    for one, plan in zip(quality["plans"], plans, strict=True):
+        measured = plan["latency_seconds"]["p50"]["value"]
+        assert one["latency"] == pytest.approx(plan["predicted"]["latency_seconds"] / measured - 1)
+        for stage in plan["stages"]:
+            assert stage["compute_median_seconds"]["value"] > 0
+            assert stage["unloaded_compute_seconds"]["value"] > 0
+    assert quality["paced"] is None
+    assert 1 <= quality["unpaced"]["latency"]["before"]["n"] <= len(plans)
+    assert "Kendall τ" in done.stdout
+    for warning in quality["warnings"]:
+        assert warning in done.stdout
+    live = json.loads((folder / "live_profile.json").read_text())
+    assert live["schema"] == "splitfront/live_profile/1"
+    seen = {
+        (device["device"], segment["start"], segment["stop"])
+        for device in live["devices"]
+        for segment in device["segments"]
+        if segment["source"] == "pipeline"
+    }
+    assert seen == {(stage["device"], stage["start"], stage["stop"]) for plan in plans for stage in plan["stages"]}
+
+
 def test_each_step_can_be_taken_up_from_the_folder(finished_run):
     folder, _ = finished_run
     for arguments in (
         ("search", "--run", folder, "--engine", "exhaustive"),
+        ("search", "--run", folder, "--profile", "live"),
         ("plan", "--run", folder, "--choose", "throughput"),
-        ("bench", "--run", folder, "--bench-seconds", 0.5, "--json"),
+        ("bench", "--run", folder, "--bench-seconds", 0.5, "--profile", "live", "--json"),
         ("report", "--run", folder),
     ):
         done = splitfront(*arguments)

@@ -7,6 +7,7 @@ from itertools import combinations, permutations
 
 from coordinator.measurement import (
     Bottleneck,
+    DeviceFactor,
     Estimate,
     LatencySummary,
     Measurement,
@@ -15,6 +16,7 @@ from coordinator.measurement import (
     Span,
     StageMeasurement,
 )
+from coordinator.prediction_quality import prediction_quality
 from coordinator.report.run import Run
 from partitioner.cluster import CLIENT, Cluster, Device, Link
 from partitioner.graph import Graph, Layer, Unit
@@ -27,6 +29,7 @@ N_UNITS = 40
 SLOWDOWN = {"pi-1": 3.0, "pi-2": 4.0, "server": 1.5}
 DIGEST = "5f1d" * 16
 WINDOW = 6
+WARNING = "Node 'pi-1' said before the measurement: the processor is throttled."
 
 
 def sample_graph(names: tuple[str, ...] | None = None) -> Graph:
@@ -257,14 +260,14 @@ def _measurement(search: SearchResult, chosen: Candidate, knee: Candidate) -> Me
     singles = [one for one in (*search.front, *search.dominated) if not one.plan.is_split]
     baselines = {one.plan.stages[0].device: one for one in singles}
     measured = _plan_measurement("chosen", chosen, 1.03)
+    front = (_plan_measurement("knee", knee, 1.06), _plan_measurement("least latency", fastest, 0.98))
+    alone = tuple(_plan_measurement(f"whole model on {name}", baselines[name], 1.02) for name in SLOWDOWN)
+    factor = DeviceFactor(device="server", factor=1.03, low=0.98, high=1.06, n_stages=3)
     return Measurement(
         **{name: getattr(measured, name) for name in PlanMeasurement.__dataclass_fields__},
         cost=chosen.cost,
-        front=(
-            _plan_measurement("knee", knee, 1.06),
-            _plan_measurement("least latency", fastest, 0.98),
-        ),
-        baselines=tuple(_plan_measurement(f"whole model on {name}", baselines[name], 1.02) for name in SLOWDOWN),
+        front=front,
+        baselines=alone,
         recommendation=f"Run {chosen.plan.describe()}: of the measured plans it answers most requests per second.",
         emulation={"device:pi-1": "3.0 times slower", "link:client->server": "2 ms, 96 Mbit/s in the sender"},
         environment={
@@ -272,6 +275,7 @@ def _measurement(search: SearchResult, chosen: Candidate, knee: Candidate) -> Me
             "versions": "splitfront 0.1.0, onnxruntime 1.32.0, Python 3.11",
             "load": "0.4 before the run",
         },
+        prediction=prediction_quality((measured, *front, *alone), (factor,), (WARNING,)),
     )
 
 
@@ -302,7 +306,17 @@ def _plan_measurement(label: str, candidate: Candidate, factor: float) -> PlanMe
         stages=tuple(_stage(candidate, index, factor) for index in range(len(plan.stages))),
         input_send_seconds=cost.hops[0].busy_seconds * factor,
         spans=_spans(candidate, factor),
+        corrected=Prediction(
+            latency_seconds=cost.latency_seconds * (1 + factor) / 2,
+            throughput_per_second=cost.throughput_per_second * 2 / (1 + factor),
+        )
+        if any(not _is_paced(stage.device) for stage in plan.stages)
+        else None,
     )
+
+
+def _is_paced(device: str) -> bool:
+    return SLOWDOWN[device] > 2
 
 
 def _stage(candidate: Candidate, index: int, factor: float) -> StageMeasurement:
@@ -320,6 +334,11 @@ def _stage(candidate: Candidate, index: int, factor: float) -> StageMeasurement:
         send_seconds=hop.busy_seconds * factor,
         sent_bytes=hop.n_bytes,
         predicted_compute_seconds=seconds,
+        compute_median_seconds=_estimate(seconds * factor * 0.99, 0.01),
+        unloaded_compute_seconds=_estimate(seconds * factor * 1.01, 0.01),
+        corrected_compute_seconds=None if _is_paced(stage.device) else seconds * (1 + factor) / 2,
+        variation=0.04,
+        is_paced=_is_paced(stage.device),
     )
 
 

@@ -11,6 +11,7 @@ from test_report_objectives import space
 from test_report_page import hostile_run
 
 from coordinator.report.page import render_page
+from coordinator.report.prediction_points import residuals
 from coordinator.report.run import Run
 from coordinator.report.write import write_objectives, write_order
 
@@ -61,10 +62,13 @@ def opened_page(page: Path, folder: Path, *options: str) -> tuple[str, list[str]
 def test_all_figures_are_drawn_and_the_console_is_silent(tmp_path: Path) -> None:
     document, complaints = opened(sample_run(), tmp_path)
     assert complaints == []
-    assert len(re.findall(r'class="plot js-plotly-plot"', document)) == 4
+    assert len(re.findall(r'class="plot js-plotly-plot"', document)) == 6
     run = sample_run()
+    assert run.measurement is not None
+    n_quality = 2 * sum(1 + (plan.corrected is not None) for plan in run.measured_plans)
+    n_quality += sum(1 + (one.corrected_error is not None) for one in residuals(run.measurement))
     n_predicted = len(run.search.front) + len(run.search.dominated) + 3 + 2  # single devices; chosen and knee
-    assert len(re.findall(r'<path class="point"', document)) == n_predicted + len(run.measured_plans)
+    assert len(re.findall(r'<path class="point"', document)) == n_predicted + n_quality + len(run.measured_plans)
     for word in ("front, predicted", "better ↖", "pi-2 → server", "bottleneck", "bytes that cross at each split point"):
         assert word in document
 
@@ -72,7 +76,7 @@ def test_all_figures_are_drawn_and_the_console_is_silent(tmp_path: Path) -> None
 def test_names_from_a_model_do_not_run(tmp_path: Path) -> None:
     document, complaints = opened(hostile_run(), tmp_path, "--blink-settings=preferredColorScheme=0")
     assert complaints == []
-    assert len(re.findall(r'class="plot js-plotly-plot"', document)) == 4
+    assert len(re.findall(r'class="plot js-plotly-plot"', document)) == 6
     title = re.search(r"<title>(.*?)</title>", document)
     assert title is not None
     assert title.group(1) != "owned"

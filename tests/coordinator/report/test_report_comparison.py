@@ -10,7 +10,6 @@ from coordinator.report import text
 from coordinator.report.comparison import (
     exactly,
     latency_comparison,
-    prediction_error,
     ratio_estimate,
     single_devices,
     throughput_comparison,
@@ -75,8 +74,6 @@ def test_an_interval_around_one_is_no_gain() -> None:
 
 
 def test_error_is_of_the_prediction() -> None:
-    assert prediction_error(11.0, 10.0) == pytest.approx(0.1)
-    assert math.isnan(prediction_error(1.0, 0.0))
     assert text.error_text(0.09, 0.1) == "−10 %"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_sample import N_UNITS, predicted_run, sample_run, unsplit_run
+from report_sample import N_UNITS, WARNING, predicted_run, sample_run, unsplit_run
 
 from coordinator.report.page import render_page
 from coordinator.report.run import Run
@@ -41,6 +41,7 @@ def hostile_run() -> Run:
         label=HOSTILE,
         recommendation=HOSTILE,
         environment={HOSTILE: HOSTILE},
+        prediction=replace(run.measurement.prediction, warnings=(HOSTILE,)) if run.measurement.prediction else None,
         emulation={f"device:{HOSTILE}": HOSTILE},
         spans=(*run.measurement.spans, replace(run.measurement.spans[0], lane=f"device:{HOSTILE}", what=HOSTILE)),
     )
@@ -121,7 +122,7 @@ def test_all_figures_and_points_are_in_the_page(full: str) -> None:
     elements = Elements(full)
     data = elements.embedded("figures-data")
     places = [attributes["data-figure"] for _, attributes in elements.tags if "data-figure" in attributes]
-    assert places == list(data) == ["front", "timeline", "busy", "profile"]
+    assert places == list(data) == ["front", "prediction", "residuals", "timeline", "busy", "profile"]
     run = sample_run()
     lengths = {trace["name"]: len(trace["x"]) for trace in data["front"]["data"]}
     assert lengths["front, predicted"] == len(run.search.front)
@@ -174,10 +175,29 @@ def test_the_figures_that_matter_stand_in_words(full: str) -> None:
         assert part in text
 
 
+def test_what_speaks_against_the_figures_stands_before_them(full: str) -> None:
+    assert full.index(WARNING.replace("'", "&#x27;")) < full.index('<dl class="key">')
+    run = sample_run()
+    assert run.measurement is not None
+    assert run.measurement.prediction is not None
+    quiet = replace(run.measurement, prediction=replace(run.measurement.prediction, warnings=()))
+    assert 'class="doubts"' not in render_page(replace(run, measurement=quiet))
+
+
+def test_a_measurement_of_an_older_version_is_still_shown() -> None:
+    run = sample_run()
+    assert run.measurement is not None
+    page = render_page(replace(run, measurement=replace(run.measurement, prediction=None)))
+    assert 'id="prediction"' in page
+    assert "Kendall τ" in page
+
+
 def test_before_measuring_the_page_says_so() -> None:
     page = render_page(predicted_run())
     assert "predicted only" in page
     assert 'id="timeline"' not in page
+    assert 'id="prediction"' not in page
+    assert 'class="doubts"' not in page
     assert "Measured plans" not in page
 
 
@@ -193,6 +213,8 @@ def test_files_are_written_and_equal_runs_give_equal_files(tmp_path: Path) -> No
         "figures/front.png",
         "figures/front.svg",
         "figures/profile.png",
+        "figures/prediction.png",
+        "figures/prediction.svg",
     ]
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name

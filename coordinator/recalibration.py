@@ -1,0 +1,243 @@
+"""Live recalibration: stage times of running pipelines correct the profile that plans are predicted from.
+
+What was seen is believed: a span that ran in a pipeline gets its live median. For every other span of the device the
+best guess is the profile, times one robust factor: the median of live over predicted of its stages.
+
+One factor, although the true ratio may differ between short and long spans: a pipeline adds fixed time to a stage
+(waking threads, cold caches), which is much of a short span and little of a long one. A fixed part cannot be given to
+each span of the profile, because the cost model sums those of single units, and would count it once for each unit; a
+factor goes through its sums and fits unchanged. So the factor is taken where it matters for a plan, from stages that
+are not short against the longest one seen (`SHORT_SHARE`). Short spans seen live have their own time anyway, and others
+are off by a share of little. How far the ratios lie apart is told as the factor's interval; where they lie so far apart
+that no factor describes them (`MOST_SPREAD`, as when stages disturb each other on a shared machine), none is applied.
+
+Emulated (paced) stages correct nothing: they last as long as the profile says, so that they would confirm any profile.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
+from typing import Literal
+
+from coordinator.measurement import DeviceFactor, Estimate, PlanMeasurement, Prediction, StageMeasurement
+from coordinator.statistics import quantile_estimate
+from partitioner.cost import CostModel
+from partitioner.plan import CostEstimate
+from partitioner.profile import DeviceProfile, Profile, SegmentTiming
+
+Regime = Literal["unloaded", "busy"]
+"""Which live times count: those of single requests, which make the latency, or those of the full pipeline."""
+
+FACTOR_BOUNDS = (1 / 3, 3.0)
+"""Factors that are believed. Idle gaps alone were seen to double a stage's time; more is a fault, not a factor."""
+TIGHT_WIDTH = 0.1
+"""Interval over median of a single stage with which it may speak for its whole device."""
+MOST_SPREAD = 2.0
+"""High over low end of a factor's interval up to which the factor is applied."""
+SHORT_SHARE = 0.1
+"""Part of the longest stage's time below which a stage has no say in the factor."""
+
+StageKey = tuple[str, int, int]
+"""Device, start, stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSpan:
+    """One span on one device, seen in running pipelines."""
+
+    device: str
+    start: int
+    stop: int
+    live: Estimate
+    """Median over requests; over plans the median of those."""
+    predicted_seconds: float
+    n_samples: int
+
+    @property
+    def ratio(self) -> float:
+        """Live over predicted."""
+        return self.live.value / self.predicted_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalibration:
+    """What live stage times made of a profile."""
+
+    profile: Profile
+    factors: tuple[DeviceFactor, ...]
+    """Of each device that was seen."""
+
+
+def recalibrate(cost_model: CostModel, measured: Iterable[PlanMeasurement], regime: Regime) -> Recalibration:
+    """The model's profile, corrected by the live stage times of measured plans.
+
+    A device without live stages keeps its profile as it is; one with too few for a factor changes only where it was
+    seen.
+
+    Raises:
+        PlanError: A measured plan does not fit the model.
+    """
+    spans = live_spans(cost_model, measured, regime)
+    devices = {span.device: [one for one in spans if one.device == span.device] for span in spans}
+    factors = {name: device_factor(name, seen) for name, seen in devices.items()}
+    profile = cost_model.profile
+    corrected = tuple(
+        _corrected_device(device, devices[device.device], factors[device.device].factor)
+        if device.device in devices
+        else device
+        for device in profile.devices
+    )
+    return Recalibration(profile=replace(profile, devices=corrected), factors=tuple(factors.values()))
+
+
+def live_spans(cost_model: CostModel, measured: Iterable[PlanMeasurement], regime: Regime) -> tuple[LiveSpan, ...]:
+    """Each span that ran unpaced, once, by device and place.
+
+    Raises:
+        PlanError: A measured plan does not fit the model.
+    """
+    seen: dict[StageKey, list[LiveSpan]] = {}
+    for plan in measured:
+        cost = cost_model.predict(plan.plan)
+        for stage in plan.stages:
+            span = _live_span(plan, stage, _predicted_seconds(cost, stage.stage, regime), regime)
+            if span is not None:
+                seen.setdefault((span.device, span.start, span.stop), []).append(span)
+    return tuple(_together(seen[key]) for key in sorted(seen))
+
+
+def device_factor(device: str, seen: Sequence[LiveSpan]) -> DeviceFactor:
+    """Median of live over predicted of the stages that are not short, clipped to `FACTOR_BOUNDS`."""
+    longest = max(span.predicted_seconds for span in seen)
+    telling = [span for span in seen if span.predicted_seconds >= SHORT_SHARE * longest]
+    if len(telling) > 1:
+        found = quantile_estimate([span.ratio for span in telling], 0.5)
+    else:
+        only = telling[0]
+        ends = (end / only.predicted_seconds for end in (only.live.value, only.live.low, only.live.high))
+        found = Estimate(**dict(zip(("value", "low", "high"), ends, strict=True)))
+    is_tight = found.high - found.low <= TIGHT_WIDTH * found.value
+    is_known = found.high <= MOST_SPREAD * found.low if len(telling) > 1 else is_tight
+    clipped = min(max(found.value, FACTOR_BOUNDS[0]), FACTOR_BOUNDS[1])
+    return DeviceFactor(
+        device=device,
+        factor=clipped if is_known else None,
+        low=found.low,
+        high=found.high,
+        n_stages=len(seen),
+        is_clipped=is_known and clipped != found.value,
+    )
+
+
+def correct_each_by_others(cost_model: CostModel, measured: Sequence[PlanMeasurement]) -> tuple[PlanMeasurement, ...]:
+    """The same plans, each with the prediction of the model corrected by the *others*: no plan is fitted to itself.
+
+    All measurements of the same stages are left out for a plan. Its latency is predicted from unloaded stage times,
+    its throughput from busy ones. A plan of whose devices the others tell nothing stays without.
+
+    Raises:
+        PlanError: A measured plan does not fit the model.
+    """
+    return tuple(
+        _corrected_plan(cost_model, plan, [other for other in measured if other.plan.stages != plan.plan.stages])
+        for plan in measured
+    )
+
+
+def _live_span(
+    plan: PlanMeasurement, stage: StageMeasurement, predicted_seconds: float, regime: Regime
+) -> LiveSpan | None:
+    live = stage.compute_median_seconds if regime == "busy" else stage.unloaded_compute_seconds
+    if live is None or stage.is_paced or not live.value > 0:
+        return None
+    n_unloaded = plan.latency_seconds.n_samples
+    return LiveSpan(
+        device=stage.device,
+        start=stage.start,
+        stop=stage.stop,
+        live=live,
+        predicted_seconds=predicted_seconds,
+        n_samples=n_unloaded if regime == "unloaded" else plan.n_requests - plan.n_errors - n_unloaded,
+    )
+
+
+def _predicted_seconds(cost: CostEstimate, index: int, regime: Regime) -> float:
+    stage = cost.stages[index]
+    return stage.seconds if regime == "unloaded" else stage.busy_seconds * stage.n_replicas
+
+
+def _together(same: Sequence[LiveSpan]) -> LiveSpan:
+    """One span that was seen in several plans."""
+    live = Estimate(
+        value=median(span.live.value for span in same),
+        low=median(span.live.low for span in same),
+        high=median(span.live.high for span in same),
+    )
+    return replace(same[0], live=live, n_samples=sum(span.n_samples for span in same))
+
+
+def _corrected_device(device: DeviceProfile, seen: Sequence[LiveSpan], factor: float | None) -> DeviceProfile:
+    # The last time of a span counts, where it was measured again.
+    segments: Mapping[tuple[int, int], SegmentTiming] = {(one.start, one.stop): one for one in device.segments}
+    scaled = {span: one if factor is None else _scaled(one, factor) for span, one in segments.items()}
+    live = {(span.start, span.stop): _as_timing(span, segments.get((span.start, span.stop))) for span in seen}
+    merged = scaled | live
+    return replace(device, segments=tuple(merged[span] for span in sorted(merged)))
+
+
+def _scaled(timing: SegmentTiming, factor: float) -> SegmentTiming:
+    return replace(
+        timing,
+        seconds=timing.seconds * factor,
+        low_seconds=timing.low_seconds * factor,
+        high_seconds=timing.high_seconds * factor,
+        source="scaled",
+    )
+
+
+def _as_timing(span: LiveSpan, profiled: SegmentTiming | None) -> SegmentTiming:
+    """The live time of a span; what only a profiler sees is kept, or 0 where it never timed the span."""
+    return SegmentTiming(
+        start=span.start,
+        stop=span.stop,
+        seconds=span.live.value,
+        low_seconds=span.live.low,
+        high_seconds=span.live.high,
+        n_samples=span.n_samples,
+        session_seconds=profiled.session_seconds if profiled else 0.0,
+        memory_bytes=profiled.memory_bytes if profiled else 0,
+        source="pipeline",
+    )
+
+
+def _corrected_plan(cost_model: CostModel, plan: PlanMeasurement, others: Sequence[PlanMeasurement]) -> PlanMeasurement:
+    told = {stage.device for other in others for stage in other.stages if _is_telling(stage)}
+    if not told & {stage.device for stage in plan.stages}:
+        return plan
+    predict = partial(_prediction_of, cost_model, plan, others)
+    unloaded, busy = predict("unloaded"), predict("busy")
+    return replace(
+        plan,
+        corrected=Prediction(
+            latency_seconds=unloaded.latency_seconds, throughput_per_second=busy.throughput_per_second
+        ),
+        stages=tuple(
+            stage
+            if stage.is_paced or stage.device not in told
+            else replace(stage, corrected_compute_seconds=_predicted_seconds(busy, stage.stage, "busy"))
+            for stage in plan.stages
+        ),
+    )
+
+
+def _prediction_of(
+    cost_model: CostModel, plan: PlanMeasurement, others: Sequence[PlanMeasurement], regime: Regime
+) -> CostEstimate:
+    return replace(cost_model, profile=recalibrate(cost_model, others, regime).profile).predict(plan.plan)
+
+
+def _is_telling(stage: StageMeasurement) -> bool:
+    return (
+        not stage.is_paced and stage.compute_median_seconds is not None and stage.unloaded_compute_seconds is not None
+    )
