@@ -185,7 +185,7 @@ def stage_measurements(candidate: Candidate, offline: LoadResult, busy: BusyMean
             encode_seconds=mean(index, "encode_seconds"),
             send_seconds=busy.send_seconds[index],
             sent_bytes=busy.sent_bytes[index],
-            predicted_compute_seconds=candidate.cost.stages[index].seconds,
+            predicted_compute_seconds=candidate.cost.stages[index].compute_seconds,
         )
         for index, stage in enumerate(candidate.plan.stages)
     )

@@ -11,13 +11,14 @@ ROUNDING = 1e-12
 
 
 @compiled
-def find_sums(seconds: FloatArray, fixed: float, sums: FloatArray) -> bool:
+def find_sums(seconds: FloatArray, work: FloatArray, fixed: float, sums: FloatArray) -> bool:
     """Whether the stage times of a device are additive; fills `sums` so that seconds[a, b] = fixed + sums[b] - sums[a].
 
-    Times must also be no shorter, to the last bit, where a stage is longer; so possible ones reach up to a last stop.
+    It must also be busy no shorter, to the last bit, where a stage is longer; so possible ones reach up to a last stop.
 
     Args:
         seconds: (n_positions, n_positions) at [start, stop]; infinity where no stage can be.
+        work: (n_positions, n_positions) for how long the device is busy; infinity where `seconds` is.
         fixed: Seconds that each stage takes beside those of its units.
         sums: (n_positions,)
     """
@@ -28,8 +29,8 @@ def find_sums(seconds: FloatArray, fixed: float, sums: FloatArray) -> bool:
     longest, wrong = 0.0, 0.0
     for start in range(n_positions - 1):
         for stop in range(start + 1, n_positions):
-            value = seconds[start, stop]
-            if stop > start + 1 and (value < seconds[start, stop - 1] or value < seconds[start + 1, stop]):
+            value, busy = seconds[start, stop], work[start, stop]
+            if stop > start + 1 and (busy < work[start, stop - 1] or busy < work[start + 1, stop]):
                 return False
             if value < np.inf:
                 longest = max(longest, value)

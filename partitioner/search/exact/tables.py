@@ -48,10 +48,11 @@ def build_tables(problem: SearchProblem) -> ExactTables:
     types = find_stage_types(problem)
     _check_size(problem, types)
     seconds = _of_types(problem, types, problem.allowed_seconds)
-    work = seconds if problem.crews is None else _of_types(problem, types, problem.work_seconds)
+    is_same = problem.work_seconds is problem.allowed_seconds
+    work = seconds if is_same else _of_types(problem, types, problem.work_seconds)
     hops, busy = _link_tables(problem, types.members)
     type_of, next_row, first_row, edges = _number_rows(types, problem.max_stages)
-    sums, fixed, is_additive = _additive_parts(seconds)
+    sums, fixed, is_additive = _additive_parts(seconds, work)
     return ExactTables(
         types=types,
         chain=Chain(
@@ -141,7 +142,7 @@ def _number_rows(types: StageTypes, max_stages: int) -> tuple[IntArray, IntArray
     return last, next_row, row_of[uses @ strides, np.arange(len(uses))], edges
 
 
-def _additive_parts(seconds: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+def _additive_parts(seconds: FloatArray, work: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
     """`sums`, `fixed` and `is_additive` of a `Chain`. What a stage takes beside its units shows where two join."""
     n_types, n_positions, _ = seconds.shape
     sums, fixed = np.zeros((n_types, n_positions)), np.zeros(n_types)
@@ -151,5 +152,5 @@ def _additive_parts(seconds: FloatArray) -> tuple[FloatArray, FloatArray, BoolAr
         if np.all(np.isfinite(steps)):
             joined = (steps[:-1] + steps[1:] - pairs)[np.isfinite(pairs)]
             fixed[kind] = np.median(joined) if len(joined) else 0.0
-            is_additive[kind] = find_sums(matrix, fixed[kind], sums[kind])
+            is_additive[kind] = find_sums(matrix, work[kind], fixed[kind], sums[kind])
     return sums, fixed, is_additive
