@@ -137,7 +137,9 @@ def test_random_times_and_full_queues_follow_the_tandem_recurrence(seed, is_open
         [(f"d{i}", 1.0) for i in range(n_stages)], [(0.0, float(b)) for b in random.uniform(0.05, 1, n_stages + 1)]
     )
     times = Times(
-        stages=tuple(random.lognormal(-0.5, 1.0, n) for _ in range(n_stages)),
+        stages=(stages := tuple(random.lognormal(-0.5, 1.0, n) for _ in range(n_stages))),
+        busy=stages,
+        stage_limits=(1.0,) * n_stages,
         delays=tuple(random.exponential(2.0, n) for _ in range(n_stages + 1)),
         sending=tuple(hop.busy_seconds for hop in candidate.cost.hops),
         pipe_limits=tuple(float(limit) for limit in random.integers(1, 6, n_stages + 1)),
