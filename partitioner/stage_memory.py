@@ -24,8 +24,10 @@ def stage_memory_bytes(graph: Graph, profile: DeviceProfile, queue_limit: int) -
         (n_units + 1, n_units + 1) int64 bytes at [start, stop]; 0 where start >= stop.
     """
     working = _weight_bytes(graph) + _activation_bytes(graph)
-    for seen in (*profile.segments, *profile.trials):
-        working[seen.start, seen.stop] = max(working[seen.start, seen.stop], seen.memory_bytes)
+    growth = [(segment.start, segment.stop, segment.memory_bytes) for segment in profile.segments]
+    growth += [(trial.start, trial.stop, trial.memory_bytes) for trial in profile.trials]
+    for start, stop, n_bytes in growth:
+        working[start, stop] = max(working[start, stop], n_bytes)
     boundary = np.array([graph.boundary_bytes(position) for position in range(graph.n_units + 1)], dtype=np.int64)
     total = working + queue_limit * (boundary[:, None] + boundary[None, :]) + profile.base_memory_bytes
     return np.triu(total, k=1)

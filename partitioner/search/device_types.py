@@ -13,7 +13,7 @@ DeviceTypes = tuple[tuple[int, ...], ...]
 
 
 def find_device_types(problem: SearchProblem) -> DeviceTypes:
-    """Groups the devices with equal times of stages and when busy, equal limits and equal links to everybody; a pinned one is alone.
+    """Groups the devices with equal times, equal limits and equal links to everybody; a pinned one is alone.
 
     Being exchangeable is transitive, so that comparing with one member of a type is enough.
     """

@@ -45,8 +45,8 @@ def simulate(
     - A stage takes one request at a time, its device one stage at a time: for as long as a request keeps it busy, which
       may end before the request's result is there, or after. `queue_limit` requests may wait before and after each
       stage; a stage that cannot hand on waits, and so does the link before it.
-    - A link sends one message at a time for `bytes / rate`; what is sent arrives `fixed_seconds` later, in order, with
-      as many on the way as fill the link. Links of one shared medium take turns.
+    - A link sends one message at a time, which keeps it busy for `bytes / rate`. It arrives, in order, as late as a lone
+      one would: after that, with as many on the way as fill the link, or before. Links of one medium take turns.
 
     Args:
         plan: Whose batch, window and stages are run.
@@ -125,7 +125,8 @@ def _draw_times(
     )
     busy = tuple(_busy_seconds(stage, seconds) for stage, seconds in zip(cost.stages, stages, strict=True))
     sending = _sending_seconds(cost)
-    fixed = tuple(max(hop.seconds - seconds, 0.0) for hop, seconds in zip(cost.hops, sending, strict=True))
+    leaving = tuple(min(hop.seconds, seconds) for hop, seconds in zip(cost.hops, sending, strict=True))
+    fixed = tuple(hop.seconds - seconds for hop, seconds in zip(cost.hops, leaving, strict=True))
     delays = tuple(
         variation.delay_seconds(hop.source, hop.target, fixed[index], n_total, streams[2 * index + 1])
         for index, hop in enumerate(cost.hops)
@@ -139,7 +140,13 @@ def _draw_times(
         for stage, seconds, holding in zip(cost.stages, stages, busy, strict=True)
     )
     return Times(
-        stages=stages, busy=busy, delays=delays, sending=sending, pipe_limits=limits, stage_limits=stage_limits
+        stages=stages,
+        busy=busy,
+        delays=delays,
+        sending=sending,
+        leaving=leaving,
+        pipe_limits=limits,
+        stage_limits=stage_limits,
     )
 
 

@@ -28,6 +28,8 @@ class Times:
     delays: tuple[FloatArray, ...]
     sending: tuple[float, ...]
     """Seconds for which a message keeps each link."""
+    leaving: tuple[float, ...]
+    """Seconds after which it is on its way, no longer than it keeps the link."""
     pipe_limits: tuple[float, ...]
     """Messages that fill each link, and one."""
     stage_limits: tuple[float, ...]
@@ -78,8 +80,11 @@ class Line:
             pairs = [(sources[turn % len(sources)], ends[turn % len(ends)]) for turn in turns]
             links = [self._resource(medium_of.get(pair, f"link:{pair[0]}->{pair[1]}")) for pair in pairs]
             pipe = Pipe(self._clock, times.delays[index].tolist(), times.pipe_limits[index] * len(links), target)
-            sending = [times.sending[index]] * self._load.n_total
-            Station(self._clock, self._queues[2 * index], links, sending, pipe)
+            sending, leaving = (
+                [seconds] * self._load.n_total for seconds in (times.sending[index], times.leaving[index])
+            )
+            ready = None if sending == leaving else leaving
+            Station(self._clock, self._queues[2 * index], links, sending, pipe, ready=ready)
             if index < len(cost.stages):
                 self._connect_stage(index, [self._resource(f"device:{name}") for name in ends], times)
 

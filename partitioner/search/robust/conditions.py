@@ -14,7 +14,6 @@ from partitioner.search.encoding import EncodedPlans, evaluate
 from partitioner.search.problem import SearchProblem
 from partitioner.search.robust.network import PROBED, NetworkCondition, apply_condition
 
-
 LINKS = ("link_fixed_seconds", "link_bytes_per_second", "link_busy_bytes_per_second")
 """What differs from condition to condition; the arguments of `SearchProblem.with_links`."""
 

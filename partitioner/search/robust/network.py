@@ -1,7 +1,7 @@
 """Network conditions: what the links of a cluster may be like at another time.
 
-A probed link takes `fixed_seconds + bytes / bytes_per_second`; a condition changes the two, by factors or outright. What
-changes the rate changes the rate that the link sustains alike.
+A probed link takes `fixed_seconds + bytes / bytes_per_second`; a condition changes the two, by factors or outright.
+What changes the rate changes the rate that the link sustains alike.
 Loss is told apart and enters both, as on one ordered connection: a packet of 1,500 bytes is lost with probability p and
 sent again until it arrives, which takes a round trip (twice the fixed time, at least 1 ms) each time. So a byte takes
 `(1 / rate + p · round_trip / 1500) / (1 - p)` seconds. Jitter moves no mean and is kept for simulations.
