@@ -70,7 +70,7 @@ class StageCost:
     """Busy time of each device that bears it, per request of the pipeline; 0 becomes `seconds / n_replicas`."""
 
     def __post_init__(self) -> None:
-        fallbacks = {"compute_seconds": self.seconds, "busy_seconds": self.seconds / self.n_replicas}
+        fallbacks = {"compute_seconds": self.seconds, "busy_seconds": self.seconds / max(self.n_replicas, 1)}
         for name, seconds in fallbacks.items():
             object.__setattr__(self, name, getattr(self, name) or seconds)
 

@@ -45,8 +45,8 @@ def simulate(
     - A stage takes one request at a time, its device one stage at a time: for as long as a request keeps it busy, which
       may end before the request's result is there, or after. `queue_limit` requests may wait before and after each
       stage; a stage that cannot hand on waits, and so does the link before it.
-    - A link sends one message at a time, which keeps it busy for `bytes / rate`. It arrives, in order, as late as a lone
-      one would: after that, with as many on the way as fill the link, or before. Links of one medium take turns.
+    - A link sends one message at a time, which keeps it busy for `bytes / rate`. It arrives, in order, when a lone one
+      would: after that, with as many on the way as fill the link, or before. Links of one shared medium take turns.
 
     Args:
         plan: Whose batch, window and stages are run.
