@@ -25,7 +25,7 @@ def wide_cost_model(random: np.random.Generator, kinds: tuple[int, ...], n_units
     ]
     cluster = _cluster(random, dict(zip(names, kinds, strict=True)))
     own = random.spawn(1)[0]
-    if own.random() < 0.5:
+    if own.integers(2) == 0:
         trials = {kind: random_trials(own, spans[kind]) for kind in spans}
         profiles = [replace(profile, trials=trials[kind]) for profile, kind in zip(profiles, kinds, strict=True)]
         sustained = {
