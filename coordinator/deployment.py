@@ -116,7 +116,7 @@ def stage_loads(
                 sends=wire_specs(shard.sends),
                 next_address=fleet.node_of[follower].address if follower else "",
                 link=fleet.config.link_emulation(stage.device, follower) if follower else None,
-                pace_seconds=cost.seconds,
+                pace_seconds=cost.compute_seconds,
                 queue_limit=min(QUEUE_LIMIT, candidate.plan.window),
             ),
         )

@@ -209,7 +209,7 @@ def _stage_measurement(
         encode_seconds=fmean(trace.encode_seconds for trace in traces),
         send_seconds=busy.send_seconds[index],
         sent_bytes=busy.sent_bytes[index],
-        predicted_compute_seconds=candidate.cost.stages[index].seconds,
+        predicted_compute_seconds=candidate.cost.stages[index].compute_seconds,
         compute_median_seconds=quantile_estimate(computing, 0.5),
         unloaded_compute_seconds=quantile_estimate(alone, 0.5),
         variation=robust_variation(computing),

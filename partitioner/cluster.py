@@ -22,7 +22,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One direction between two places: a message takes `fixed_seconds + bytes / bytes_per_second`."""
+    """One direction between two places: a lone message takes `fixed_seconds + bytes / bytes_per_second`."""
 
     source: str
     target: str
@@ -41,7 +41,12 @@ class Link:
 
     def busy_seconds(self, n_bytes: int) -> float:
         """Time for which the message keeps other messages off the link."""
-        return n_bytes / (self.busy_bytes_per_second or self.bytes_per_second)
+        return n_bytes / self.sustained_bytes_per_second
+
+    @property
+    def sustained_bytes_per_second(self) -> float:
+        """At which messages follow one another."""
+        return self.busy_bytes_per_second or self.bytes_per_second
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from partitioner.graph import Graph
 from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, Stage, StageCost
 from partitioner.profile import Profile
 from partitioner.stage_memory import Int64Array, format_mebibytes, stage_memory_bytes
-from partitioner.stage_time import stage_seconds
+from partitioner.stage_tables import StageTables, stage_tables
 
 QUEUE_LIMIT = 4
 """Boundary tensors that may wait before and after a stage; the agents' default."""
@@ -26,14 +26,14 @@ class CostModel:
     """Predicts plans of one graph on one cluster, from what was measured there.
 
     - Latency: input hop + Σ (stage + hop), in the order of the flow; a hop takes `fixed + bytes / rate`.
-    - Resources: each device is busy for its stages, each link direction for `bytes / rate`. The bottleneck is the
-      busiest of them.
+    - Resources: each device is busy for what its stages keep it busy, each link direction for `bytes / rate` at the
+      rate that it sustains. Neither need be what a lone request takes. The bottleneck is the busiest of them.
     - Codecs: a stage decodes what it takes and encodes what it sends; the hop carries the coded bytes.
     - Replicas: requests go round, so that each of r devices is busy for 1 / r of its stage; request k takes the link
       from replica k mod r of one stage to replica k mod s of the next, so that each link in use bears 1 / lcm(r, s).
     - Throughput: `batch · min(window / latency, 1 / bottleneck)`.
 
-    Stage times are described in `stage_time`, memory in `stage_memory`. Immutable: shared freely between threads.
+    Stage times are described in `stage_tables`, memory in `stage_memory`. Immutable: shared freely between threads.
 
     Raises:
         CostModelError: The three do not belong together, or hold impossible figures; all faults are named.
@@ -57,8 +57,19 @@ class CostModel:
             raise CostModelError(f"{pair}: {'; '.join(faults)}.")
 
     def stage_seconds_matrix(self, device: str) -> FloatArray:
-        """(n_units + 1, n_units + 1) float64 seconds at [start, stop]; infinity where start >= stop. Read-only."""
-        return self._seconds_of[device]
+        """(n_units + 1, n_units + 1) float64 at [start, stop]: what a lone request takes, handover and computing.
+
+        Infinity where no stage can be. Read-only, as the two others.
+        """
+        return self._tables_of[device].seconds
+
+    def stage_busy_matrix(self, device: str) -> FloatArray:
+        """Like `stage_seconds_matrix`: for how long a request keeps the device busy."""
+        return self._tables_of[device].busy
+
+    def stage_compute_matrix(self, device: str) -> FloatArray:
+        """Like `stage_seconds_matrix`: computing alone."""
+        return self._tables_of[device].compute
 
     def stage_memory_matrix(self, device: str) -> Int64Array:
         """(n_units + 1, n_units + 1) int64 bytes at [start, stop]; 0 where start >= stop. Read-only."""
@@ -146,20 +157,25 @@ class CostModel:
 
     def _stage_cost(self, stage: Stage, received_codec: str) -> StageCost:
         span = stage.start, stage.stop
-        seconds = {
-            name: self.coding_seconds(name, stage.start, received_codec)[1]
-            + float(self.stage_seconds_matrix(name)[span])
-            + self.coding_seconds(name, stage.stop, stage.codec)[0]
-            for name in stage.devices
-        }
-        slowest = max(stage.devices, key=seconds.__getitem__)
-        watts = self.cluster.device_of[slowest].active_watts
+        seconds, busy = (
+            {
+                name: self.coding_seconds(name, stage.start, received_codec)[1]
+                + float(matrix(name)[span])
+                + self.coding_seconds(name, stage.stop, stage.codec)[0]
+                for name in stage.devices
+            }
+            for matrix in (self.stage_seconds_matrix, self.stage_busy_matrix)
+        )
+        busiest = max(stage.devices, key=busy.__getitem__)
+        watts = self.cluster.device_of[busiest].active_watts
         return StageCost(
             device=stage.device,
-            seconds=seconds[slowest],
+            seconds=max(seconds.values()),
+            compute_seconds=max(float(self.stage_compute_matrix(name)[span]) for name in stage.devices),
+            busy_seconds=busy[busiest] / len(stage.devices),
             memory_bytes=max(int(self.stage_memory_matrix(name)[span]) for name in stage.devices),
             n_replicas=len(stage.devices),
-            joules=None if watts is None else watts * seconds[slowest],
+            joules=None if watts is None else watts * busy[busiest],
         )
 
     def _hop_costs(self, plan: Plan) -> tuple[HopCost, ...]:
@@ -190,12 +206,9 @@ class CostModel:
         return tuple(self.graph.boundary_bytes(position) for position in range(self.graph.n_units + 1))
 
     @cached_property
-    def _seconds_of(self) -> dict[str, FloatArray]:
+    def _tables_of(self) -> dict[str, StageTables]:
         profiles = {profile.device: profile for profile in self.profile.devices}
-        matrices = {name: stage_seconds(self.graph, profiles[name]) for name in self.cluster.device_of}
-        for matrix in matrices.values():
-            matrix.flags.writeable = False
-        return matrices
+        return {name: stage_tables(self.graph, profiles[name]) for name in self.cluster.device_of}
 
     @cached_property
     def _memory_of(self) -> dict[str, Int64Array]:

@@ -40,6 +40,7 @@ def _profile_faults(graph: Graph, profile: Profile) -> Iterator[str]:
         yield f"the profile has {profile.n_units} units, the graph {graph.n_units}"
     for device in profile.devices:
         yield from _segment_faults(device, graph.n_units)
+        yield from _trial_faults(device, graph.n_units)
 
 
 def _segment_faults(profile: DeviceProfile, n_units: int) -> Iterator[str]:
@@ -49,6 +50,18 @@ def _segment_faults(profile: DeviceProfile, n_units: int) -> Iterator[str]:
             yield f"{span} is no span of {n_units} units"
         if not 0 < segment.seconds < math.inf:
             yield f"{span} has {segment.seconds} seconds, wanted more than 0"
+
+
+def _trial_faults(profile: DeviceProfile, n_units: int) -> Iterator[str]:
+    for trial in profile.trials:
+        span = f"trial [{trial.start}:{trial.stop}] of {profile.device!r}"
+        if not 0 <= trial.start < trial.stop <= n_units:
+            yield f"{span} is no span of {n_units} units"
+        for name in ("compute_seconds", "busy_seconds"):
+            if not 0 < getattr(trial, name) < math.inf:
+                yield f"{span} has {name} {getattr(trial, name)}, wanted more than 0"
+        if not 0 <= trial.handover_seconds < math.inf:
+            yield f"{span} has handover_seconds {trial.handover_seconds}, wanted 0 or more"
 
 
 def _cluster_faults(cluster: Cluster) -> Iterator[str]:
@@ -72,6 +85,11 @@ def _link_faults(link: Link, places: set[str]) -> Iterator[str]:
         yield f"{label} has fixed_seconds {link.fixed_seconds}, wanted 0 or more"
     if not link.bytes_per_second > 0:
         yield f"{label} has bytes_per_second {link.bytes_per_second}, wanted more than 0"
+    if not link.busy_bytes_per_second >= 0:
+        yield (
+            f"{label} has busy_bytes_per_second {link.busy_bytes_per_second}, wanted more than 0, or 0 where it is as "
+            f"bytes_per_second"
+        )
 
 
 def _coverage_faults(graph: Graph, cluster: Cluster, profile: Profile) -> Iterator[str]:

@@ -56,18 +56,23 @@ class StageCost:
 
     device: str
     seconds: float
-    """Decoding, computing and encoding; of the slowest replica."""
+    """From taking a lone request to handing its result on: handover, decoding, computing, encoding; of the slowest
+    replica."""
     memory_bytes: int
     """On each device that bears it."""
     n_replicas: int = 1
     """Devices that take turns."""
     joules: float | None = None
-    """What the device draws meanwhile; None where its power is not known."""
+    """What a device draws while one request keeps it busy; None where its power is not known."""
+    compute_seconds: float = 0.0
+    """Computing alone, of the slowest replica; 0 becomes `seconds`, as where the two were not told apart."""
+    busy_seconds: float = 0.0
+    """Busy time of each device that bears it, per request of the pipeline; 0 becomes `seconds / n_replicas`."""
 
-    @property
-    def busy_seconds(self) -> float:
-        """Busy time of each device that bears it, per request of the pipeline."""
-        return self.seconds / self.n_replicas
+    def __post_init__(self) -> None:
+        fallbacks = {"compute_seconds": self.seconds, "busy_seconds": self.seconds / max(self.n_replicas, 1)}
+        for name, seconds in fallbacks.items():
+            object.__setattr__(self, name, getattr(self, name) or seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,11 +49,13 @@ class StageTrial:
     high_seconds: float
     """95 % interval of that median."""
     handover_seconds: float
-    """What one request spends at the stage beside computing: round trip less compute less both hops as probed."""
+    """What one request spends at the stage beside computing: round trip less compute less both hops as probed; 0 or
+    more."""
     busy_seconds: float
     """From request to request under load: for how long one keeps the device busy."""
     n_samples: int
     memory_bytes: int = 0
+    """Growth of the process, as of a segment; 0 where it was not seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class DeviceProfile:
     unsupported_units: tuple[int, ...] = ()
     """Units that no stage on this device can have: its runtime refuses them, or their weights exceed its memory."""
     trials: tuple[StageTrial, ...] = ()
-    """Spans that were run as stages."""
+    """Spans tried as stages; of one span the last trial counts."""
     seconds: float = 0.0
     """What profiling took, all in all; the three are 0 in profiles of older versions."""
     session_seconds: float = 0.0

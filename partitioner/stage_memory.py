@@ -17,15 +17,17 @@ def stage_memory_bytes(graph: Graph, profile: DeviceProfile, queue_limit: int) -
     """Memory of all spans on one device.
 
     `max(weights + activations, measured growth) + queue_limit · (received + sent) + base_memory`. Activations are the
-    most bytes that are alive at once while a layer of the span runs. Growth is what the profiler saw of the process,
-    where the span was measured.
+    most bytes that are alive at once while a layer of the span runs. Growth is the most that was seen of the process,
+    where the span was measured or tried as a stage.
 
     Returns:
         (n_units + 1, n_units + 1) int64 bytes at [start, stop]; 0 where start >= stop.
     """
     working = _weight_bytes(graph) + _activation_bytes(graph)
-    for segment in profile.segments:
-        working[segment.start, segment.stop] = max(working[segment.start, segment.stop], segment.memory_bytes)
+    growth = [(segment.start, segment.stop, segment.memory_bytes) for segment in profile.segments]
+    growth += [(trial.start, trial.stop, trial.memory_bytes) for trial in profile.trials]
+    for start, stop, n_bytes in growth:
+        working[start, stop] = max(working[start, stop], n_bytes)
     boundary = np.array([graph.boundary_bytes(position) for position in range(graph.n_units + 1)], dtype=np.int64)
     total = working + queue_limit * (boundary[:, None] + boundary[None, :]) + profile.base_memory_bytes
     return np.triu(total, k=1)

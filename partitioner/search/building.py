@@ -46,10 +46,12 @@ def build_problem(
     _check_quantities(cost_model, objectives, bounds, codecs)
     cluster = cost_model.cluster
     names = tuple(device.name for device in cluster.devices)
-    fixed, rate = link_arrays(cluster, names)
+    fixed, rate, busy_rate = link_arrays(cluster, names)
+    seconds = np.stack([cost_model.stage_seconds_matrix(name) for name in names])
+    busy = np.stack([cost_model.stage_busy_matrix(name) for name in names])
     problem = SearchProblem(
         device_names=names,
-        stage_seconds=np.stack([cost_model.stage_seconds_matrix(name) for name in names]),
+        stage_seconds=seconds,
         stage_memory_bytes=np.stack([cost_model.stage_memory_matrix(name) for name in names]).astype(np.float64),
         device_memory_bytes=np.array([device.memory_bytes for device in cluster.devices], dtype=np.float64),
         boundary_bytes=np.array(cost_model.boundary_bytes, dtype=np.float64),
@@ -62,6 +64,8 @@ def build_problem(
         objectives=tuple(objectives),
         bounds=bounds,
         device_watts=_watts(cluster),
+        stage_busy_seconds=None if np.array_equal(seconds, busy) else busy,
+        link_busy_bytes_per_second=busy_rate,
         cost_model=cost_model,
     )
     return with_replicas(with_codecs(problem, codecs), _checked_replicas(max_replicas))
@@ -97,15 +101,16 @@ def _watts(cluster: Cluster) -> FloatArray | None:
     return None if None in watts else np.array(watts, dtype=np.float64)
 
 
-def link_arrays(cluster: Cluster, names: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
-    """`link_fixed_seconds` and `link_bytes_per_second` of a `SearchProblem` whose devices have these names."""
+def link_arrays(cluster: Cluster, names: tuple[str, ...]) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """Arguments of `SearchProblem.with_links` for a problem whose devices have these names."""
     index_of = {name: index for index, name in enumerate((*names, CLIENT))}
     fixed = np.full((len(index_of), len(index_of)), np.inf)
-    rate = np.ones_like(fixed)
+    rate, busy_rate = np.ones_like(fixed), np.ones_like(fixed)
     for link in cluster.links:
         pair = index_of[link.source], index_of[link.target]
         fixed[pair], rate[pair] = link.fixed_seconds, link.bytes_per_second
-    return fixed, rate
+        busy_rate[pair] = link.sustained_bytes_per_second
+    return fixed, rate, None if np.array_equal(rate, busy_rate) else busy_rate
 
 
 def _allowed_positions(n_units: int, positions: Sequence[int] | None) -> BoolArray:

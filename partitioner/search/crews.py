@@ -28,7 +28,7 @@ def with_replicas(problem: SearchProblem, most: int) -> SearchProblem:
     everyone = tuple((device,) for device in range(problem.n_devices)) + tuple(crews)
     alike = np.array([crew[0] for crew in everyone])
     links = _link_ends(problem, types, everyone)
-    watts = problem.device_watts
+    watts, busy, busy_rate = problem.device_watts, problem.stage_busy_seconds, problem.link_busy_bytes_per_second
     return replace(
         problem,
         device_names=tuple("+".join(problem.device_names[member] for member in crew) for crew in everyone),
@@ -38,6 +38,8 @@ def with_replicas(problem: SearchProblem, most: int) -> SearchProblem:
         link_fixed_seconds=problem.link_fixed_seconds[links],
         link_bytes_per_second=problem.link_bytes_per_second[links],
         device_watts=None if watts is None else watts[alike],
+        stage_busy_seconds=None if busy is None else busy[alike],
+        link_busy_bytes_per_second=None if busy_rate is None else busy_rate[links],
         crews=everyone,
     )
 

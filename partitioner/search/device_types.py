@@ -13,7 +13,7 @@ DeviceTypes = tuple[tuple[int, ...], ...]
 
 
 def find_device_types(problem: SearchProblem) -> DeviceTypes:
-    """Groups the devices with equal stage times, equal limits and equal links to everybody; a pinned one is alone.
+    """Groups the devices with equal times, equal limits and equal links to everybody; a pinned one is alone.
 
     Being exchangeable is transitive, so that comparing with one member of a type is enough.
     """
@@ -64,10 +64,11 @@ def find_stage_types(problem: SearchProblem) -> StageTypes:
 
 
 def _links(problem: SearchProblem) -> FloatArray:
-    """(2, n_devices + 1, n_devices + 1) delay and rate, without what is never used."""
+    """(n, n_devices + 1, n_devices + 1) delay and rates, without what is never used."""
     fixed = problem.link_fixed_seconds.copy()
     np.fill_diagonal(fixed, np.inf)
-    return np.stack([fixed, np.where(np.isfinite(fixed), problem.link_bytes_per_second, 1.0)])
+    rates = [problem.link_bytes_per_second, problem.link_busy_bytes_per_second]
+    return np.stack([fixed, *(np.where(np.isfinite(fixed), rate, 1.0) for rate in rates if rate is not None)])
 
 
 def _are_alike(problem: SearchProblem, links: FloatArray, one: int, other: int) -> bool:

@@ -33,9 +33,11 @@ def with_codecs(problem: SearchProblem, codecs: Sequence[str]) -> SearchProblem:
     at = np.array([position for position, _ in gates], dtype=np.int64)
     encode, decode = _coding_seconds(problem, model, gates)
     between = np.ix_(np.arange(problem.n_devices), at, at)
+    busy = problem.stage_busy_seconds
     return replace(
         problem,
         stage_seconds=decode[:, :, None] + problem.stage_seconds[between] + encode[:, None, :],
+        stage_busy_seconds=None if busy is None else decode[:, :, None] + busy[between] + encode[:, None, :],
         stage_memory_bytes=problem.stage_memory_bytes[between],
         boundary_bytes=np.array([model.wire_bytes(*gate) for gate in gates], dtype=np.float64),
         boundary_errors=np.array([model.output_error(*gate) for gate in gates], dtype=np.float64),

@@ -42,7 +42,7 @@ def explain_infeasible(problem: SearchProblem) -> str:
     linked = replace(without_memory, link_fixed_seconds=np.zeros_like(problem.link_fixed_seconds))
     if least_latency_plan(linked) is not None:
         return _explain_links(problem, without_memory)
-    everywhere = replace(linked, stage_seconds=_possible_everywhere(problem))
+    everywhere = replace(linked, stage_seconds=_possible_everywhere(problem), stage_busy_seconds=None)
     if least_latency_plan(everywhere) is not None:
         return _explain_support(problem)
     if problem.pinned_first is not None and problem.pinned_last is not None and problem.max_stages < 2:

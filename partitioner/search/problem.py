@@ -70,6 +70,10 @@ class SearchProblem:
     """(n_units + 1,) split point of each position, where positions are pairs of split point and codec."""
     gate_codecs: tuple[str, ...] | None = None
     """(n_units + 1,) codec of each position, where positions are pairs of split point and codec."""
+    stage_busy_seconds: FloatArray | None = None
+    """Like `stage_seconds`: for how long a request keeps the device busy; None: as long as the stage takes."""
+    link_busy_bytes_per_second: FloatArray | None = None
+    """Like `link_bytes_per_second`: what links sustain; None: the same."""
     crews: tuple[tuple[int, ...], ...] | None = None
     """(n_devices,) members of each device, by the index of the device that each is alone; None: all are alone."""
     cost_model: CostModel | None = None
@@ -109,28 +113,45 @@ class SearchProblem:
         most_memory = np.minimum(self.device_memory_bytes, self.bounds.get(MEMORY, np.inf))
         is_allowed = self.stage_memory_bytes <= most_memory[:, None, None]
         is_allowed &= self.is_position_allowed[:, None] & self.is_position_allowed[None, :]
+        if self.stage_busy_seconds is not None:
+            is_allowed &= np.isfinite(self.stage_busy_seconds)
         if BOTTLENECK in self.bounds:
-            is_allowed &= self.stage_seconds / self.crew_sizes[:-1, None, None] <= self.bounds[BOTTLENECK]
+            is_allowed &= self.device_seconds / self.crew_sizes[:-1, None, None] <= self.bounds[BOTTLENECK]
         return np.where(is_allowed, self.stage_seconds, np.inf)
+
+    @property
+    def device_seconds(self) -> FloatArray:
+        """`stage_busy_seconds`, or what stands for it: for how long a request keeps a device that is alone busy."""
+        return self.stage_seconds if self.stage_busy_seconds is None else self.stage_busy_seconds
 
     @cached_property
     def work_seconds(self) -> FloatArray:
-        """`allowed_seconds` over the members of a crew: for how long a request keeps each of them busy."""
-        return self.allowed_seconds if self.crews is None else self.allowed_seconds / self.crew_sizes[:-1, None, None]
+        """For how long a request keeps each member of a crew busy; infinity where `allowed_seconds` is."""
+        seconds = self.allowed_seconds
+        if self.stage_busy_seconds is not None:
+            seconds = np.where(np.isfinite(seconds), self.stage_busy_seconds, np.inf)
+        return seconds if self.crews is None else seconds / self.crew_sizes[:-1, None, None]
 
     @cached_property
     def transfer_seconds(self) -> FloatArray:
         """(n_devices + 1, n_devices + 1, n_units + 1) `bytes / rate` at [source, target, position], or infinity."""
+        return self._sending_seconds(self.link_bytes_per_second)
+
+    def _sending_seconds(self, bytes_per_second: FloatArray) -> FloatArray:
         can_talk = np.isfinite(self.link_fixed_seconds)
-        rate = np.where(can_talk, self.link_bytes_per_second, 1.0)
+        rate = np.where(can_talk, bytes_per_second, 1.0)
         seconds = self.boundary_bytes[None, None, :] / rate[:, :, None]
         return np.where(can_talk[:, :, None], seconds, np.inf)
 
     @cached_property
     def busy_seconds(self) -> FloatArray:
-        """`transfer_seconds` by the links that take turns, or infinity where a bound of the bottleneck forbids it."""
+        """`bytes / rate` at the rate that links sustain, by the links that take turns.
+
+        Infinity where there is no link or a bound of the bottleneck forbids it. Like `transfer_seconds`.
+        """
         sizes = self.crew_sizes
-        busy = self.transfer_seconds
+        rate = self.link_busy_bytes_per_second
+        busy = self.transfer_seconds if rate is None else self._sending_seconds(rate)
         if self.crews is not None:
             busy = busy / np.lcm(sizes[:, None], sizes[None, :])[:, :, None]
         return np.where(busy <= self.bounds[BOTTLENECK], busy, np.inf) if BOTTLENECK in self.bounds else busy
@@ -162,7 +183,7 @@ class SearchProblem:
             WIRE: lambda: (nothing[0], np.broadcast_to(self.boundary_bytes, hops)),
         }
         if self.device_watts is not None:
-            watts, seconds = self.device_watts[:, None, None], self.stage_seconds
+            watts, seconds = self.device_watts[:, None, None], self.device_seconds
             tables[ENERGY] = lambda: (watts * np.where(np.isfinite(seconds), seconds, 0.0), nothing[1])
         if self.boundary_errors is not None:
             errors = self.boundary_errors
@@ -187,16 +208,28 @@ class SearchProblem:
             if entry.name != "cost_model" and entry.name not in without
         }
 
-    def with_links(self, fixed_seconds: FloatArray, bytes_per_second: FloatArray) -> "SearchProblem":
-        """The same problem on other links, without a cost model; it shares the table of allowed stage times.
+    def with_links(
+        self,
+        fixed_seconds: FloatArray,
+        bytes_per_second: FloatArray,
+        busy_bytes_per_second: FloatArray | None = None,
+    ) -> "SearchProblem":
+        """The same problem on other links, without a cost model; it shares the tables of stages.
 
         Args:
             fixed_seconds: (n_devices + 1, n_devices + 1) as `link_fixed_seconds`.
             bytes_per_second: (n_devices + 1, n_devices + 1) as `link_bytes_per_second`.
+            busy_bytes_per_second: (n_devices + 1, n_devices + 1) as `link_busy_bytes_per_second`.
         """
-        other = replace(self, link_fixed_seconds=fixed_seconds, link_bytes_per_second=bytes_per_second, cost_model=None)
-        # It depends on no link, is the largest of all tables, and would be made and kept once for each set of links.
-        vars(other)["allowed_seconds"] = self.allowed_seconds
+        other = replace(
+            self,
+            link_fixed_seconds=fixed_seconds,
+            link_bytes_per_second=bytes_per_second,
+            link_busy_bytes_per_second=busy_bytes_per_second,
+            cost_model=None,
+        )
+        # They depend on no link, are the largest of all tables, and would be made and kept once for each set of links.
+        vars(other).update(allowed_seconds=self.allowed_seconds, work_seconds=self.work_seconds)
         return other
 
     def with_device_memory(self, device_memory_bytes: FloatArray) -> "SearchProblem":

@@ -34,31 +34,36 @@ class Clock:
             action()
 
 
+def _nothing() -> None:
+    """What happens where nothing is asked for."""
+
+
 class Resource:
     """A device or a medium: serves one at a time, in the order of asking."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self._clock = clock
-        self._waiting: deque[tuple[float, Action]] = deque()
+        self._waiting: deque[tuple[float, Action, Action]] = deque()
         self._is_busy = False
         self._started_at = 0.0
         self._served_seconds = 0.0
 
-    def serve(self, seconds: float, on_done: Action) -> None:
-        """Calls `on_done` when this request was served, for `seconds` after all that asked before."""
+    def serve(self, seconds: float, on_done: Action, on_begin: Action = _nothing) -> None:
+        """Calls `on_begin`, and after `seconds` `on_done`, when this request's turn has come after all before it."""
         if self._is_busy:
-            self._waiting.append((seconds, on_done))
+            self._waiting.append((seconds, on_done, on_begin))
         else:
-            self._start(seconds, on_done)
+            self._start(seconds, on_done, on_begin)
 
     def busy_seconds(self) -> float:
         """For how long it was busy until now."""
         return self._served_seconds + (self._clock.now - self._started_at if self._is_busy else 0.0)
 
-    def _start(self, seconds: float, on_done: Action) -> None:
+    def _start(self, seconds: float, on_done: Action, on_begin: Action) -> None:
         self._is_busy = True
         self._started_at = self._clock.now
+        on_begin()
         self._clock.at(self._clock.now + seconds, lambda: self._finish(seconds, on_done))
 
     def _finish(self, seconds: float, on_done: Action) -> None:

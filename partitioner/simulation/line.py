@@ -4,7 +4,8 @@
 
 A station is a thread of a node: it takes a request from its queue, waits for its resource (a device, or a medium),
 holds that for the request's time, and hands the request on, waiting where the next part is full. While it waits for
-room it holds the request, not the resource. A pipe is the way between the end of sending and arrival.
+room it holds the request, not the resource. A pipe is the way between the end of sending and arrival, or the rest of a
+stage in which its device already serves the next request.
 """
 
 from collections import deque
@@ -79,18 +80,34 @@ class Station:
     """A stage that computes, or a link that sends: one request at a time, or one on each of several that take turns.
 
     Request i goes to resource i modulo their number. Requests are handed on in order, and each keeps its place until it
-    is handed on.
+    is handed on and its resource is free again.
     """
 
-    def __init__(self, source: Queue, resources: Sequence[Resource], seconds: Sequence[float], target: Taker) -> None:
-        """A station of which request i takes `seconds[i]` of its resource."""
+    def __init__(
+        self,
+        clock: Clock,
+        source: Queue,
+        resources: Sequence[Resource],
+        seconds: Sequence[float],
+        target: Taker,
+        *,
+        ready: Sequence[float] | None = None,
+    ) -> None:
+        """A station of which request i takes `seconds[i]` of its resource.
+
+        It may be handed on `ready[i]` after its resource began with it, which is no later; None: when it was served.
+        """
+        self._clock = clock
         self._source = source
         self._resources = resources
         self._seconds = seconds
+        self._ready = ready
         self._target = target
         self._n_idle = len(resources)
         self._is_done: dict[int, bool] = {}
         """Requests that are held, the oldest first, and whether they only wait to be handed on."""
+        self._half_free: set[int] = set()
+        """Requests that were handed on early and still keep their resource, or the other way round."""
         source.when_request(self._begin)
         target.when_room(self._hand_on)
 
@@ -100,7 +117,14 @@ class Station:
             self._is_done[self._source.oldest] = False
             request = self._source.take()
             resource = self._resources[request % len(self._resources)]
-            resource.serve(self._seconds[request], partial(self._finish, request))
+            if self._ready is None:
+                resource.serve(self._seconds[request], partial(self._finish, request))
+            else:
+                on_begin = partial(self._finish_after, self._ready[request], request)
+                resource.serve(self._seconds[request], partial(self._free, request), on_begin)
+
+    def _finish_after(self, seconds: float, request: int) -> None:
+        self._clock.at(self._clock.now + seconds, partial(self._finish, request))
 
     def _finish(self, request: int) -> None:
         self._is_done[request] = True
@@ -113,8 +137,16 @@ class Station:
                 return
             del self._is_done[request]
             self._target.put(request)
-            self._n_idle += 1
-            self._begin()
+            self._free(request)
+
+    def _free(self, request: int) -> None:
+        """Gives the place of a request to another, once it was handed on and its resource is free."""
+        if self._ready is not None and request not in self._half_free:
+            self._half_free.add(request)
+            return
+        self._half_free.discard(request)
+        self._n_idle += 1
+        self._begin()
 
 
 class Pipe:

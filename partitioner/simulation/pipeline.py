@@ -9,7 +9,8 @@ import numpy as np
 from partitioner.cluster import CLIENT
 from partitioner.cost import QUEUE_LIMIT
 from partitioner.errors import PlanError
-from partitioner.plan import CostEstimate, Plan
+from partitioner.front import FloatArray
+from partitioner.plan import CostEstimate, Plan, StageCost
 from partitioner.simulation.load import Load
 from partitioner.simulation.media import SharedMedium, media_faults
 from partitioner.simulation.result import SimulationResult
@@ -41,10 +42,11 @@ def simulate(
     - Closed loop (no rate): `window` requests are always in flight, the plan's window where it is None.
     - Open loop (a rate): requests arrive at random (Poisson); of them `window` are in flight at most, and the others
       wait at the client; all are in flight where it is None.
-    - A stage takes one request at a time, its device one stage at a time. `queue_limit` requests may wait before and
-      after each stage; a stage that cannot hand on waits, and so does the link before it.
-    - A link sends one message at a time for `bytes / rate`; what is sent arrives `fixed_seconds` later, in order, with
-      as many on the way as fill the link. Links of one shared medium take turns.
+    - A stage takes one request at a time, its device one stage at a time: for as long as a request keeps it busy, which
+      may end before the request's result is there, or after. `queue_limit` requests may wait before and after each
+      stage; a stage that cannot hand on waits, and so does the link before it.
+    - A link sends one message at a time, which keeps it busy for `bytes / rate`. It arrives, in order, when a lone one
+      would: after that, with as many on the way as fill the link, or before. Links of one shared medium take turns.
 
     Args:
         plan: Whose batch, window and stages are run.
@@ -121,8 +123,10 @@ def _draw_times(
         variation.stage_seconds(index, stage.seconds, n_total, streams[2 * index])
         for index, stage in enumerate(cost.stages)
     )
+    busy = tuple(_busy_seconds(stage, seconds) for stage, seconds in zip(cost.stages, stages, strict=True))
     sending = _sending_seconds(cost)
-    fixed = tuple(max(hop.seconds - seconds, 0.0) for hop, seconds in zip(cost.hops, sending, strict=True))
+    leaving = tuple(min(hop.seconds, seconds) for hop, seconds in zip(cost.hops, sending, strict=True))
+    fixed = tuple(hop.seconds - seconds for hop, seconds in zip(cost.hops, leaving, strict=True))
     delays = tuple(
         variation.delay_seconds(hop.source, hop.target, fixed[index], n_total, streams[2 * index + 1])
         for index, hop in enumerate(cost.hops)
@@ -131,7 +135,27 @@ def _draw_times(
         _pipe_limit(fixed[index] + JITTER_DEVIATIONS * variation.jitter_of(hop.source, hop.target), sending[index])
         for index, hop in enumerate(cost.hops)
     )
-    return Times(stages=stages, delays=delays, sending=sending, pipe_limits=limits)
+    stage_limits = tuple(
+        _pipe_limit(max(float(np.max(seconds - holding)), 0.0), stage.busy_seconds)
+        for stage, seconds, holding in zip(cost.stages, stages, busy, strict=True)
+    )
+    return Times(
+        stages=stages,
+        busy=busy,
+        delays=delays,
+        sending=sending,
+        leaving=leaving,
+        pipe_limits=limits,
+        stage_limits=stage_limits,
+    )
+
+
+def _busy_seconds(stage: StageCost, seconds: FloatArray) -> FloatArray:
+    """(n_requests,) for how long each keeps its device busy: the more, the more it takes."""
+    alone = stage.busy_seconds * stage.n_replicas
+    if stage.busy_seconds == stage.seconds / stage.n_replicas:
+        return seconds
+    return seconds * (alone / stage.seconds) if stage.seconds else np.full_like(seconds, alone)
 
 
 def _sending_seconds(cost: CostEstimate) -> tuple[float, ...]:

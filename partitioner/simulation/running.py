@@ -22,11 +22,18 @@ class Times:
     """Times of every request."""
 
     stages: tuple[FloatArray, ...]
+    """What it takes from the beginning of each stage to its result."""
+    busy: tuple[FloatArray, ...]
+    """For how long it keeps the stage's device from then on."""
     delays: tuple[FloatArray, ...]
     sending: tuple[float, ...]
     """Seconds for which a message keeps each link."""
+    leaving: tuple[float, ...]
+    """Seconds after which it is on its way, no longer than it keeps the link."""
     pipe_limits: tuple[float, ...]
     """Messages that fill each link, and one."""
+    stage_limits: tuple[float, ...]
+    """Requests that may have left each device without a result, where that takes longer than the device is busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +80,27 @@ class Line:
             pairs = [(sources[turn % len(sources)], ends[turn % len(ends)]) for turn in turns]
             links = [self._resource(medium_of.get(pair, f"link:{pair[0]}->{pair[1]}")) for pair in pairs]
             pipe = Pipe(self._clock, times.delays[index].tolist(), times.pipe_limits[index] * len(links), target)
-            Station(self._queues[2 * index], links, [times.sending[index]] * self._load.n_total, pipe)
+            sending, leaving = (
+                [seconds] * self._load.n_total for seconds in (times.sending[index], times.leaving[index])
+            )
+            ready = None if sending == leaving else leaving
+            Station(self._clock, self._queues[2 * index], links, sending, pipe, ready=ready)
             if index < len(cost.stages):
-                devices = [self._resource(f"device:{name}") for name in ends]
-                seconds = times.stages[index].tolist()
-                Station(self._queues[2 * index + 1], devices, seconds, self._queues[2 * index + 2])
+                self._connect_stage(index, [self._resource(f"device:{name}") for name in ends], times)
+
+    def _connect_stage(self, index: int, devices: list[Resource], times: Times) -> None:
+        """A stage whose device may be free before the result is there, or after."""
+        source, target = self._queues[2 * index + 1 : 2 * index + 3]
+        seconds, busy = times.stages[index], times.busy[index]
+        if np.array_equal(seconds, busy):
+            Station(self._clock, source, devices, busy.tolist(), target)
+        elif np.all(seconds <= busy):
+            Station(self._clock, source, devices, busy.tolist(), target, ready=seconds.tolist())
+        else:
+            rest = np.maximum(seconds - busy, 0.0).tolist()
+            pipe = Pipe(self._clock, rest, times.stage_limits[index], target)
+            ready = np.minimum(seconds, busy).tolist()
+            Station(self._clock, source, devices, busy.tolist(), pipe, ready=ready)
 
     def _resource(self, name: str) -> Resource:
         return self._resources.setdefault(name, Resource(name, self._clock))

@@ -49,7 +49,8 @@ class _Programme:
         """(n_devices, n_positions, n_positions) seconds at [device, start, stop]; infinity above the bound."""
         kept = self.problem.positions
         seconds = self.problem.allowed_seconds[:, kept[:, None], kept[None, :]]
-        return np.where(seconds <= self.bound, seconds, np.inf)
+        is_kept = self.problem.work_seconds[:, kept[:, None], kept[None, :]] <= self.bound
+        return np.where(is_kept, seconds, np.inf)
 
     @cached_property
     def hops(self) -> FloatArray:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from search_builders import chain_graph, cluster_of, device_profile, profile_of
+from search_builders import chain_graph, cluster_of, device_profile, profile_of, random_trials
 
 from partitioner.cluster import CLIENT, Cluster
 from partitioner.codec import BoundaryCoding, CodecRate, CodecTable
@@ -14,7 +14,7 @@ ALL = ("latency_seconds", "bottleneck_seconds", "memory_bytes", "energy_joules",
 
 
 def wide_cost_model(random: np.random.Generator, kinds: tuple[int, ...], n_units: int) -> CostModel:
-    """Devices of some kinds, those of one kind identical; two codecs; power of every device."""
+    """Devices of some kinds, those of one kind identical; two codecs; power of every device; trials in half."""
     graph = chain_graph(
         random.integers(20, 200, n_units + 1).tolist(), weights=random.integers(0, 500, n_units).tolist()
     )
@@ -24,6 +24,15 @@ def wide_cost_model(random: np.random.Generator, kinds: tuple[int, ...], n_units
         device_profile(name, spans[kind], base_memory_bytes=10) for name, kind in zip(names, kinds, strict=True)
     ]
     cluster = _cluster(random, dict(zip(names, kinds, strict=True)))
+    own = random.spawn(1)[0]
+    if own.integers(2) == 0:
+        trials = {kind: random_trials(own, spans[kind]) for kind in spans}
+        profiles = [replace(profile, trials=trials[kind]) for profile, kind in zip(profiles, kinds, strict=True)]
+        sustained = {
+            link.bytes_per_second: float(link.bytes_per_second * own.uniform(0.5, 2)) for link in cluster.links
+        }
+        links = [replace(link, busy_bytes_per_second=sustained[link.bytes_per_second]) for link in cluster.links]
+        cluster = replace(cluster, links=tuple(links))
     return CostModel(
         graph,
         cluster,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_builders import chain_graph, cluster_of, device_profile, profile_of
+from search_builders import chain_graph, cluster_of, device_profile, profile_of, stage_trial
 
 from partitioner.cluster import CLIENT
 from partitioner.cost import CostModel, suggested_window
@@ -46,6 +46,70 @@ def test_a_plan_by_hand():
     assert cost.latency_seconds == pytest.approx(0.491)
     assert (cost.bottleneck_resource, cost.bottleneck_seconds) == ("device:a", 0.25)
     assert cost.throughput_per_second == pytest.approx(4.0)
+
+
+def test_a_plan_of_stages_that_were_tried_by_hand():
+    tried = (
+        stage_trial(0, 2, compute=0.3, handover=0.04, busy=0.5),
+        stage_trial(2, 3, compute=0.05, handover=0.0, busy=0.04),
+    )
+    devices = (replace(PROFILE.devices[0], trials=tried[:1]), replace(PROFILE.devices[1], trials=tried[1:]))
+    links = tuple(replace(link, busy_bytes_per_second=20.0 if link.target == CLIENT else 0.0) for link in CLUSTER.links)
+    model = CostModel(
+        GRAPH,
+        replace(CLUSTER, links=links, devices=tuple(replace(d, active_watts=10.0) for d in CLUSTER.devices)),
+        replace(PROFILE, devices=devices),
+    )
+    cost = model.predict(plan_of(("a", 0, 2), ("b", 2, 3)))
+    assert [stage.seconds for stage in cost.stages] == pytest.approx([0.34, 0.05])
+    assert [stage.compute_seconds for stage in cost.stages] == pytest.approx([0.3, 0.05])
+    assert [stage.busy_seconds for stage in cost.stages] == pytest.approx([0.5, 0.04])
+    assert [hop.seconds for hop in cost.hops] == pytest.approx([0.101, 0.007, 0.103])
+    assert [hop.busy_seconds for hop in cost.hops] == pytest.approx([0.1, 0.005, 0.5])
+    assert cost.latency_seconds == pytest.approx(0.34 + 0.05 + 0.211)
+    assert cost.bottleneck_seconds == pytest.approx(0.5)
+    assert cost.energy_joules == pytest.approx(5.4)
+    # what was not tried: 'a' computes 0.3 / 0.25 times as long, and hands over and is busy as in the one trial
+    assert model.stage_compute_matrix("a")[1, 2] == pytest.approx(0.24)
+    assert model.stage_seconds_matrix("a")[1, 2] == pytest.approx(0.28)
+    assert model.stage_busy_matrix("a")[1, 2] == pytest.approx(0.44)
+
+
+def test_replicas_share_the_busy_time_and_energy_is_that_of_one_request():
+    devices = tuple(
+        replace(PROFILE.devices[1], device=name, trials=(stage_trial(0, 3, 0.06, 0.01, busy, memory_bytes=9000),))
+        for name, busy in (("a", 0.08), ("b", 0.1))
+    )
+    places = {"a": 20_000, "b": 20_000}
+    cluster = cluster_of(places)
+    cluster = replace(cluster, devices=tuple(replace(device, active_watts=10.0) for device in cluster.devices))
+    model = CostModel(GRAPH, cluster, profile_of(GRAPH, *devices))
+    stage = Stage(device="a", start=0, stop=3, replicas=("b",))
+    (cost,) = model.predict(replace(plan_of(("a", 0, 3)), stages=(stage,))).stages
+    assert (cost.seconds, cost.compute_seconds, cost.busy_seconds) == pytest.approx((0.07, 0.06, 0.05))
+    assert cost.joules == pytest.approx(1.0)
+    assert cost.memory_bytes == 9000 + 4 * 110
+
+
+def test_impossible_trials_and_rates_are_faults():
+    trials = (
+        stage_trial(0, 9, 1.0, 0.0, 1.0),
+        stage_trial(0, 1, 0.0, -0.1, 1.0),
+        stage_trial(0, 2, 0.1, float("nan"), float("inf")),
+    )
+    profile = replace(PROFILE, devices=(replace(PROFILE.devices[0], trials=trials), PROFILE.devices[1]))
+    links = (replace(CLUSTER.links[0], busy_bytes_per_second=-1.0), *CLUSTER.links[1:])
+    with pytest.raises(CostModelError) as caught:
+        CostModel(GRAPH, replace(CLUSTER, links=links), profile)
+    for fault in (
+        "trial [0:9] of 'a' is no span of 3 units",
+        "trial [0:1] of 'a' has compute_seconds 0.0, wanted more than 0",
+        "trial [0:1] of 'a' has handover_seconds -0.1, wanted 0 or more",
+        "trial [0:2] of 'a' has handover_seconds nan",
+        "trial [0:2] of 'a' has busy_seconds inf",
+        "link 'client' → 'a' has busy_bytes_per_second -1.0",
+    ):
+        assert fault in str(caught.value)
 
 
 def test_a_small_window_limits_throughput():
@@ -158,6 +222,8 @@ def test_matrices_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         MODEL.stage_seconds_matrix("a")[0, 1] = 0.0
     assert MODEL.stage_seconds_matrix("a").dtype == np.float64
+    assert not MODEL.stage_busy_matrix("a").flags.writeable
+    assert not MODEL.stage_compute_matrix("a").flags.writeable
     assert MODEL.stage_memory_matrix("a").shape == (4, 4)
 
 

@@ -52,6 +52,32 @@ def test_a_real_search_result_comes_back(tmp_path):
     assert load_artefact(tmp_path / "front.json", SearchResult) == result
 
 
+def test_costs_of_before_busy_times_were_told_apart_are_read(tmp_path):
+    plain = random_cost_model(np.random.default_rng(1), 2, 4, has_limits=False)
+    old_profiles = tuple(replace(device, trials=()) for device in plain.profile.devices)
+    old_links = tuple(replace(link, busy_bytes_per_second=0.0) for link in plain.cluster.links)
+    model = replace(
+        plain,
+        profile=replace(plain.profile, devices=old_profiles),
+        cluster=replace(plain.cluster, links=old_links),
+    )
+    result, path = search(model, seed=5), tmp_path / "front.json"
+    save_artefact(path, result, seed=5)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for candidate in (*content["front"], *content["dominated"]):
+        for stage in candidate["cost"]["stages"]:
+            del stage["busy_seconds"], stage["compute_seconds"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert load_artefact(path, SearchResult) == result
+    for value, key in ((model.profile, "trials"), (model.cluster, "busy_bytes_per_second")):
+        save_artefact(path, value, seed=0)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for part in (*content.get("links", ()), *(content["devices"] if key == "trials" else ())):
+            del part[key]
+        path.write_text(json.dumps(content), encoding="utf-8")
+        assert load_artefact(path, type(value)) == value
+
+
 def test_the_envelope_lies_beside_the_fields(tmp_path):
     path = tmp_path / "run" / "plan.json"
     save_artefact(path, PLAN, seed=7, now=lambda: datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC))

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from search_builders import chain_graph, device_profile, timing
+from search_builders import chain_graph, device_profile, stage_trial, timing
 
 from partitioner.graph import Graph, Layer, Unit
 from partitioner.profile import DeviceProfile
@@ -55,6 +55,14 @@ def test_measured_growth_counts_where_it_is_larger(measured, working):
     graph = chain_graph([100, 200, 50, 10], weights=[1000, 2000, 4000])
     profile = DeviceProfile(device="a", segments=(timing(0, 2, 1.0, memory_bytes=measured),), runtime="test")
     assert stage_memory_bytes(graph, profile, queue_limit=1)[0, 2] == working + 150
+
+
+def test_the_growth_of_a_stage_that_was_tried_counts_like_that_of_a_segment():
+    graph = chain_graph([100, 200, 50, 10], weights=[1000, 2000, 4000])
+    trials = tuple(stage_trial(0, stop, 1.0, 0.0, 1.0, memory_bytes=5000) for stop in (1, 2))
+    segments = (timing(0, 2, 1.0, memory_bytes=6000),)
+    matrix = stage_memory_bytes(graph, DeviceProfile(device="a", segments=segments, runtime="test", trials=trials), 1)
+    assert (matrix[0, 1], matrix[0, 2]) == (5000 + 300, 6000 + 150)
 
 
 @pytest.mark.parametrize(

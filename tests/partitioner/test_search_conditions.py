@@ -1,5 +1,7 @@
 """What a network condition makes of a cluster."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from search_builders import cluster_of, random_cost_model
@@ -43,6 +45,25 @@ def test_single_links_say_what_they_say_and_take_the_rest_from_every_link():
 
 def test_a_condition_that_says_nothing_changes_nothing():
     assert apply_condition(CLUSTER, NetworkCondition(name="same")) == CLUSTER
+
+
+@pytest.mark.parametrize(
+    ("change", "rate", "busy_rate"),
+    [
+        (LinkCondition(rate_factor=0.5), 5e5, 1.5e6),
+        (LinkCondition(bytes_per_second=7e5), 7e5, 0.0),
+        (LinkCondition(loss=0.1), 0.9 / (1e-6 + 0.1 * 0.02 / 1500), 0.9 / (1 / 3e6 + 0.1 * 0.02 / 1500)),
+        (LinkCondition(bytes_per_second=7e5, loss=0.1), 0.9 / (1 / 7e5 + 0.1 * 0.02 / 1500), 0.0),
+        (LinkCondition(delay_factor=2.0), 1e6, 3e6),
+    ],
+)
+def test_what_changes_the_rate_changes_what_the_link_sustains(change, rate, busy_rate):
+    links = (replace(CLUSTER.links[0], busy_bytes_per_second=3e6), *CLUSTER.links[1:])
+    cluster = apply_condition(replace(CLUSTER, links=links), NetworkCondition(name="other", every_link=change))
+    assert cluster.links[0].bytes_per_second == pytest.approx(rate)
+    assert cluster.links[0].busy_bytes_per_second == pytest.approx(busy_rate)
+    assert cluster.links[0].busy_seconds(600) == pytest.approx(600 / (busy_rate or rate))
+    assert cluster.links[1].busy_bytes_per_second == 0.0
 
 
 def test_loss_costs_what_a_simulation_of_packets_says():

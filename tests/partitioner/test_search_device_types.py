@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from search_builders import random_problem, smooth_problem
+from search_builders import of_devices, random_problem, smooth_problem
 from search_reference import reference_front
 
 from partitioner.search.device_types import find_device_types
@@ -18,15 +18,10 @@ from partitioner.search.outcome import Effort
 def of_types(problem, kinds):
     """The problem with a device of the kind of `kinds[i]` at i; devices of a kind differ in their names only."""
     kinds = np.array(kinds)
-    pairs = np.append(kinds, problem.n_devices)
     return replace(
         problem,
         device_names=tuple(f"copy{index}" for index in range(len(kinds))),
-        stage_seconds=problem.stage_seconds[kinds],
-        stage_memory_bytes=problem.stage_memory_bytes[kinds],
-        device_memory_bytes=problem.device_memory_bytes[kinds],
-        link_fixed_seconds=problem.link_fixed_seconds[np.ix_(pairs, pairs)],
-        link_bytes_per_second=problem.link_bytes_per_second[np.ix_(pairs, pairs)],
+        **of_devices(problem, kinds),
         max_stages=len(kinds),
         pinned_first=None,
         pinned_last=None,

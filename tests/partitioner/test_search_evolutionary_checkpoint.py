@@ -260,6 +260,7 @@ def test_every_part_of_a_problem_is_in_its_digest():
     changes |= {name: getattr(problem, name) + 1.0 for name in ("link_fixed_seconds", "link_bytes_per_second")}
     changes |= {"is_position_allowed": np.arange(7) % 3 == 0, "max_stages": 2, "pinned_first": 2, "pinned_last": 1}
     changes |= {"device_names": ("a", "b", "c"), "objectives": ("bottleneck_seconds", "latency_seconds")}
+    changes |= {"stage_busy_seconds": np.ones((3, 7, 7)), "link_busy_bytes_per_second": np.ones((4, 4))}
     changes |= {"bounds": {"latency_seconds": 3.0}, "device_watts": np.ones(3), "boundary_errors": np.zeros(7)}
     changes |= {"gate_positions": np.arange(7), "gate_codecs": ("none",) * 7, "crews": ((0,), (1,), (0, 1))}
     assert set(changes) == problem.__dataclass_fields__.keys() - {"cost_model"}

@@ -5,7 +5,7 @@ from itertools import combinations, count, permutations
 
 import numpy as np
 import pytest
-from search_builders import random_cost_model, random_problem
+from search_builders import of_devices, random_cost_model, random_problem, wider_problem
 
 from partitioner.errors import PlanError
 from partitioner.front import front_indices
@@ -95,7 +95,7 @@ def test_more_bandwidth_or_memory_is_never_worse(seed):
     random = np.random.default_rng(seed)
     problem = random_problem(random, 3, 8)
     before = points(problem)
-    wider = replace(problem, link_bytes_per_second=problem.link_bytes_per_second * random.uniform(1, 3))
+    wider = wider_problem(problem, random.uniform(1, 3))
     larger = problem.with_device_memory(problem.device_memory_bytes * random.uniform(1, 3))
     assert is_at_least_as_good(points(wider), before)
     assert is_at_least_as_good(points(larger), before)
@@ -107,15 +107,10 @@ def test_renaming_devices_changes_nothing(seed):
     random = np.random.default_rng(seed)
     problem = random_problem(random, 4, 8)
     order = random.permutation(4)
-    with_client = np.append(order, 4)
     old_of = {int(old): new for new, old in enumerate(order)}
     permuted = replace(
         problem,
-        stage_seconds=problem.stage_seconds[order],
-        stage_memory_bytes=problem.stage_memory_bytes[order],
-        device_memory_bytes=problem.device_memory_bytes[order],
-        link_fixed_seconds=problem.link_fixed_seconds[np.ix_(with_client, with_client)],
-        link_bytes_per_second=problem.link_bytes_per_second[np.ix_(with_client, with_client)],
+        **of_devices(problem, order),
         pinned_first=old_of.get(problem.pinned_first),
         pinned_last=old_of.get(problem.pinned_last),
     )
@@ -126,7 +121,7 @@ def test_not_splitting_wins_where_the_network_is_slow():
     problem = random_problem(np.random.default_rng(3), 3, 8, has_limits=False)
     slow = problem.link_bytes_per_second.copy()
     slow[:3, :3] = 1e-3
-    outcome = exact_front(replace(problem, link_bytes_per_second=slow), Effort())
+    outcome = exact_front(replace(problem, link_bytes_per_second=slow, link_busy_bytes_per_second=None), Effort())
     assert (np.sum(outcome.plans.devices >= 0, axis=1) == 1).all()
 
 
@@ -147,7 +142,7 @@ def test_a_front_has_splits_where_the_network_is_fast():
 def test_a_budget_leaves_the_part_of_least_latencies(n_steps, monkeypatch):
     monkeypatch.setattr(exact_descent, "LEAST_ROOM", 100)
     monkeypatch.setattr(exact_descent, "CELLS_PER_LABEL", 1000)
-    problem = random_problem(np.random.default_rng(5), 4, 30, has_limits=False)
+    problem = random_problem(np.random.default_rng(5), 4, 30, has_limits=False, busy_share=0.0)
     whole = exact_front(problem, Effort())
     ticks = count()
     part = exact_front(problem, Effort(budget_seconds=n_steps + 0.5, clock=lambda: float(next(ticks))))
@@ -210,4 +205,6 @@ def wide_arrays(random, n_devices):
         "device_memory_bytes": np.ones(n_devices),
         "link_fixed_seconds": np.ones((n_devices + 1, n_devices + 1)),
         "link_bytes_per_second": np.ones((n_devices + 1, n_devices + 1)),
+        "stage_busy_seconds": None,
+        "link_busy_bytes_per_second": None,
     }

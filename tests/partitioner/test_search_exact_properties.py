@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_builders import random_problem, smooth_problem
+from search_builders import random_problem, smooth_problem, wider_problem, with_busy_tables
 from search_reference import reference_front
 from search_wide import wide_cost_model
 
@@ -66,9 +66,9 @@ def test_little_room_for_labels_changes_nothing(problem):
 @given(problems, st.integers(0, 10**9))
 def test_more_bandwidth_or_memory_never_worsens_the_front(problem, seed):
     random, before = np.random.default_rng(seed), points(problem)
-    wider = problem.link_bytes_per_second * random.uniform(1, 3, problem.link_bytes_per_second.shape)
+    wider = wider_problem(problem, random.uniform(1, 3, problem.link_bytes_per_second.shape))
     larger = problem.device_memory_bytes * random.uniform(1, 3, problem.n_devices)
-    assert is_at_least_as_good(points(replace(problem, link_bytes_per_second=wider)), before)
+    assert is_at_least_as_good(points(wider), before)
     assert is_at_least_as_good(points(problem.with_device_memory(larger)), before)
     assert is_at_least_as_good(points(replace(problem, max_stages=problem.n_devices)), before)
 
@@ -127,7 +127,7 @@ def test_replicas_and_codecs_never_worsen_the_front():
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("kind", ["additive", "general", "limited", "coarse"])
+@pytest.mark.parametrize("kind", ["additive", "general", "limited", "coarse", "handed over", "busy otherwise"])
 def test_exact_is_the_reference_where_enumeration_ends(kind, seed):
     random = np.random.default_rng([7, seed])
     problem = {
@@ -135,6 +135,8 @@ def test_exact_is_the_reference_where_enumeration_ends(kind, seed):
         "general": lambda: random_problem(random, 4, 25, has_limits=False),
         "limited": lambda: random_problem(random, 5, 25),
         "coarse": lambda: random_problem(random, 4, 20, is_coarse=True),
+        "handed over": lambda: with_handover(smooth_problem(random, 4, 25)),
+        "busy otherwise": lambda: with_busy_tables(smooth_problem(random, 4, 25), random, share=1.0),
     }[kind]()
     np.testing.assert_array_equal(points(problem), reference_front(problem))
 
@@ -161,6 +163,34 @@ def test_additive_times_are_recognised_device_by_device():
     changed = replace(problem, stage_seconds=seconds)
     assert build_tables(changed).chain.is_additive.tolist() == [True, False, False, True]
     np.testing.assert_array_equal(points(changed), reference_front(changed))
+
+
+def test_times_are_additive_also_where_a_longer_stage_keeps_its_device_less_busy():
+    problem = smooth_problem(np.random.default_rng(0), 4, 12)
+    busy = problem.stage_seconds * 1.5
+    busy[2, 3, 9] = busy[2, 3, 8] / 2
+    changed = replace(problem, stage_busy_seconds=busy)
+    chain = build_tables(changed).chain
+    assert chain.is_additive.all()
+    assert chain.is_steady.tolist() == [True, True, False, True]
+    np.testing.assert_array_equal(points(changed), reference_front(changed))
+
+
+def test_what_stages_take_for_the_bytes_they_move_keeps_times_additive():
+    problem = with_handover(smooth_problem(np.random.default_rng(0), 4, 12))
+    chain = build_tables(problem).chain
+    assert chain.is_additive.all()
+    assert not chain.is_steady.any()
+    np.testing.assert_array_equal(points(problem), reference_front(problem))
+
+
+def with_handover(problem):
+    """Stages that take longer, and keep their devices busy for longer, the more bytes they receive and send."""
+    moved = problem.boundary_bytes[:, None] + problem.boundary_bytes[None, :]
+    seconds = problem.stage_seconds
+    return replace(
+        problem, stage_seconds=seconds + 0.1 + 0.02 * moved, stage_busy_seconds=seconds + 0.05 + 0.03 * moved
+    )
 
 
 def test_memory_that_grows_with_the_span_keeps_times_additive():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_builders import random_problem, smooth_problem
+from search_builders import of_devices, random_problem, smooth_problem
 from search_wide import ALL, wide_cost_model
 
 from partitioner.errors import PlanError
@@ -168,14 +168,9 @@ def test_exchanging_identical_devices_changes_nothing(seed):
     model = wide_cost_model(np.random.default_rng(seed), (0, 1, 0, 1), 4)
     problem = build_problem(model, objectives=(LATENCY, BOTTLENECK, ENERGY), codecs=("int8",))
     order = np.array([2, 3, 0, 1])
-    ends = np.append(order, 4)
     exchanged = replace(
         problem,
-        stage_seconds=problem.stage_seconds[order],
-        stage_memory_bytes=problem.stage_memory_bytes[order],
-        device_memory_bytes=problem.device_memory_bytes[order],
-        link_fixed_seconds=problem.link_fixed_seconds[np.ix_(ends, ends)],
-        link_bytes_per_second=problem.link_bytes_per_second[np.ix_(ends, ends)],
+        **of_devices(problem, order),
         device_watts=problem.device_watts[order],
     )
     one, other = label_front(problem, Effort()), label_front(exchanged, Effort())

@@ -64,8 +64,9 @@ def test_a_bound_of_memory_counts_beside_that_of_the_devices():
     assert "No plan has memory <= " in message_of(build_problem(model, bounds={MEMORY: least - 1}))
 
 
-def test_units_that_no_provider_supports_are_named():
-    model = wide_cost_model(np.random.default_rng(0), (0, 1), 3)
+@pytest.mark.parametrize("seed", range(4))
+def test_units_that_no_provider_supports_are_named(seed):
+    model = wide_cost_model(np.random.default_rng(seed), (0, 1), 3)
     devices = [replace(device, unsupported_units=(1,)) for device in model.profile.devices]
     one = replace(model, profile=replace(model.profile, devices=(devices[0], model.profile.devices[1])))
     for candidate in search(one).front:

@@ -24,12 +24,14 @@ def conditions_of(seed, n_conditions, n_devices=3, n_units=5):
     """One graph and cluster under several conditions of its links."""
     random = np.random.default_rng(seed)
     base = build_problem(random_cost_model(random, n_devices, n_units, has_limits=False))
-    shape = base.link_fixed_seconds.shape
+    shape, own = base.link_fixed_seconds.shape, random.spawn(1)[0]
+    is_apart = base.link_busy_bytes_per_second is not None
     return {
         f"condition {number}": replace(
             base,
             link_fixed_seconds=random.exponential(4, shape),
             link_bytes_per_second=random.uniform(2, 60, shape),
+            link_busy_bytes_per_second=own.uniform(2, 60, shape) if is_apart and number != 1 else None,
         )
         for number in range(n_conditions)
     }

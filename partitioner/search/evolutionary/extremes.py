@@ -54,7 +54,7 @@ def least_bottleneck_seconds(problem: SearchProblem) -> float:
     of exact figures is exact, so that the bound admits the plan to the last bit.
     """
     kept, client = problem.positions, problem.n_devices
-    stages = problem.allowed_seconds[:, kept[:, None], kept[None, :]]
+    stages = problem.work_seconds[:, kept[:, None], kept[None, :]]
     busy = problem.busy_seconds[:, :, kept]
     table = np.full((1 << client, client, len(kept)), np.inf)
     subsets = np.arange(1 << client)

@@ -37,7 +37,7 @@ def loads_of(problem: SearchProblem, plans: EncodedPlans) -> Loads:
     works = plans.devices >= 0
     devices = np.where(works, plans.devices, 0)
     starts = np.hstack([np.zeros((n_plans, 1), dtype=np.int64), plans.stops[:, :-1]])
-    stages = np.where(works, problem.stage_seconds[devices, np.where(works, starts, 0), plans.stops], 0.0)
+    stages = np.where(works, problem.device_seconds[devices, np.where(works, starts, 0), plans.stops], 0.0)
     ends = np.full((n_plans, 1), client)
     places = np.where(works, plans.devices, client)
     sources, targets = np.hstack([ends, places]), np.hstack([places, ends])

@@ -30,7 +30,8 @@ def recut(problem: SearchProblem, order: Sequence[int], bound: float) -> Encoded
     for device, arrival in zip(reversed(order), reversed(arrivals), strict=True):
         plan.append((device, int(kept[slot])))
         seconds = problem.allowed_seconds[device, kept, kept[slot]]
-        slot = int(np.argmin(np.where(seconds <= bound, arrival + seconds, np.inf)))
+        is_kept = problem.work_seconds[device, kept, kept[slot]] <= bound
+        slot = int(np.argmin(np.where(is_kept, arrival + seconds, np.inf)))
     return plan[::-1]
 
 
@@ -39,7 +40,9 @@ def _least(problem: SearchProblem, device: int, arrival: FloatArray, bound: floa
     starts = np.flatnonzero(np.isfinite(arrival))
     if not len(starts):
         return np.full_like(arrival, np.inf)
-    seconds = problem.allowed_seconds[device, problem.positions[starts]][:, problem.positions]
-    totals = np.where(seconds <= bound, seconds, np.inf) + arrival[starts, None]
+    rows = device, problem.positions[starts]
+    is_kept = problem.work_seconds[rows][:, problem.positions] <= bound
+    seconds = problem.allowed_seconds[rows][:, problem.positions]
+    totals = np.where(is_kept, seconds, np.inf) + arrival[starts, None]
     least: FloatArray = totals.min(axis=0)
     return least

@@ -26,7 +26,7 @@ def refill(problem: SearchProblem, plans: EncodedPlans, bounds: FloatArray) -> E
     for column in range(problem.n_devices - 1):
         device, following = plans.devices[:, column], plans.devices[:, column + 1]
         goes_on = following >= 0
-        fits = problem.allowed_seconds[device, kept[slots]][:, kept] <= bounds[:, None]
+        fits = problem.work_seconds[device, kept[slots]][:, kept] <= bounds[:, None]
         fits &= problem.busy_seconds[device, following][:, kept] <= bounds[:, None]
         furthest = last_slot - np.argmax(fits[:, ::-1], axis=1)
         furthest = np.where(fits[rows, furthest], furthest, np.minimum(slots + 1, last_slot))

@@ -23,11 +23,13 @@ class Chain(NamedTuple):
     work: FloatArray
     """Like `seconds`: for how long a request keeps each device busy; a crew shares the requests out."""
     sums: FloatArray
-    """(n_types, n_positions) s where seconds[a, b] = fixed + s[b] - s[a], for types that are additive."""
-    fixed: FloatArray
-    """(n_types,)"""
+    """(n_types, n_positions) s where seconds[a, b] = s[b] - begins[a], for types that are additive."""
+    begins: FloatArray
+    """(n_types, n_positions); differs from `sums` by a constant, and by what a stage takes for the bytes it moves."""
     is_additive: BoolArray
     """(n_types,); the others are scanned stop by stop."""
+    is_steady: BoolArray
+    """(n_types,) whether a longer stage never keeps a device less busy."""
     hops: FloatArray
     """(n_types + 1, n_types + 1, n_positions) seconds at [source, target, position]; a pin forbids other ends."""
     busy: FloatArray
@@ -51,6 +53,8 @@ class Rest(NamedTuple):
     """(n_rows, n_positions) the same when the last device has computed up to a position."""
     reach: IntArray
     """(n_types, n_positions) last stop of a stage from each position; the position itself where there is none."""
+    clear: IntArray
+    """(n_types, n_positions) to every stop up to here there can be a stage; later positions have no lower one."""
 
 
 class Labels(NamedTuple):

@@ -44,6 +44,7 @@ def find_limit(tables: ExactTables, bound: float) -> Limit:
         before=np.empty(tables.shape),
         after=np.empty(tables.shape),
         reach=np.empty(tables.chain.sums.shape, dtype=np.int64),
+        clear=np.empty(tables.chain.sums.shape, dtype=np.int64),
     )
     bound = min(bound, UNBOUNDED)
     return Limit(bound=bound, latency=find_rest(tables.chain, bound, rest), rest=rest)

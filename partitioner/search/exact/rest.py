@@ -11,30 +11,48 @@ ROUNDING = 1e-12
 
 
 @compiled
-def find_sums(seconds: FloatArray, fixed: float, sums: FloatArray) -> bool:
-    """Whether the stage times of a device are additive; fills `sums` so that seconds[a, b] = fixed + sums[b] - sums[a].
+def find_sums(seconds: FloatArray, joined: FloatArray, sums: FloatArray, begins: FloatArray) -> bool:
+    """Whether the stage times of a device are additive; fills the two so that seconds[a, b] = sums[b] - begins[a].
 
-    Times must also be no shorter, to the last bit, where a stage is longer; so possible ones reach up to a last stop.
+    Possible stages must reach from each position up to a last stop, and no further from an earlier one.
 
     Args:
         seconds: (n_positions, n_positions) at [start, stop]; infinity where no stage can be.
-        fixed: Seconds that each stage takes beside those of its units.
+        joined: (n_positions - 2,) what two stages that meet at a position take more than one in their place.
         sums: (n_positions,)
+        begins: (n_positions,)
     """
     n_positions = len(sums)
-    sums[0] = 0.0
+    sums[0] = begins[0] = 0.0
     for start in range(n_positions - 1):
-        sums[start + 1] = sums[start] + (seconds[start, start + 1] - fixed)
+        sums[start + 1] = begins[start] + seconds[start, start + 1]
+        if start < n_positions - 2:
+            begins[start + 1] = sums[start + 1] - joined[start]
     longest, wrong = 0.0, 0.0
     for start in range(n_positions - 1):
         for stop in range(start + 1, n_positions):
             value = seconds[start, stop]
-            if stop > start + 1 and (value < seconds[start, stop - 1] or value < seconds[start + 1, stop]):
-                return False
             if value < np.inf:
+                if stop > start + 1 and not max(seconds[start, stop - 1], seconds[start + 1, stop]) < np.inf:
+                    return False
                 longest = max(longest, value)
-                wrong = max(wrong, abs(value - (fixed + sums[stop] - sums[start])))
+                wrong = max(wrong, abs(value - (sums[stop] - begins[start])))
     return wrong <= ROUNDING * longest
+
+
+@compiled
+def is_steady(work: FloatArray) -> bool:
+    """Whether a longer stage never keeps a device less busy, to the last bit.
+
+    Args:
+        work: (n_positions, n_positions) busy seconds at [start, stop]; infinity where no stage can be.
+    """
+    n_positions = len(work)
+    for start in range(n_positions - 1):
+        for stop in range(start + 2, n_positions):
+            if work[start, stop] < work[start, stop - 1] or work[start, stop] < work[start + 1, stop]:
+                return False
+    return True
 
 
 @compiled
@@ -46,13 +64,14 @@ def find_rest(chain: Chain, bound: float, rest: Rest) -> float:
     """
     n_types = chain.sums.shape[0]
     _find_reach(chain, bound, rest.reach)
+    _find_clear(chain, bound, rest)
     for group in range(len(chain.edges) - 2, -1, -1):
         first, stop = chain.edges[group], chain.edges[group + 1]
         for row in range(first, stop):
             _find_after(chain, bound, rest, row)
         if chain.is_additive[chain.type_of[first]]:
             for row in range(first, stop):
-                _slide(chain, rest, row)
+                _slide(chain, bound, rest, row)
         else:
             _scan(chain, bound, rest, first, stop)
     least = np.inf
@@ -68,11 +87,27 @@ def _find_reach(chain: Chain, bound: float, reach: IntArray) -> None:
     for kind in range(n_types):
         stop = n_positions - 1
         for start in range(n_positions - 1, -1, -1):
-            if not chain.is_additive[kind]:
+            if not chain.is_steady[kind]:
                 stop = n_positions - 1
             while stop > start and not chain.work[kind, start, stop] <= bound:
                 stop -= 1
             reach[kind, start] = max(stop, start)
+
+
+@compiled
+def _find_clear(chain: Chain, bound: float, rest: Rest) -> None:
+    n_types, n_positions = chain.sums.shape
+    for kind in range(n_types):
+        last = n_positions - 1
+        for start in range(n_positions - 1, -1, -1):
+            if chain.is_steady[kind]:
+                last = rest.reach[kind, start]
+            else:
+                stop = start + 1
+                while stop <= last and chain.work[kind, start, stop] <= bound:
+                    stop += 1
+                last = stop - 1
+            rest.clear[kind, start] = last
 
 
 @compiled
@@ -117,14 +152,15 @@ def _least_sum(seconds: FloatArray, work: FloatArray, after: FloatArray, bound: 
 
 
 @compiled
-def _slide(chain: Chain, rest: Rest, row: int) -> None:
-    """`rest.before[row]` in linear time, for additive stage times.
+def _slide(chain: Chain, bound: float, rest: Rest, row: int) -> None:
+    """`rest.before[row]` for additive stage times: in linear time, but for stops beyond `rest.clear`.
 
     Starts are taken from the last to the first, so that stops come in near the start and go out far from it. A stop
     waits in the queue as long as no nearer one is as good; the farthest in the queue is the best.
     """
     kind = chain.type_of[row]
-    sums, reach, after, before = chain.sums[kind], rest.reach[kind], rest.after[row], rest.before[row]
+    sums, begins, clear = chain.sums[kind], chain.begins[kind], rest.clear[kind]
+    after, before = rest.after[row], rest.before[row]
     n_positions = len(sums)
     stops, values = np.empty(n_positions, dtype=np.int64), np.empty(n_positions)
     head, tail = 0, 0
@@ -135,6 +171,11 @@ def _slide(chain: Chain, rest: Rest, row: int) -> None:
             tail -= 1
         stops[tail], values[tail] = start + 1, value
         tail += 1
-        while tail > head and stops[head] > reach[start]:
+        while tail > head and stops[head] > clear[start]:
             head += 1
-        before[start] = values[head] - sums[start] + chain.fixed[kind] if tail > head else np.inf
+        least = values[head] - begins[start] if tail > head else np.inf
+        beyond, end = clear[start] + 1, rest.reach[kind, start] + 1
+        if beyond < end:
+            seconds, work = chain.seconds[kind, start, beyond:end], chain.work[kind, start, beyond:end]
+            least = min(least, _least_sum(seconds, work, after[beyond:end], bound))
+        before[start] = least

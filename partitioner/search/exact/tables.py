@@ -13,7 +13,7 @@ from partitioner.errors import PlanError
 from partitioner.front import BoolArray, FloatArray, IntArray
 from partitioner.search.device_types import DeviceTypes, StageTypes, find_stage_types
 from partitioner.search.exact.arrays import Chain
-from partitioner.search.exact.rest import find_sums
+from partitioner.search.exact.rest import find_sums, is_steady
 from partitioner.search.problem import SearchProblem
 
 MOST_CELLS = 1 << 27
@@ -48,18 +48,20 @@ def build_tables(problem: SearchProblem) -> ExactTables:
     types = find_stage_types(problem)
     _check_size(problem, types)
     seconds = _of_types(problem, types, problem.allowed_seconds)
-    work = seconds if problem.crews is None else _of_types(problem, types, problem.work_seconds)
+    is_same = problem.work_seconds is problem.allowed_seconds
+    work = seconds if is_same else _of_types(problem, types, problem.work_seconds)
     hops, busy = _link_tables(problem, types.members)
     type_of, next_row, first_row, edges = _number_rows(types, problem.max_stages)
-    sums, fixed, is_additive = _additive_parts(seconds)
+    sums, begins, is_additive = _additive_parts(seconds)
     return ExactTables(
         types=types,
         chain=Chain(
             seconds=seconds,
             work=work,
             sums=sums,
-            fixed=fixed,
+            begins=begins,
             is_additive=is_additive,
+            is_steady=np.array([is_steady(matrix) for matrix in work]),
             hops=hops,
             busy=busy,
             type_of=type_of,
@@ -142,14 +144,15 @@ def _number_rows(types: StageTypes, max_stages: int) -> tuple[IntArray, IntArray
 
 
 def _additive_parts(seconds: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """`sums`, `fixed` and `is_additive` of a `Chain`. What a stage takes beside its units shows where two join."""
+    """`sums`, `begins` and `is_additive` of a `Chain`. What a stage takes beside its units shows where two join."""
     n_types, n_positions, _ = seconds.shape
-    sums, fixed = np.zeros((n_types, n_positions)), np.zeros(n_types)
+    sums, begins = np.zeros((n_types, n_positions)), np.zeros((n_types, n_positions))
     is_additive = np.zeros(n_types, dtype=np.bool_)
     for kind, matrix in enumerate(seconds):
         steps, pairs = np.diagonal(matrix, 1), np.diagonal(matrix, 2)
         if np.all(np.isfinite(steps)):
-            joined = (steps[:-1] + steps[1:] - pairs)[np.isfinite(pairs)]
-            fixed[kind] = np.median(joined) if len(joined) else 0.0
-            is_additive[kind] = find_sums(matrix, fixed[kind], sums[kind])
-    return sums, fixed, is_additive
+            is_known = np.isfinite(pairs)
+            joined = steps[:-1] + steps[1:] - np.where(is_known, pairs, 0.0)
+            usual = np.median(joined[is_known]) if is_known.any() else 0.0
+            is_additive[kind] = find_sums(matrix, np.where(is_known, joined, usual), sums[kind], begins[kind])
+    return sums, begins, is_additive

@@ -14,6 +14,9 @@ from partitioner.search.encoding import EncodedPlans, evaluate
 from partitioner.search.problem import SearchProblem
 from partitioner.search.robust.network import PROBED, NetworkCondition, apply_condition
 
+LINKS = ("link_fixed_seconds", "link_bytes_per_second", "link_busy_bytes_per_second")
+"""What differs from condition to condition; the arguments of `SearchProblem.with_links`."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conditions:
@@ -35,6 +38,7 @@ class Conditions:
             factors.max(),
             np.max(self._fixed * factors[:, None, None], axis=0),
             np.max(self._seconds_per_byte * factors[:, None, None], axis=0),
+            np.max(self._busy_seconds_per_byte * factors[:, None, None], axis=0),
         )
 
     def weighted(self, factors: FloatArray) -> SearchProblem:
@@ -46,15 +50,21 @@ class Conditions:
             factors.sum(),
             np.tensordot(factors, self._fixed, axes=1),
             np.tensordot(factors, self._seconds_per_byte, axes=1),
+            np.tensordot(factors, self._busy_seconds_per_byte, axes=1),
         )
 
-    def _merged(self, scale: float, fixed: FloatArray, seconds_per_byte: FloatArray) -> SearchProblem:
-        first = self.problems[0]
+    def _merged(
+        self, scale: float, fixed: FloatArray, seconds_per_byte: FloatArray, busy_seconds_per_byte: FloatArray
+    ) -> SearchProblem:
+        first, busy = self.problems[0], self.problems[0].stage_busy_seconds
+        is_same = all(problem.link_busy_bytes_per_second is None for problem in self.problems)
         return replace(
             first,
             stage_seconds=first.allowed_seconds * scale,
+            stage_busy_seconds=None if busy is None else busy * scale,
             link_fixed_seconds=fixed,
             link_bytes_per_second=1.0 / seconds_per_byte,
+            link_busy_bytes_per_second=None if is_same else 1.0 / busy_seconds_per_byte,
             cost_model=None,
         )
 
@@ -65,6 +75,11 @@ class Conditions:
     @cached_property
     def _seconds_per_byte(self) -> FloatArray:
         return np.stack([1.0 / problem.link_bytes_per_second for problem in self.problems])
+
+    @cached_property
+    def _busy_seconds_per_byte(self) -> FloatArray:
+        rates = [(problem.link_busy_bytes_per_second, problem.link_bytes_per_second) for problem in self.problems]
+        return np.stack([1.0 / (rate if busy is None else busy) for busy, rate in rates])
 
 
 def gather_conditions(problems: Mapping[str, SearchProblem]) -> Conditions:
@@ -85,9 +100,7 @@ def gather_conditions(problems: Mapping[str, SearchProblem]) -> Conditions:
             )
     return Conditions(
         names=names,
-        problems=tuple(
-            first.with_links(problems[name].link_fixed_seconds, problems[name].link_bytes_per_second) for name in names
-        ),
+        problems=tuple(first.with_links(*(getattr(problems[name], link) for link in LINKS)) for name in names),
     )
 
 
@@ -114,9 +127,8 @@ def condition_problems(
 
 
 def _is_alike(one: SearchProblem, other: SearchProblem) -> bool:
-    links = ("link_fixed_seconds", "link_bytes_per_second")
-    parts = other.parts(without=links)
-    return all(_is_same(value, parts[name]) for name, value in one.parts(without=links).items())
+    parts = other.parts(without=LINKS)
+    return all(_is_same(value, parts[name]) for name, value in one.parts(without=LINKS).items())
 
 
 def _is_same(one: object, other: object) -> bool:

@@ -1,6 +1,7 @@
 """Network conditions: what the links of a cluster may be like at another time.
 
 A probed link takes `fixed_seconds + bytes / bytes_per_second`; a condition changes the two, by factors or outright.
+What changes the rate changes the rate that the link sustains alike.
 Loss is told apart and enters both, as on one ordered connection: a packet of 1,500 bytes is lost with probability p and
 sent again until it arrives, which takes a round trip (twice the fixed time, at least 1 ms) each time. So a byte takes
 `(1 / rate + p · round_trip / 1500) / (1 - p)` seconds. Jitter moves no mean and is kept for simulations.
@@ -58,13 +59,19 @@ class LinkCondition:
     def apply(self, link: Link) -> Link:
         """The link under this condition."""
         fixed = link.fixed_seconds * (1.0 if self.delay_factor is None else self.delay_factor)
-        rate = link.bytes_per_second * (1.0 if self.rate_factor is None else self.rate_factor)
         fixed = fixed if self.delay_seconds is None else self.delay_seconds
-        rate = rate if self.bytes_per_second is None else self.bytes_per_second
+        rates = link.bytes_per_second, link.busy_bytes_per_second
+        if self.rate_factor is not None:
+            rates = rates[0] * self.rate_factor, rates[1] * self.rate_factor
+        if self.bytes_per_second is not None:
+            rates = self.bytes_per_second, 0.0
+        if self.loss:
+            rates = _rate_with_loss(rates[0], self.loss, fixed), _rate_with_loss(rates[1], self.loss, fixed)
         return replace(
             link,
             fixed_seconds=fixed,
-            bytes_per_second=_rate_with_loss(rate, self.loss, fixed) if self.loss else rate,
+            bytes_per_second=rates[0],
+            busy_bytes_per_second=rates[1],
             jitter_seconds=link.jitter_seconds if self.jitter_seconds is None else self.jitter_seconds,
         )
 
@@ -135,6 +142,9 @@ def random_conditions(
 
 
 def _rate_with_loss(bytes_per_second: float, loss: float, fixed_seconds: float) -> float:
+    """0, which says that there is no rate of its own, stays."""
+    if not bytes_per_second:
+        return 0.0
     round_trip = max(2 * fixed_seconds, SHORTEST_ROUND_TRIP_SECONDS)
     return (1 - loss) / (1 / bytes_per_second + loss * round_trip / PACKET_BYTES)
 
