@@ -18,7 +18,7 @@ from partitioner.profile import Profile, StageTrial
 from partitioner.search.result import SearchResult
 
 BUDGET_SECONDS = 60.0
-TRIAL_SECONDS = (0.4, 1.5)
+TRIAL_SECONDS = (0.6, 2.0)
 """For each stage: at least, and at most."""
 DEPLOYING_SECONDS = 0.5
 """What a stage takes beside its trial, about."""

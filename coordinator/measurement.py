@@ -61,12 +61,13 @@ class StageMeasurement:
     """Time for which its outgoing link was busy."""
     sent_bytes: int
     predicted_compute_seconds: float
+    """With one request in flight."""
     compute_median_seconds: Estimate | None = None
     """Median of computing over the offline run, the pipeline full; None in files of older versions, as all below."""
     unloaded_compute_seconds: Estimate | None = None
     """The same over the single-stream run, one request in flight."""
     corrected_compute_seconds: float | None = None
-    """In the offline run, by the cost model corrected with the live stage times of the other measured plans."""
+    """With one request in flight, by the cost model corrected with the live stage times of the other measured plans."""
     variation: float | None = None
     """Of computing in the offline run, as a coefficient of variation: see `statistics.robust_variation`."""
     is_paced: bool = False
@@ -153,7 +154,7 @@ class GroupAccuracy:
     latency: BeforeAfter
     throughput: BeforeAfter
     stage_seconds: BeforeAfter | None
-    """Of unpaced stages in the offline run; None where there are none."""
+    """Of unpaced stages, one request in flight; None where there are none."""
     latency_order: RankAgreement
     throughput_order: RankAgreement
     """Predicted order, before correction, against measured order."""

@@ -208,11 +208,11 @@ def _group(plans: Sequence[PlanMeasurement]) -> GroupAccuracy | None:
 
 
 def _stage_errors(plans: Mapping[str, PlanMeasurement]) -> dict[str, tuple[float, float | None]]:
-    """Of unpaced stages, before and after, under load."""
+    """Of unpaced stages, before and after, with one request in flight."""
     found: dict[str, tuple[float, float | None]] = {}
     for name, plan in plans.items():
         for stage in plan.stages:
-            live = stage.compute_median_seconds
+            live = stage.unloaded_compute_seconds
             if live is None or stage.is_paced:
                 continue
             after = stage.corrected_compute_seconds

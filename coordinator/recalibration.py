@@ -23,8 +23,8 @@ from typing import Literal
 from coordinator.measurement import DeviceFactor, Estimate, PlanMeasurement, Prediction, StageMeasurement
 from coordinator.statistics import quantile_estimate
 from partitioner.cost import CostModel
-from partitioner.plan import CostEstimate
-from partitioner.profile import DeviceProfile, Profile, SegmentTiming
+from partitioner.plan import CostEstimate, StageCost
+from partitioner.profile import DeviceProfile, Profile, SegmentTiming, StageTrial
 
 Regime = Literal["unloaded", "busy"]
 """Which live times count: those of single requests, which make the latency, or those of the full pipeline."""
@@ -53,6 +53,8 @@ class LiveSpan:
     """Median over requests; over plans the median of those."""
     predicted_seconds: float
     n_samples: int
+    cost: StageCost
+    """The whole prediction."""
 
     @property
     def ratio(self) -> float:
@@ -83,12 +85,35 @@ def recalibrate(cost_model: CostModel, measured: Iterable[PlanMeasurement], regi
     factors = {name: device_factor(name, seen) for name, seen in devices.items()}
     profile = cost_model.profile
     corrected = tuple(
-        _corrected_device(device, devices[device.device], factors[device.device].factor)
+        _corrected_device(device, devices[device.device], factors[device.device].factor, regime)
         if device.device in devices
         else device
         for device in profile.devices
     )
     return Recalibration(profile=replace(profile, devices=corrected), factors=tuple(factors.values()))
+
+
+def live_profile(cost_model: CostModel, measured: Sequence[PlanMeasurement]) -> Profile:
+    """The profile to predict from: where stages were tried, computing by unloaded and occupation by busy live times.
+
+    Elsewhere one time stands for both, and it is that of the full pipeline.
+
+    Raises:
+        PlanError: A measured plan does not fit the model.
+    """
+    unloaded, busy = (recalibrate(cost_model, measured, regime).profile for regime in ("unloaded", "busy"))
+    devices = tuple(
+        _combined(one, other) if one.trials else other
+        for one, other in zip(unloaded.devices, busy.devices, strict=True)
+    )
+    return replace(busy, devices=devices)
+
+
+def _combined(unloaded: DeviceProfile, busy: DeviceProfile) -> DeviceProfile:
+    trials = tuple(
+        replace(one, busy_seconds=other.busy_seconds) for one, other in zip(unloaded.trials, busy.trials, strict=True)
+    )
+    return replace(unloaded, trials=trials)
 
 
 def live_spans(cost_model: CostModel, measured: Iterable[PlanMeasurement], regime: Regime) -> tuple[LiveSpan, ...]:
@@ -101,7 +126,7 @@ def live_spans(cost_model: CostModel, measured: Iterable[PlanMeasurement], regim
     for plan in measured:
         cost = cost_model.predict(plan.plan)
         for stage in plan.stages:
-            span = _live_span(plan, stage, _predicted_seconds(cost, stage.stage, regime), regime)
+            span = _live_span(plan, stage, cost.stages[stage.stage], regime)
             if span is not None:
                 seen.setdefault((span.device, span.start, span.stop), []).append(span)
     return tuple(_together(seen[key]) for key in sorted(seen))
@@ -145,26 +170,34 @@ def correct_each_by_others(cost_model: CostModel, measured: Sequence[PlanMeasure
     )
 
 
-def _live_span(
-    plan: PlanMeasurement, stage: StageMeasurement, predicted_seconds: float, regime: Regime
-) -> LiveSpan | None:
-    live = stage.compute_median_seconds if regime == "busy" else stage.unloaded_compute_seconds
-    if live is None or stage.is_paced or not live.value > 0:
+def _live_span(plan: PlanMeasurement, stage: StageMeasurement, cost: StageCost, regime: Regime) -> LiveSpan | None:
+    loaded, unloaded = stage.compute_median_seconds, stage.unloaded_compute_seconds
+    if loaded is None or unloaded is None or stage.is_paced or not min(loaded.value, unloaded.value) > 0:
         return None
     n_unloaded = plan.latency_seconds.n_samples
     return LiveSpan(
         device=stage.device,
         start=stage.start,
         stop=stage.stop,
-        live=live,
-        predicted_seconds=predicted_seconds,
+        live=unloaded if regime == "unloaded" else _busy_estimate(loaded, unloaded, cost),
+        predicted_seconds=_predicted_seconds(cost, regime),
         n_samples=n_unloaded if regime == "unloaded" else plan.n_requests - plan.n_errors - n_unloaded,
+        cost=cost,
     )
 
 
-def _predicted_seconds(cost: CostEstimate, index: int, regime: Regime) -> float:
-    stage = cost.stages[index]
-    return stage.seconds if regime == "unloaded" else stage.busy_seconds * stage.n_replicas
+def _busy_estimate(loaded: Estimate, unloaded: Estimate, cost: StageCost) -> Estimate:
+    """For how long a request keeps the device busy: computing under load, and what handling messages takes beside it.
+
+    Computing is longer under load where handling takes its processor meanwhile; so much of it is seen already.
+    """
+    handling = cost.busy_seconds * cost.n_replicas - cost.compute_seconds
+    unseen = max(0.0, handling - max(0.0, loaded.value - unloaded.value))
+    return Estimate(value=loaded.value + unseen, low=loaded.low + unseen, high=loaded.high + unseen)
+
+
+def _predicted_seconds(stage: StageCost, regime: Regime) -> float:
+    return stage.compute_seconds if regime == "unloaded" else stage.busy_seconds * stage.n_replicas
 
 
 def _together(same: Sequence[LiveSpan]) -> LiveSpan:
@@ -177,13 +210,56 @@ def _together(same: Sequence[LiveSpan]) -> LiveSpan:
     return replace(same[0], live=live, n_samples=sum(span.n_samples for span in same))
 
 
-def _corrected_device(device: DeviceProfile, seen: Sequence[LiveSpan], factor: float | None) -> DeviceProfile:
+def _corrected_device(
+    device: DeviceProfile, seen: Sequence[LiveSpan], factor: float | None, regime: Regime
+) -> DeviceProfile:
+    """Where stages were tried on the device, spans seen live become trials: segments were timed otherwise."""
+    if device.trials:
+        tried = {(trial.start, trial.stop): trial for trial in device.trials}
+        scaled_trials = {span: _scaled_trial(trial, factor or 1.0, regime) for span, trial in tried.items()}
+        lived = {(s.start, s.stop): _live_trial(s, tried.get((s.start, s.stop)), regime) for s in seen}
+        trials = scaled_trials | lived
+        segments_scaled = tuple(one if factor is None else _scaled(one, factor) for one in device.segments)
+        return replace(device, segments=segments_scaled, trials=tuple(trials[span] for span in sorted(trials)))
     # The last time of a span counts, where it was measured again.
     segments: Mapping[tuple[int, int], SegmentTiming] = {(one.start, one.stop): one for one in device.segments}
     scaled = {span: one if factor is None else _scaled(one, factor) for span, one in segments.items()}
     live = {(span.start, span.stop): _as_timing(span, segments.get((span.start, span.stop))) for span in seen}
     merged = scaled | live
     return replace(device, segments=tuple(merged[span] for span in sorted(merged)))
+
+
+def _scaled_trial(trial: StageTrial, factor: float, regime: Regime) -> StageTrial:
+    return replace(
+        trial,
+        compute_seconds=trial.compute_seconds * factor,
+        low_seconds=trial.low_seconds * factor,
+        high_seconds=trial.high_seconds * factor,
+        busy_seconds=trial.busy_seconds * (factor if regime == "busy" else 1.0),
+    )
+
+
+def _live_trial(span: LiveSpan, tried: StageTrial | None, regime: Regime) -> StageTrial:
+    cost = span.cost
+    trial = tried or StageTrial(
+        start=span.start,
+        stop=span.stop,
+        compute_seconds=cost.compute_seconds,
+        low_seconds=cost.compute_seconds,
+        high_seconds=cost.compute_seconds,
+        handover_seconds=max(0.0, cost.seconds - cost.compute_seconds),
+        busy_seconds=cost.busy_seconds * cost.n_replicas,
+        n_samples=span.n_samples,
+    )
+    if regime == "busy":
+        return replace(trial, busy_seconds=span.live.value)
+    return replace(
+        trial,
+        compute_seconds=span.live.value,
+        low_seconds=span.live.low,
+        high_seconds=span.live.high,
+        n_samples=span.n_samples,
+    )
 
 
 def _scaled(timing: SegmentTiming, factor: float) -> SegmentTiming:
@@ -225,7 +301,7 @@ def _corrected_plan(cost_model: CostModel, plan: PlanMeasurement, others: Sequen
         stages=tuple(
             stage
             if stage.is_paced or stage.device not in told
-            else replace(stage, corrected_compute_seconds=_predicted_seconds(busy, stage.stage, "busy"))
+            else replace(stage, corrected_compute_seconds=unloaded.stages[stage.stage].compute_seconds)
             for stage in plan.stages
         ),
     )

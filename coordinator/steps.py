@@ -20,7 +20,7 @@ from coordinator.opening import Progress
 from coordinator.planning import probe_links, search_front
 from coordinator.profile_cache import ProfileCache
 from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile
-from coordinator.recalibration import recalibrate
+from coordinator.recalibration import live_profile
 from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
 from coordinator.report.write import write_objectives, write_report
@@ -254,7 +254,7 @@ def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: boo
             on_step=lambda what, n_done, n_total: on_lane("bench", n_done, n_total, what),
         )
     run.save("measurement", measurement)
-    run.save("live_profile", recalibrate(cost_model, measurement.plans, "busy").profile)
+    run.save("live_profile", live_profile(cost_model, measurement.plans))
     run.save("plan", Candidate(plan=measurement.plan, cost=measurement.cost))
     return measurement
 

@@ -42,9 +42,9 @@ MIN_REQUESTS = 5
 """Of each visit, one by one and under load alike, however long they take."""
 WINDOW = QUEUE_LIMIT
 """Requests in flight under load."""
-PAUSE_SECONDS = (0.005, 0.03)
-"""Between requests one by one: as long as the stage computes, but at least, and at most. In a pipeline the others work
-meanwhile, and what a processor does after a pause (caches, frequency, a quota that fills up) is part of the latency."""
+PAUSE_SECONDS = (0.02, 0.06)
+"""Between requests one by one, drawn anew each time. In a pipeline the others work meanwhile, and what a processor does
+after a pause (caches, frequency, a quota that fills up) is part of the latency."""
 STARVED_SHARE = 0.2
 """A stage at which requests wait for a smaller share of its period had nothing to do: its link was the bottleneck."""
 
@@ -148,12 +148,10 @@ def _n_bytes(specs: Sequence[TensorSpec]) -> int:
 def _one_by_one(pipeline: Pipeline, inputs: Mapping[str, np.ndarray], seconds: float) -> list[Answer]:
     """Answers of lone requests, after pauses of random length, so that none falls into step with anything."""
     draw = random.Random(len(inputs))  # noqa: S311 - pauses, not secrets
-    answers = [pipeline.infer(inputs)]
-    least, most = PAUSE_SECONDS
-    pause = min(most, max(least, answers[0].trace[0].compute_seconds))
+    answers: list[Answer] = []
     ends_at = time.perf_counter() + seconds
     while len(answers) < MIN_REQUESTS or time.perf_counter() < ends_at:
-        time.sleep(pause * draw.uniform(0.5, 1.5))
+        time.sleep(draw.uniform(*PAUSE_SECONDS))
         answers.append(pipeline.infer(inputs))
     return answers
 

@@ -144,7 +144,7 @@ def _front_row(run: Run, number: int, candidate: Candidate) -> tuple[Cell, ...]:
 def _stage_row(run: Run, index: int) -> tuple[Cell, ...]:
     stage, cost = run.chosen.plan.stages[index], run.chosen.cost.stages[index]
     measured = run.measurement.stages if run.measurement else ()
-    predicted_seconds = measured[index].predicted_compute_seconds if measured else cost.seconds
+    predicted_seconds = measured[index].predicted_compute_seconds if measured else cost.compute_seconds
     return (
         figure(index, _count),
         words(shorten(stage.device)),

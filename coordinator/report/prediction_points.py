@@ -117,7 +117,7 @@ def _throughput(plan: PlanMeasurement, *, is_chosen: bool) -> PredictionMark:
 
 
 def _residual(plan: PlanMeasurement, stage: StageMeasurement) -> StageResidual:
-    live = stage.compute_median_seconds
+    live = stage.unloaded_compute_seconds
     measured = stage.compute_seconds if live is None else live.value
     corrected = stage.corrected_compute_seconds
     return StageResidual(

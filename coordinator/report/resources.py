@@ -51,7 +51,7 @@ def resources(run: Run) -> tuple[Resource, ...]:
 def _predicted_seconds(run: Run) -> dict[str, float]:
     busy: dict[str, float] = {}
     for stage in run.chosen.cost.stages:
-        _add(busy, f"device:{stage.device}", stage.seconds)
+        _add(busy, f"device:{stage.device}", stage.busy_seconds)
     for hop in run.chosen.cost.hops:
         _add(busy, _link(hop.source, hop.target), hop.busy_seconds)
     return busy

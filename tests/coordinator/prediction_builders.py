@@ -11,7 +11,7 @@ from partitioner.cluster import CLIENT, Cluster, Device, Link
 from partitioner.cost import CostModel
 from partitioner.graph import Graph, Layer, Unit
 from partitioner.plan import Stage
-from partitioner.profile import DeviceProfile, Profile, SegmentTiming
+from partitioner.profile import DeviceProfile, Profile, SegmentTiming, StageTrial
 from partitioner.tensors import TensorSpec
 
 DIGEST = "ab12" * 16
@@ -73,6 +73,35 @@ def chain_model():
     return CostModel(chain(), cluster, profile)
 
 
+def tried_model():
+    """As `chain_model`, with trials of some stages: computing takes 1.1 times what was profiled, and handling 2 ms."""
+    model = chain_model()
+    tried = {"a": [(0, 4), (0, N_UNITS)], "b": [(4, N_UNITS), (6, N_UNITS)], "c": []}
+    devices = tuple(
+        replace(
+            device,
+            trials=tuple(
+                trial(*span, 1.1 * SPEED[device.device] * (span[1] - span[0])) for span in tried[device.device]
+            ),
+        )
+        for device in model.profile.devices
+    )
+    return replace(model, profile=replace(model.profile, devices=devices))
+
+
+def trial(start, stop, seconds):
+    return StageTrial(
+        start=start,
+        stop=stop,
+        compute_seconds=seconds,
+        low_seconds=0.99 * seconds,
+        high_seconds=1.01 * seconds,
+        handover_seconds=0.002,
+        busy_seconds=seconds + 0.001,
+        n_samples=20,
+    )
+
+
 def stages(*places):
     """`("a", 4), ("b", 12)`: unit at which each device stops."""
     ends = [0, *(stop for _, stop in places)]
@@ -88,12 +117,12 @@ def measure(model, label, places, factors, *, noise=0.0, seed=0, n=60, outliers=
     candidate = model.candidate(stages(*places))
     measured, latency = [], sum(hop.seconds for hop in candidate.cost.hops)
     for index, (stage, cost) in enumerate(zip(candidate.plan.stages, candidate.cost.stages, strict=True)):
-        true_seconds = cost.seconds * (1.0 if stage.device in paced else factors.get(stage.device, 1.0))
+        true_seconds = cost.compute_seconds * (1.0 if stage.device in paced else factors.get(stage.device, 1.0))
         times = true_seconds * np.exp(noise * random.standard_normal((2, n)))
         times[:, random.permutation(n)[:outliers]] *= 10
         times[1] *= busy_over_unloaded
         alone, busy = (quantile_estimate(row.tolist(), 0.5) for row in times)
-        latency += true_seconds
+        latency += true_seconds + cost.seconds - cost.compute_seconds
         measured.append(
             StageMeasurement(
                 stage=index,
@@ -106,7 +135,7 @@ def measure(model, label, places, factors, *, noise=0.0, seed=0, n=60, outliers=
                 encode_seconds=0.0,
                 send_seconds=1e-4,
                 sent_bytes=1000,
-                predicted_compute_seconds=cost.seconds,
+                predicted_compute_seconds=cost.compute_seconds,
                 compute_median_seconds=busy,
                 unloaded_compute_seconds=alone,
                 variation=noise,
