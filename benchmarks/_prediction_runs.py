@@ -1,13 +1,9 @@
 """Predicts and measures plans on a cluster, for the benchmark of predictions."""
 
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,15 +47,6 @@ EFFORT = Effort(seconds=1.2, n_requests=300, n_warmup=3)
 REPEATED_SHARE = 0.25
 """Of the plans: measured twice."""
 
-SPIN = """
-import os, sys
-os.sched_setaffinity(0, {int(sys.argv[1])})
-os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-while os.getppid() == int(sys.argv[2]):
-    for _ in range(10_000):
-        os.sched_yield()
-"""
-
 Say = Callable[[str], None]
 Stages = tuple[Stage, ...]
 
@@ -83,29 +70,8 @@ def run_all(scope: Scope, say: Say) -> list[Point]:
         connect_fleet(config, run_dir=Path(folder)) as fleet,
     ):
         refuse_paced(fleet)
-        with awake_cores():
-            networks = probe_conditions(fleet, scope, say)
-            return [point for name in scope.models for point in run_model(fleet, networks, open_named(name), say)]
-
-
-@contextmanager
-def awake_cores() -> Iterator[None]:
-    """Keeps this machine's cores from idling, by processes that run only where nothing else wants to.
-
-    A virtual core that idles is given to others by its host: on one such machine a pause of 50 ms alone made the next
-    run take 35 to 47 ms instead of 34. It is what `idle=poll` does on real hardware. They give way at each turn: a
-    scheduler that sees the core at work does not hurry to wake who was held back by a quota.
-    """
-    spinners = [
-        subprocess.Popen([sys.executable, "-c", SPIN, str(core), str(os.getpid())])
-        for core in sorted(os.sched_getaffinity(0))
-    ]
-    try:
-        yield
-    finally:
-        for spinner in spinners:
-            spinner.kill()
-            spinner.wait()
+        networks = probe_conditions(fleet, scope, say)
+        return [point for name in scope.models for point in run_model(fleet, networks, open_named(name), say)]
 
 
 def refuse_paced(fleet: Fleet) -> None:
