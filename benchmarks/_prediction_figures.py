@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from partitioner.accuracy import ErrorSummary, hypervolume_share, rank_agreement, regret, signed_error, summarise_errors
-
 from benchmarks._figures import Figure, at_least, at_most
 from benchmarks._prediction_points import Figures, Point
+from partitioner.accuracy import ErrorSummary, hypervolume_share, rank_agreement, regret, signed_error, summarise_errors
 
 LEAST_TRANSFER_BYTES = 64 << 10
 LIMIT, LIMIT_P90 = 0.05, 0.12

@@ -109,10 +109,10 @@ def _possible_everywhere(problem: SearchProblem) -> FloatArray:
 
 
 def _explain_support(problem: SearchProblem) -> str:
-    """Names the units that devices' runtimes refuse."""
+    """Names the units that devices cannot bear: their runtimes refuse them, or they exceed the memory."""
     profile = None if problem.cost_model is None else problem.cost_model.profile
     refused = [
-        f"{device.device!r} refuses unit {', '.join(map(str, device.unsupported_units))}"
+        f"{device.device!r} cannot bear unit {', '.join(map(str, device.unsupported_units))}"
         for device in (() if profile is None else profile.devices)
         if device.unsupported_units
     ]
@@ -120,7 +120,7 @@ def _explain_support(problem: SearchProblem) -> str:
         return "No plan exists: the stage times forbid every span of units. Profile the devices again."
     return (
         f"No plan exists: {'; '.join(refused)}, and the devices, links and split points that are left cannot bear the "
-        "model. Add a device whose execution provider supports them, or allow more split points."
+        "model. Add a device whose execution provider and memory suffice for them, or allow more split points."
     )
 
 

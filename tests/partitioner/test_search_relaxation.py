@@ -72,7 +72,7 @@ def test_units_that_no_provider_supports_are_named(seed):
     for candidate in search(one).front:
         assert all(stage.device == "d1" for stage in candidate.plan.stages if stage.start <= 1 < stage.stop)
     none = replace(model, profile=replace(model.profile, devices=tuple(devices)))
-    assert "'d0' refuses unit 1; 'd1' refuses unit 1" in message_of(build_problem(none))
+    assert "'d0' cannot bear unit 1; 'd1' cannot bear unit 1" in message_of(build_problem(none))
 
 
 def test_units_without_support_want_no_time():
