@@ -84,7 +84,7 @@ def test_a_killed_profile_goes_on_where_it_ended(toy_model, cache_home, tmp_path
     device, segments = timings(tmp_path / "run")
     after = entries(cache_home)
     assert len(segments) == len(after) == n_segments
-    assert after.keys() > kept.keys()
+    assert after.keys() >= kept.keys()
     if "are not used" in done.stdout:  # the machine changed its pace meanwhile, and it is said
         assert not any(one["is_cached"] for one in segments.values())
     else:
