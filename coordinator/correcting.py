@@ -9,7 +9,7 @@ from coordinator.correction import Correction
 from coordinator.fleet import Fleet
 from coordinator.planning import search_front
 from coordinator.profiling import OnProgress, ignore_progress
-from coordinator.trials import Span, try_stages
+from coordinator.trials import Hops, Span, bare_hops, try_stages
 from coordinator.wishes import SearchWish
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model
@@ -46,14 +46,25 @@ def correct_front(
     """
     began = time.perf_counter()
     result, n_searches, n_stages = search_front((cost_model,), wish, None), 1, 0
+    hops_of: dict[str, Hops] = {}
     while untried := untried_stages(cost_model.profile, result.front):
         left = budget_seconds - (time.perf_counter() - began)
         chosen, seconds = within_budget(untried, left)
         if not chosen:
             break
+        spans_of = by_device(chosen)
+        hops_of |= {name: bare_hops(fleet.node_of[name]) for name in spans_of if name not in hops_of}
         trials = {
-            name: try_stages(fleet.node_of[name], model, spans, seconds=seconds, seed=wish.seed, on_trial=on_progress)
-            for name, spans in by_device(chosen).items()
+            name: try_stages(
+                fleet.node_of[name],
+                model,
+                spans,
+                seconds=seconds,
+                seed=wish.seed,
+                on_trial=on_progress,
+                hops=hops_of[name],
+            )
+            for name, spans in spans_of.items()
         }
         n_stages += len(chosen)
         cost_model = replace(cost_model, profile=with_trials(cost_model.profile, trials))

@@ -35,6 +35,9 @@ from partitioner.tensors import TensorSpec
 
 Span = tuple[int, int]
 
+Hops = tuple[LinkFit, LinkFit]
+"""From the client and to it."""
+
 N_VISITS = 2
 """How often each stage is deployed, in turn with the others, so that drift shows in all."""
 N_WARM_UP = 3
@@ -63,7 +66,14 @@ class _Samples:
 
 
 def try_stages(
-    node: FleetNode, model: Model, spans: Sequence[Span], *, seconds: float, seed: int, on_trial: OnTrial
+    node: FleetNode,
+    model: Model,
+    spans: Sequence[Span],
+    *,
+    seconds: float,
+    seed: int,
+    on_trial: OnTrial,
+    hops: Hops | None = None,
 ) -> tuple[StageTrial, ...]:
     """Runs each span as a stage of its own on a node, and times it alone and under load.
 
@@ -74,13 +84,14 @@ def try_stages(
         seconds: For each span, all visits together, deployment not counted.
         seed: Of the inputs and the order.
         on_trial: Told before each visit.
+        hops: What `bare_hops` found; probed anew where None.
 
     Raises:
         NodeError: The node failed, or refused a stage.
     """
     shards = {span: model.cut(*span) for span in spans}
     send_shards(node.client, model, shards.values())
-    hops = _bare_hops(node)
+    hops = hops or bare_hops(node)
     samples = {span: _Samples() for span in spans}
     order = random.Random(seed)  # noqa: S311 - an order, not a secret
     visits = [span for _ in range(N_VISITS) for span in order.sample(list(spans), len(spans))]
@@ -91,16 +102,14 @@ def try_stages(
     return tuple(_trial(span, samples[span]) for span in spans)
 
 
-def _bare_hops(node: FleetNode) -> tuple[LinkFit, LinkFit]:
+def bare_hops(node: FleetNode) -> Hops:
     """The links from and to the client as they are, with no emulation."""
     upload = ProbeRequest(target_address=node.address, link=None, link_back=None)
     ask = partial(probe, tls=node.tls)
     return find_link(ask, upload), find_link(ask, replace(upload, is_download=True))
 
 
-def _visit(
-    node: FleetNode, shard: Shard, hops: tuple[LinkFit, LinkFit], samples: _Samples, *, seconds: float, seed: int
-) -> None:
+def _visit(node: FleetNode, shard: Shard, hops: Hops, samples: _Samples, *, seconds: float, seed: int) -> None:
     slowdown = node.description.slowdown or 1.0
     specs = wire_specs(shard.receives)
     inputs = draw_tensors(specs, np.random.default_rng(seed))

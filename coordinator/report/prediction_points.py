@@ -46,7 +46,7 @@ class PredictionPanel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageResidual:
-    """How far one stage of one measured plan was from its prediction, with the pipeline full."""
+    """How far one stage of one measured plan was from its prediction, one request in flight."""
 
     plan: PlanMeasurement
     stage: StageMeasurement

@@ -26,7 +26,7 @@ def residual_figure(measurement: Measurement) -> Figure:
                 [
                     stage_sentence(measurement),
                     factor_sentence(measurement),
-                    "Computing alone, with the pipeline full; right of zero the prediction was too long. Each mark is "
+                    "Computing alone, one request in flight; right of zero the prediction was too long. Each mark is "
                     "a plan that has this stage.",
                 ],
             )

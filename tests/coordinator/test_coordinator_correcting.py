@@ -81,8 +81,9 @@ def test_a_stage_that_a_node_refuses_leaves_none_behind(fleet, model):
     assert n_stages(fleet) == 0
 
 
-def test_the_front_stands_still_when_all_its_stages_were_run(fleet, model, cost_model):
-    profile, result, correction = correct_front(fleet, model, cost_model, SearchWish(), budget_seconds=40)
+def test_the_front_stands_still_when_all_its_stages_were_run(fleet, model, cost_model, monkeypatch):
+    monkeypatch.setattr("coordinator.correcting.TRIAL_SECONDS", (0.1, 0.2))
+    profile, result, correction = correct_front(fleet, model, cost_model, SearchWish(), budget_seconds=100)
     assert correction.is_settled
     assert untried_stages(profile, result.front) == ()
     assert "stands still" in correction.describe()

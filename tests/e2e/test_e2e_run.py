@@ -26,7 +26,20 @@ STEP_FILES = {
 @pytest.fixture(scope="module")
 def finished_run(toy_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "toy"
-    done = splitfront("run", toy_model, "--local", 2, "--out", folder, "--profile-seconds", 2, "--bench-seconds", 0.5)
+    done = splitfront(
+        "run",
+        toy_model,
+        "--local",
+        2,
+        "--out",
+        folder,
+        "--profile-seconds",
+        2,
+        "--correct-seconds",
+        12,
+        "--bench-seconds",
+        0.5,
+    )
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -111,7 +124,7 @@ def test_inputs_of_a_run_are_taken_up_and_watched(toy_model, tmp_path):
     inputs, folder = tmp_path / "in.npz", tmp_path / "run"
     values = np.random.default_rng(1).standard_normal((2, 16, 256)).astype(np.float32)
     np.savez(inputs, x=values)
-    options = ("--local", 1, "--out", folder, "--profile-seconds", 1, "--bench-seconds", 0.5)
+    options = ("--local", 1, "--out", folder, "--profile-seconds", 1, "--correct-seconds", 4, "--bench-seconds", 0.5)
     done = splitfront("run", toy_model, "--inputs", inputs, *options)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "graph.json").read_text())["batch"] == 2
@@ -142,6 +155,8 @@ def test_where_splitting_does_not_pay_the_tool_says_so_and_runs_one_device(toy_m
         folder,
         "--profile-seconds",
         2,
+        "--correct-seconds",
+        8,
         "--bench-seconds",
         0.5,
     )

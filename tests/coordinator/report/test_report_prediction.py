@@ -182,7 +182,7 @@ def test_residuals_have_every_stage_of_every_plan_by_device_and_span(measured: M
     assert list(dict.fromkeys(devices)) == list(SLOWDOWN)
     assert devices == sorted(devices, key=list(SLOWDOWN).index)
     for one in found:
-        live = one.stage.compute_median_seconds
+        live = one.stage.unloaded_compute_seconds
         assert live is not None
         assert one.error == pytest.approx(one.stage.predicted_compute_seconds / live.value - 1)
     figure = residual_figure(measured)
