@@ -94,8 +94,8 @@ def health_doubts(before: NodeWarnings, after: NodeWarnings) -> Iterator[str]:
         for words in dict.fromkeys((*early, *late)):
             when = " and ".join(["before"] * (words in early) + ["after"] * (words in late))
             yield (
-                f"Node {name!r} said {when} the measurement: {words}. Its times are doubtful: see to that, then run "
-                "`splitfront bench` again."
+                f"Node {name!r} said {when} the measurement: {words.rstrip('.')}. Its times are doubtful: see to that, "
+                "then run `splitfront bench` again."
             )
 
 

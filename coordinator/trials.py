@@ -99,7 +99,7 @@ def try_stages(
         on_trial(node.name, n_done, len(visits), f"trying units {span[0]} … {span[1]}")
         _visit(node, shards[span], hops, samples[span], seconds=seconds / N_VISITS, seed=seed)
     on_trial(node.name, len(visits), len(visits), "tried")
-    return tuple(_trial(span, samples[span]) for span in spans)
+    return tuple(_trial(span, samples[span], is_paced=node.is_paced) for span in spans)
 
 
 def bare_hops(node: FleetNode) -> Hops:
@@ -121,7 +121,7 @@ def _visit(node: FleetNode, shard: Shard, hops: Hops, samples: _Samples, *, seco
             compute = answer.trace[0].compute_seconds
             samples.compute.append(compute * slowdown)
             samples.handover.append(answer.latency_seconds - compute - hop_seconds)
-        samples.busy.append(_busy_seconds(_under_load(pipeline, inputs, seconds / 2), slowdown))
+        samples.busy.append(_busy_seconds(_under_load(pipeline, inputs, seconds / 2)))
 
 
 @contextmanager
@@ -173,18 +173,17 @@ def _under_load(pipeline: Pipeline, inputs: Mapping[str, np.ndarray], seconds: f
     return [future.result() for future in futures]
 
 
-def _busy_seconds(answers: Sequence[Answer], slowdown: float) -> float:
+def _busy_seconds(answers: Sequence[Answer]) -> float:
     """From answer to answer while the stage had enough to do; else its compute time."""
     steady = answers[WINDOW:]
     computing = statistics.median(answer.trace[0].compute_seconds for answer in steady)
     period = (steady[-1].received_at - steady[0].received_at) / (len(steady) - 1)
     waiting = statistics.median(answer.trace[0].queue_seconds for answer in steady)
-    if slowdown > 1 or waiting < STARVED_SHARE * period:
-        return computing * slowdown
-    return period
+    return computing if waiting < STARVED_SHARE * period else period
 
 
-def _trial(span: Span, samples: _Samples) -> StageTrial:
+def _trial(span: Span, samples: _Samples, *, is_paced: bool) -> StageTrial:
+    """A paced stage waits until its time for a lone request has passed, under load as well."""
     compute = quantile_estimate(samples.compute, 0.5)
     return StageTrial(
         start=span[0],
@@ -193,7 +192,7 @@ def _trial(span: Span, samples: _Samples) -> StageTrial:
         low_seconds=compute.low,
         high_seconds=compute.high,
         handover_seconds=max(0.0, statistics.median(samples.handover)),
-        busy_seconds=statistics.median(samples.busy),
+        busy_seconds=compute.value if is_paced else statistics.median(samples.busy),
         n_samples=len(samples.compute),
         memory_bytes=samples.memory_bytes,
     )

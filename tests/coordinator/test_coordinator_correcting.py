@@ -58,6 +58,15 @@ def test_stages_are_run_alone_and_taken_off(fleet, model):
     assert n_stages(fleet) == 0
 
 
+def test_a_paced_stage_is_busy_for_its_pace(fleet, model):
+    node = fleet.nodes[0]
+    paced = replace(node, description=replace(node.description, slowdown=6.0))
+    (plain,) = try_stages(node, model, [(0, 4)], seconds=0.1, seed=0, on_trial=ignore_progress)
+    (found,) = try_stages(paced, model, [(0, 4)], seconds=0.1, seed=0, on_trial=ignore_progress)
+    assert found.busy_seconds == found.compute_seconds
+    assert found.compute_seconds > 2 * plain.compute_seconds
+
+
 def test_a_stage_that_a_node_refuses_leaves_none_behind(fleet, model):
     class Refusing:
         """A node that loads a stage and then cannot find it."""
