@@ -77,7 +77,7 @@ def measure_deployment(
     before = Busy.read(fleet, deployment)
     offline = load("offline", effort.n_requests)
     after = Busy.read(fleet, deployment)
-    paced = {node.name for node in fleet.nodes if node.description.slowdown > 0}
+    paced = {node.name for node in fleet.nodes if node.is_paced}
     return _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced)
 
 

@@ -11,7 +11,7 @@ from coordinator.fleet import FleetNode
 from coordinator.profiling.effort import OnProgress, ProfileEffort
 from coordinator.profiling.spans import Span
 from coordinator.provisioning import send_shards, shard_ref
-from coordinator.statistics import quantile_estimate
+from coordinator.statistics import MAD_TO_DEVIATION, quantile_estimate
 from node_agent.messages import ProfileProgress, ProfileRequest, ProfileSegment, SegmentSamples
 from node_agent.tightness import is_tight
 from partitioner.onnx_io import Model
@@ -19,9 +19,6 @@ from partitioner.profile import SegmentTiming
 
 Samples = Mapping[Span, SegmentSamples]
 """All samples of each span so far."""
-
-_NORMAL_DEVIATIONS = 1.4826
-"""Median absolute deviations in a standard deviation of a normal distribution."""
 
 
 class SpanTimer:
@@ -123,7 +120,7 @@ def segment_timing(
         n_samples=len(seconds),
         session_seconds=session_seconds,
         memory_bytes=memory_bytes,
-        coefficient_of_variation=_NORMAL_DEVIATIONS * deviation / median.value,
+        coefficient_of_variation=MAD_TO_DEVIATION * deviation / median.value,
         is_tight=is_tight(sorted(seconds), tolerance),
         is_cached=is_cached,
     )
