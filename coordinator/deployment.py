@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coordinator.errors import DeploymentError, OutputMismatchError
-from coordinator.fleet import Fleet
+from coordinator.fleet import Fleet, FleetNode
 from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards, shard_ref
 from node_agent import messages
@@ -135,16 +135,47 @@ def _connect(
     fleet: Fleet, model: Model, candidate: Candidate, *, deployment: str, epoch: int, window: int | None
 ) -> Pipeline:
     first, last = (fleet.node_of[candidate.plan.stages[index].device] for index in (0, -1))
-    wish = SubscribeFrame(deployment=deployment, epoch=epoch, link_back=fleet.config.link_emulation(last.name, CLIENT))
-    source = subscribe(last.address, wish, last.tls)
-    sink = FrameSender(first.address, link=fleet.config.link_emulation(CLIENT, first.name), tls=first.tls)
-    pipeline = Pipeline(
-        deployment=deployment,
-        epoch=epoch,
-        sink=sink,
-        source=source,
+    return open_pipeline(
+        first,
+        last,
+        SubscribeFrame(deployment=deployment, epoch=epoch, link_back=fleet.config.link_emulation(last.name, CLIENT)),
+        link=fleet.config.link_emulation(CLIENT, first.name),
         input_names=model.graph.boundaries[0],
         window=window or candidate.plan.window,
+    )
+
+
+def open_pipeline(
+    first: FleetNode,
+    last: FleetNode,
+    wish: SubscribeFrame,
+    *,
+    link: messages.LinkEmulation | None,
+    input_names: tuple[str, ...],
+    window: int,
+) -> Pipeline:
+    """The client's end of stages that are loaded.
+
+    Args:
+        first: Node of the first stage.
+        last: Node of the last one.
+        wish: Names the deployment, and the link to emulate on the way back.
+        link: To emulate on the way to the first stage.
+        input_names: What the first stage receives.
+        window: Most requests in flight.
+
+    Raises:
+        NodeError: A node could not be reached, or does not hold its stage.
+    """
+    source = subscribe(last.address, wish, last.tls)
+    sink = FrameSender(first.address, link=link, tls=first.tls)
+    pipeline = Pipeline(
+        deployment=wish.deployment,
+        epoch=wish.epoch,
+        sink=sink,
+        source=source,
+        input_names=input_names,
+        window=window,
     )
     sink.failure.listen(pipeline.fail)
     return pipeline

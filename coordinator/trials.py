@@ -17,13 +17,12 @@ from functools import partial
 
 import numpy as np
 
-from coordinator.deployment import QUEUE_LIMIT, wire_specs
+from coordinator.deployment import QUEUE_LIMIT, open_pipeline, wire_specs
 from coordinator.fleet import FleetNode
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.probing import LinkFit, find_link
 from coordinator.provisioning import send_shards, shard_ref
 from coordinator.statistics import quantile_estimate
-from node_agent.dataplane.grpc_link import FrameSender, subscribe
 from node_agent.dataplane.probing import probe
 from node_agent.drawing import draw_tensors
 from node_agent.errors import NodeError
@@ -139,11 +138,9 @@ def _deployed(node: FleetNode, shard: Shard, samples: _Samples) -> Iterator[Pipe
     )
     try:
         samples.memory_bytes = max(samples.memory_bytes, node.client.load_stage(load).memory_bytes)
-        source = subscribe(node.address, SubscribeFrame(deployment=name, epoch=1), node.tls)
-        sink = FrameSender(node.address, tls=node.tls)
+        wish = SubscribeFrame(deployment=name, epoch=1)
         names = tuple(spec.name for spec in shard.receives)
-        with Pipeline(deployment=name, epoch=1, sink=sink, source=source, input_names=names, window=WINDOW) as pipeline:
-            sink.failure.listen(pipeline.fail)
+        with open_pipeline(node, node, wish, link=None, input_names=names, window=WINDOW) as pipeline:
             yield pipeline
     finally:
         with suppress(NodeError):  # a node that is gone holds nothing
