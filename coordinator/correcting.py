@@ -9,7 +9,8 @@ from coordinator.correction import Correction
 from coordinator.fleet import Fleet
 from coordinator.planning import search_front
 from coordinator.profiling import OnProgress, ignore_progress
-from coordinator.trials import Hops, Span, bare_hops, try_stages
+from coordinator.rests import Span, rests_of
+from coordinator.trials import Hops, bare_hops, try_stages
 from coordinator.wishes import SearchWish
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model
@@ -52,13 +53,14 @@ def correct_front(
         chosen, seconds = within_budget(untried, left)
         if not chosen:
             break
+        rests = rests_of(fleet, result.front)
         spans_of = by_device(chosen)
         hops_of |= {name: bare_hops(fleet.node_of[name]) for name in spans_of if name not in hops_of}
         trials = {
             name: try_stages(
                 fleet.node_of[name],
                 model,
-                spans,
+                {span: rests[name, span] for span in spans},
                 seconds=seconds,
                 seed=wish.seed,
                 on_trial=on_progress,

@@ -22,6 +22,7 @@ from coordinator.fleet import FleetNode
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.probing import LinkFit, find_link
 from coordinator.provisioning import send_shards, shard_ref
+from coordinator.rests import Span
 from coordinator.statistics import quantile_estimate
 from node_agent.dataplane.probing import probe
 from node_agent.drawing import draw_tensors
@@ -31,8 +32,6 @@ from partitioner.onnx_io import Model
 from partitioner.profile import StageTrial
 from partitioner.shard import Shard
 from partitioner.tensors import TensorSpec
-
-Span = tuple[int, int]
 
 Hops = tuple[LinkFit, LinkFit]
 """From the client and to it."""
@@ -44,9 +43,8 @@ MIN_REQUESTS = 5
 """Of each visit, one by one and under load alike, however long they take."""
 WINDOW = QUEUE_LIMIT
 """Requests in flight under load."""
-PAUSE_SECONDS = (0.02, 0.06)
-"""Between requests one by one, drawn anew each time. In a pipeline the others work meanwhile, and what a processor does
-after a pause (caches, frequency, a quota that fills up) is part of the latency."""
+REST_SPREAD = (0.5, 1.5)
+"""Of the rest before a lone request, drawn anew each time, so that none falls into step with anything."""
 STARVED_SHARE = 0.2
 """A stage at which requests wait for a smaller share of its period had nothing to do: its link was the bottleneck."""
 
@@ -67,7 +65,7 @@ class _Samples:
 def try_stages(
     node: FleetNode,
     model: Model,
-    spans: Sequence[Span],
+    rests: Mapping[Span, float],
     *,
     seconds: float,
     seed: int,
@@ -79,7 +77,7 @@ def try_stages(
     Args:
         node: Where to; its other stages rest meanwhile.
         model: Whose units are run.
-        spans: Units [start, stop).
+        rests: Units [start, stop), and for how many seconds the node rests before a lone request.
         seconds: For each span, all visits together, deployment not counted.
         seed: Of the inputs and the order.
         on_trial: Told before each visit.
@@ -88,17 +86,18 @@ def try_stages(
     Raises:
         NodeError: The node failed, or refused a stage.
     """
-    shards = {span: model.cut(*span) for span in spans}
+    shards = {span: model.cut(*span) for span in rests}
     send_shards(node.client, model, shards.values())
     hops = hops or bare_hops(node)
-    samples = {span: _Samples() for span in spans}
+    samples = {span: _Samples() for span in rests}
     order = random.Random(seed)  # noqa: S311 - an order, not a secret
-    visits = [span for _ in range(N_VISITS) for span in order.sample(list(spans), len(spans))]
+    visits = [span for _ in range(N_VISITS) for span in order.sample(list(rests), len(rests))]
     for n_done, span in enumerate(visits):
         on_trial(node.name, n_done, len(visits), f"trying units {span[0]} … {span[1]}")
-        _visit(node, shards[span], hops, samples[span], seconds=seconds / N_VISITS, seed=seed)
+        visit = _Visit(seconds=seconds / N_VISITS, rest_seconds=rests[span], seed=seed)
+        _run(visit, node, shards[span], hops, samples[span])
     on_trial(node.name, len(visits), len(visits), "tried")
-    return tuple(_trial(span, samples[span], is_paced=node.is_paced) for span in spans)
+    return tuple(_trial(span, samples[span], is_paced=node.is_paced) for span in rests)
 
 
 def bare_hops(node: FleetNode) -> Hops:
@@ -108,19 +107,28 @@ def bare_hops(node: FleetNode) -> Hops:
     return find_link(ask, upload), find_link(ask, replace(upload, is_download=True))
 
 
-def _visit(node: FleetNode, shard: Shard, hops: Hops, samples: _Samples, *, seconds: float, seed: int) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Visit:
+    """How a stage is run once."""
+
+    seconds: float
+    rest_seconds: float
+    seed: int
+
+
+def _run(visit: _Visit, node: FleetNode, shard: Shard, hops: Hops, samples: _Samples) -> None:
     slowdown = node.description.slowdown or 1.0
     specs = wire_specs(shard.receives)
-    inputs = draw_tensors(specs, np.random.default_rng(seed))
+    inputs = draw_tensors(specs, np.random.default_rng(visit.seed))
     hop_seconds = hops[0].seconds(_n_bytes(shard.receives)) + hops[1].seconds(_n_bytes(shard.sends))
     with _deployed(node, shard, samples) as pipeline:
         for _ in range(N_WARM_UP):
             pipeline.infer(inputs)
-        for answer in _one_by_one(pipeline, inputs, seconds / 2):
+        for answer in _one_by_one(pipeline, inputs, visit):
             compute = answer.trace[0].compute_seconds
             samples.compute.append(compute * slowdown)
             samples.handover.append(answer.latency_seconds - compute - hop_seconds)
-        samples.busy.append(_busy_seconds(_under_load(pipeline, inputs, seconds / 2)))
+        samples.busy.append(_busy_seconds(_under_load(pipeline, inputs, visit.seconds / 2)))
 
 
 @contextmanager
@@ -151,13 +159,13 @@ def _n_bytes(specs: Sequence[TensorSpec]) -> int:
     return sum(spec.n_bytes for spec in specs)
 
 
-def _one_by_one(pipeline: Pipeline, inputs: Mapping[str, np.ndarray], seconds: float) -> list[Answer]:
-    """Answers of lone requests, after pauses of random length, so that none falls into step with anything."""
-    draw = random.Random(len(inputs))  # noqa: S311 - pauses, not secrets
+def _one_by_one(pipeline: Pipeline, inputs: Mapping[str, np.ndarray], visit: _Visit) -> list[Answer]:
+    """Answers of lone requests, each after a rest."""
+    draw = random.Random(visit.seed)  # noqa: S311 - rests, not secrets
     answers: list[Answer] = []
-    ends_at = time.perf_counter() + seconds
+    ends_at = time.perf_counter() + visit.seconds / 2
     while len(answers) < MIN_REQUESTS or time.perf_counter() < ends_at:
-        time.sleep(draw.uniform(*PAUSE_SECONDS))
+        time.sleep(visit.rest_seconds * draw.uniform(*REST_SPREAD))
         answers.append(pipeline.infer(inputs))
     return answers
 

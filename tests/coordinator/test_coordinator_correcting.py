@@ -46,7 +46,7 @@ def trial(start, stop, **changes):
 def test_stages_are_run_alone_and_taken_off(fleet, model):
     node, n_units = fleet.nodes[0], model.graph.n_units
     spans = [(0, n_units), (0, 1), (1, n_units - 1)]
-    trials = try_stages(node, model, spans, seconds=0.1, seed=0, on_trial=ignore_progress)
+    trials = try_stages(node, model, dict.fromkeys(spans, 0.01), seconds=0.1, seed=0, on_trial=ignore_progress)
     assert [(one.start, one.stop) for one in trials] == spans
     for one in trials:
         assert one.n_samples >= N_VISITS * MIN_REQUESTS
@@ -61,8 +61,8 @@ def test_stages_are_run_alone_and_taken_off(fleet, model):
 def test_a_paced_stage_is_busy_for_its_pace(fleet, model):
     node = fleet.nodes[0]
     paced = replace(node, description=replace(node.description, slowdown=6.0))
-    (plain,) = try_stages(node, model, [(0, 4)], seconds=0.1, seed=0, on_trial=ignore_progress)
-    (found,) = try_stages(paced, model, [(0, 4)], seconds=0.1, seed=0, on_trial=ignore_progress)
+    (plain,) = try_stages(node, model, {(0, 4): 0.0}, seconds=0.1, seed=0, on_trial=ignore_progress)
+    (found,) = try_stages(paced, model, {(0, 4): 0.0}, seconds=0.1, seed=0, on_trial=ignore_progress)
     assert found.busy_seconds == found.compute_seconds
     assert found.compute_seconds > 2 * plain.compute_seconds
 
@@ -84,7 +84,7 @@ def test_a_stage_that_a_node_refuses_leaves_none_behind(fleet, model):
     client = node.client
     with pytest.raises(NodeError):
         try_stages(
-            replace(node, client=Refusing(client)), model, [(0, 1)], seconds=0.1, seed=0, on_trial=ignore_progress
+            replace(node, client=Refusing(client)), model, {(0, 1): 0.0}, seconds=0.1, seed=0, on_trial=ignore_progress
         )
     client.unload_stage("elsewhere")
     assert n_stages(fleet) == 0
