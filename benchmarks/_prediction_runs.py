@@ -21,7 +21,7 @@ from coordinator.measuring import Effort, measure_plan
 from coordinator.planning import probe_links
 from coordinator.profiling import profile_fleet, spans_to_profile
 from coordinator.rests import rests_of
-from coordinator.trials import try_stages
+from coordinator.trials import Hops, bare_hops, try_stages
 from partitioner.cluster import CLIENT, Cluster
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model, load_model
@@ -57,6 +57,8 @@ REPEATED_SHARE = 0.25
 Say = Callable[[str], None]
 Nodes = Sequence[Mapping[str, object]]
 Stages = tuple[Stage, ...]
+PlansFor = Callable[[Model, Sequence[str]], dict[str, Stages]]
+"""Plans by label, of a model for nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +83,10 @@ class Network:
 class Team:
     """Nodes that run plans together, under each condition."""
 
-    plans_for: Callable[[Model, Sequence[str]], dict[str, Stages]]
+    plans_for: PlansFor
     networks: tuple[Network, ...]
+    hops_of: Mapping[str, Hops]
+    """Bare links of each node from and to the client."""
 
     @property
     def fleet(self) -> Fleet:
@@ -111,14 +115,20 @@ def given_team(connect: Callable[[ClusterConfig], Fleet], cluster_file: Path) ->
     if paced:
         raise SystemExit(f"Nodes {', '.join(paced)} are paced (emulate: slowdown): give a cluster of unpaced nodes.")
     network = Network(name="as it is", fleet=fleet, cluster=probe_links(fleet, lambda *_: None))
-    return [Team(plans_for=lambda model, names: series(model, names) | lines(model, names), networks=(network,))]
+    return [make_team(lambda model, names: series(model, names) | lines(model, names), [network])]
+
+
+def make_team(plans_for: PlansFor, networks: Sequence[Network]) -> Team:
+    """A team whose nodes' bare links are probed."""
+    hops_of = {node.name: bare_hops(node) for node in networks[0].fleet.nodes}
+    return Team(plans_for=plans_for, networks=tuple(networks), hops_of=hops_of)
 
 
 def local_teams(connect: Callable[[ClusterConfig], Fleet], scope: Scope, say: Say) -> list[Team]:
     """A pair with cores of their own for the series of splits, and a line on shared cores for longer plans."""
     conditions = list(CONDITIONS)[: scope.n_conditions]
     return [
-        Team(plans_for=plans_for, networks=tuple(shaped_networks(connect, name, nodes, conditions, say)))
+        make_team(plans_for, list(shaped_networks(connect, name, nodes, conditions, say)))
         for name, nodes, plans_for in (("pair", PAIR, series), ("line", LINE, lines))
     ]
 
@@ -209,10 +219,9 @@ def predicted_jobs(team: Team, model: Model) -> Iterator[Job]:
     plans = team.plans_for(model, [node.name for node in team.fleet.nodes])
     profile = profile_for(team.fleet, model)
     for network in team.networks:
-        before = {
-            label: CostModel(model.graph, network.cluster, profile).candidate(stages) for label, stages in plans.items()
-        }
-        corrected = corrected_for(network.fleet, model, profile, list(before.values()))
+        from_profile = CostModel(model.graph, network.cluster, profile)
+        before = {label: from_profile.candidate(stages) for label, stages in plans.items()}
+        corrected = corrected_for(network.fleet, model, profile, list(before.values()), team.hops_of)
         after = CostModel(model.graph, network.cluster, corrected)
         for label, stages in plans.items():
             yield Job(network=network, label=label, before=before[label], after=after.candidate(stages))
@@ -265,7 +274,9 @@ def profile_for(fleet: Fleet, model: Model) -> Profile:
     return profile_fleet(fleet, model, {node.name: spans for node in fleet.nodes}, budget_seconds=PROFILE_SECONDS)
 
 
-def corrected_for(fleet: Fleet, model: Model, profile: Profile, plans: Sequence[Candidate]) -> Profile:
+def corrected_for(
+    fleet: Fleet, model: Model, profile: Profile, plans: Sequence[Candidate], hops_of: Mapping[str, Hops]
+) -> Profile:
     """The profile with the stages of all plans run on their nodes, as measure-and-correct does with a front."""
     rests = rests_of(fleet, plans)
     trials = {
@@ -276,6 +287,7 @@ def corrected_for(fleet: Fleet, model: Model, profile: Profile, plans: Sequence[
             seconds=TRIAL_SECONDS,
             seed=0,
             on_trial=lambda *_: None,
+            hops=hops_of[name],
         )
         for name, spans in by_device(untried_stages(profile, plans)).items()
     }
