@@ -202,9 +202,7 @@ class CostModel:
             media=self._medium_costs(sources, targets, n_bytes) if self.cluster.media else (),
         )
 
-    def _medium_costs(
-        self, sources: tuple[str, ...], targets: tuple[str, ...], n_bytes: int
-    ) -> tuple[MediumCost, ...]:
+    def _medium_costs(self, sources: tuple[str, ...], targets: tuple[str, ...], n_bytes: int) -> tuple[MediumCost, ...]:
         """Of one hop, whose requests go round: the slowest link on a medium, times the share of requests on it."""
         n_turns = math.lcm(len(sources), len(targets))
         pairs = [(sources[turn % len(sources)], targets[turn % len(targets)]) for turn in range(n_turns)]

@@ -27,7 +27,7 @@ class LabelProblem:
     tables: ExactTables
     costs: Costs
     names: tuple[str, ...]
-    """(n_figures,) quantities: sums that are objectives, other bounded sums, shared media, peaks that are objectives."""
+    """(n_figures,) quantities: sums that are objectives, other bounded sums, media, peaks that are objectives."""
     n_objective_sums: int
     n_media: int
     """Shared media, whose sums are part of the bottleneck; 0 where it is neither objective nor bounded."""
@@ -80,8 +80,10 @@ class LabelProblem:
 
     @cached_property
     def levels(self) -> FloatArray:
-        """(n_levels,) ascending: all that the swept peak of a plan can be, or caps that lie close where a medium's sum
-        can be anything; one infinity where none is swept."""
+        """(n_levels,) ascending: all that the swept peak of a plan can be; one infinity where none is swept.
+
+        With media they are caps that lie close: the sum of a medium can be anything.
+        """
         if self.swept < 0:
             return np.array([np.inf])
         found = np.concatenate([self.costs.stage[..., self.swept].ravel(), self.costs.hop[..., self.swept].ravel()])
