@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from partitioner.media import SharedMedium
+from partitioner.processors import SharedProcessor
 
 CLIENT = "client"
 """Name of the end that sends inputs and takes results: the coordinator, seen as a place on the network."""
@@ -60,6 +61,8 @@ class Cluster:
     links: tuple[Link, ...]
     media: tuple[SharedMedium, ...] = ()
     """What links share; a link may be in several."""
+    processors: tuple[SharedProcessor, ...] = ()
+    """What devices share; one is on one of them at most."""
 
     @cached_property
     def link_of(self) -> dict[tuple[str, str], Link]:
@@ -79,3 +82,8 @@ class Cluster:
             for pair in dict.fromkeys(medium.links):
                 found[pair] = (*found.get(pair, ()), medium.name)
         return found
+
+    @cached_property
+    def share_of(self) -> dict[str, tuple[str, float]]:
+        """(processor, weight) of each device that is on a shared one."""
+        return {device: (one.name, weight) for one in self.processors for device, weight in one.shares}

@@ -7,7 +7,7 @@ from coordinator.benching import best_single, front_selection, recommend, winnin
 from coordinator.deployment import runnable_fault
 from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction, StageMeasurement
 from coordinator.measuring import find_bottleneck
-from partitioner.plan import Candidate, CostEstimate, HopCost, MediumCost, Plan, Stage
+from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, SharedCost, Stage
 
 
 def exactly(value):
@@ -138,7 +138,7 @@ def test_the_bottleneck_is_the_busiest_of_devices_and_links():
 
 
 def test_a_medium_is_busy_for_all_that_was_sent_over_it():
-    air = (MediumCost(name="air", busy_seconds=9.0),)
+    air = (SharedCost(name="air", busy_seconds=9.0),)
     ends = (("client", "a", air), ("a", "b", air), ("b", "client", ()))
     hops = [
         HopCost(source=one, target=other, n_bytes=1, seconds=0, busy_seconds=0, media=on) for one, other, on in ends

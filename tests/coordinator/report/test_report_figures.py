@@ -18,7 +18,7 @@ from coordinator.report.profile_figure import profile_figure
 from coordinator.report.resources import lanes, resources
 from coordinator.report.run import Run
 from coordinator.report.timeline_figure import timeline_figure
-from partitioner.plan import MediumCost
+from partitioner.plan import SharedCost
 
 RUNS = (sample_run, predicted_run, unsplit_run)
 
@@ -164,7 +164,7 @@ def test_a_shared_medium_is_a_resource_of_its_own() -> None:
     run = sample_run()
     cost, measurement = run.chosen.cost, measurement_of(run)
     first, second, *others = cost.hops
-    on_air = (replace(hop, media=(MediumCost(name="air", busy_seconds=hop.busy_seconds),)) for hop in (first, second))
+    on_air = (replace(hop, media=(SharedCost(name="air", busy_seconds=hop.busy_seconds),)) for hop in (first, second))
     shared = replace(cost, hops=(*on_air, *others), bottleneck_resource="medium:air")
     air = resources(replace(run, chosen=replace(run.chosen, cost=shared)))[-1]
     assert (air.label, air.is_predicted_bottleneck) == ("air (shared)", True)
