@@ -9,12 +9,13 @@ from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet
 from coordinator.loadgen import LoadResult, Workload, run_load
 from coordinator.measurement import Bottleneck, PlanMeasurement, Prediction, StageMeasurement
+from coordinator.shared_busy import computing_seconds, shared_seconds
 from coordinator.spans import request_spans
 from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation
 from node_agent.messages import StageStatus
 from partitioner.cluster import CLIENT
 from partitioner.onnx_io import Model
-from partitioner.plan import Candidate, HopCost
+from partitioner.plan import Candidate, CostEstimate
 
 OnStep = Callable[[str, int, int], None]
 """Called with what is being done, requests done and requests at most."""
@@ -167,7 +168,7 @@ def _summarise(
             latency_seconds=candidate.cost.latency_seconds,
             throughput_per_second=candidate.cost.throughput_per_second,
         ),
-        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost.hops, batch=plan.batch),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost, batch=plan.batch),
         stages=stages,
         input_send_seconds=busy.input_seconds,
         spans=request_spans(candidate.cost, single.records),
@@ -218,20 +219,17 @@ def _stage_measurement(
 
 
 def find_bottleneck(
-    stages: Sequence[StageMeasurement], input_send_seconds: float, hops: Sequence[HopCost] = (), *, batch: int
+    stages: Sequence[StageMeasurement], input_send_seconds: float, cost: CostEstimate | None = None, *, batch: int
 ) -> Bottleneck:
-    """The resource that was busy longest for each request: a device computing, a link sending, or a shared medium.
+    """The resource that was busy longest for each request: a device computing, a link sending, or what these share.
 
-    The hops tell which media each message crossed.
+    The prediction tells what is shared; None: nothing is.
     """
     targets = [*(stage.device for stage in stages[1:]), CLIENT]
     busy = {f"link:{CLIENT}->{stages[0].device}": input_send_seconds}
     for stage, target in zip(stages, targets, strict=True):
-        busy[f"device:{stage.device}"] = stage.compute_seconds
+        busy[f"device:{stage.device}"] = computing_seconds(stage, cost) if cost else stage.compute_seconds
         busy[f"link:{stage.device}->{target}"] = stage.send_seconds
-    sent = (input_send_seconds, *(stage.send_seconds for stage in stages))
-    for hop, seconds in zip(hops, sent, strict=False):
-        for medium in hop.media:
-            busy[f"medium:{medium.name}"] = busy.get(f"medium:{medium.name}", 0.0) + seconds
+    busy |= shared_seconds(stages, input_send_seconds, cost) if cost else {}
     resource = max(busy, key=busy.__getitem__)
     return Bottleneck(resource=resource, busy_seconds=busy[resource], bound_per_second=batch / busy[resource])

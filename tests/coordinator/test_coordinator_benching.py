@@ -7,7 +7,7 @@ from coordinator.benching import best_single, front_selection, recommend, winnin
 from coordinator.deployment import runnable_fault
 from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction, StageMeasurement
 from coordinator.measuring import find_bottleneck
-from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, SharedCost, Stage
+from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, SharedCost, Stage, StageCost
 
 
 def exactly(value):
@@ -143,5 +143,27 @@ def test_a_medium_is_busy_for_all_that_was_sent_over_it():
     hops = [
         HopCost(source=one, target=other, n_bytes=1, seconds=0, busy_seconds=0, media=on) for one, other, on in ends
     ]
-    found = find_bottleneck([STAGE, replace(STAGE, stage=1, device="b")], 0.005, hops, batch=1)
+    cost = replace(candidate("a", "b").cost, stages=(), hops=tuple(hops))
+    found = find_bottleneck([STAGE, replace(STAGE, stage=1, device="b")], 0.005, cost, batch=1)
     assert (found.resource, found.busy_seconds) == ("medium:air", 0.005 + 0.03)
+
+
+def test_cores_are_busy_for_what_lone_requests_take_on_all_devices_that_share_them():
+    """Under load each stage took twice as long, since the other computed meanwhile."""
+    host = (SharedCost(name="a+b", busy_seconds=0.5),)
+    predicted = [
+        StageCost(device=name, seconds=0.5, memory_bytes=1, processors=on) for name, on in (("a", host), ("b", host))
+    ]
+    alone = Estimate(value=0.02, low=0.02, high=0.02)
+    stages = [
+        replace(STAGE, stage=index, device=name, send_seconds=0.0, compute_seconds=0.04, unloaded_compute_seconds=alone)
+        for index, name in enumerate("ab")
+    ]
+    cost = replace(candidate("a", "b").cost, stages=tuple(predicted), hops=())
+    found = find_bottleneck(stages, 0.001, cost, batch=1)
+    assert (found.resource, found.busy_seconds) == ("processor:a+b", 0.02 + 0.02)
+    half = replace(predicted[1], processors=(SharedCost(name="a+b", busy_seconds=0.25),))
+    found = find_bottleneck(stages, 0.001, replace(cost, stages=(predicted[0], half)), batch=1)
+    assert (found.resource, found.busy_seconds) == ("processor:a+b", pytest.approx(0.02 + 0.5 * 0.02))
+    single = replace(cost, stages=(predicted[0], replace(predicted[1], processors=())))
+    assert find_bottleneck(stages, 0.001, single, batch=1).resource == "device:a"

@@ -184,13 +184,13 @@ problems = st.one_of(
 )
 
 
-@settings(max_examples=150, **COSTS)
+@settings(max_examples=100, **COSTS)
 @given(problem=problems)
 def test_labels_are_the_enumeration_to_the_last_bit(problem):
     np.testing.assert_array_equal(points(problem), points(problem, exhaustive_front))
 
 
-@settings(max_examples=60, **COSTS)
+@settings(max_examples=40, **COSTS)
 @given(problem=problems, accuracy=st.sampled_from([0.01, 0.1, 0.5]))
 def test_an_accuracy_is_kept(problem, accuracy):
     exact, found = points(problem, exhaustive_front), points(problem, accuracy=accuracy)
@@ -199,7 +199,7 @@ def test_an_accuracy_is_kept(problem, accuracy):
         assert np.any(np.all(found <= point * (1 + accuracy) * (1 + 1e-12), axis=1))
 
 
-@settings(max_examples=40, **COSTS)
+@settings(max_examples=12, **COSTS)
 @given(seed=st.integers(0, 10**9))
 def test_the_order_of_devices_and_processors_does_not_matter(seed):
     random = np.random.default_rng(seed)

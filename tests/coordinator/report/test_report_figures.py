@@ -172,6 +172,18 @@ def test_a_shared_medium_is_a_resource_of_its_own() -> None:
     assert air.measured_seconds == measurement.input_send_seconds + measurement.stages[0].send_seconds
 
 
+def test_cores_that_devices_share_are_a_resource_of_their_own() -> None:
+    run = sample_run()
+    cost, measurement = run.chosen.cost, measurement_of(run)
+    on = (SharedCost(name="pi-1+pi-2", busy_seconds=0.5 * stage.busy_seconds) for stage in cost.stages)
+    stages = (replace(stage, processors=(host,)) for stage, host in zip(cost.stages, on, strict=True))
+    shared = replace(cost, stages=tuple(stages), bottleneck_resource="processor:pi-1+pi-2")
+    cores = resources(replace(run, chosen=replace(run.chosen, cost=shared)))[-1]
+    assert (cores.label, cores.is_predicted_bottleneck) == ("cores of pi-1, pi-2", True)
+    assert cores.predicted_seconds == pytest.approx(0.5 * sum(stage.busy_seconds for stage in cost.stages))
+    assert cores.measured_seconds == pytest.approx(0.5 * sum(stage.compute_seconds for stage in measurement.stages))
+
+
 def test_busy_bars_mark_the_bottleneck_and_say_who_said_so() -> None:
     run = sample_run()
     labels = trace(busy_figure(run), "measured")["y"]
