@@ -174,7 +174,7 @@ def correct_each_by_others(cost_model: CostModel, measured: Sequence[PlanMeasure
 def _live_span(
     plan: PlanMeasurement, stage: StageMeasurement, cost: StageCost, regime: Regime, *, is_stretched: bool
 ) -> LiveSpan | None:
-    """A stage that others on its processor stretch under load tells nothing of that: its unloaded time stands for it."""
+    """Others on the same processor stretch a stage under load, which is not its own time: that is the unloaded one."""
     loaded, unloaded = stage.compute_median_seconds, stage.unloaded_compute_seconds
     loaded = unloaded if is_stretched else loaded
     if loaded is None or unloaded is None or stage.is_paced or not min(loaded.value, unloaded.value) > 0:

@@ -69,7 +69,8 @@ def core_groups(nodes: Iterable[FleetNode]) -> Iterator[CoreGroup]:
     groups: list[list[FleetNode]] = []
     for node in computing:
         touched = [group for group in groups if any(_overlap(node, other) for other in group)]
-        groups = [*(group for group in groups if group not in touched), [*sum(touched, []), node]]
+        joined = [*(member for group in touched for member in group), node]
+        groups = [*(group for group in groups if group not in touched), joined]
     ordered = (sorted(group, key=computing.index) for group in groups)
     for group in sorted(ordered, key=lambda members: computing.index(members[0])):
         found = _group(group)

@@ -13,7 +13,7 @@ ROOM_FOR_TEXT = 1.22
 
 
 def busy_figure(run: Run) -> Figure:
-    """Two bars for each device, link direction, medium and processor: predicted, and measured where there is a measurement."""
+    """Two bars for each device, link direction, medium and processor: predicted, and measured where that was done."""
     found = resources(run)
     predicted = [resource.predicted_seconds for resource in found]
     measured = [resource.measured_seconds or 0.0 for resource in found] if run.measurement else []

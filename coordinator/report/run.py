@@ -48,8 +48,10 @@ class Run:
 
 
 def resource_label(resource: str) -> str:
-    """`device:pi-1` as `pi-1`, `link:a->b` as `a → b`, `medium:wifi` as `wifi (shared)`, `processor:a+b` as `cores of
-    a, b`; anything else as it is.
+    """Name of a resource for people.
+
+    `device:pi-1` as `pi-1`, `link:a->b` as `a → b`, `medium:wifi` as `wifi (shared)`, `processor:a+b` as
+    `cores of a, b`; anything else as it is.
     """
     kind, separator, rest = resource.partition(":")
     if separator and kind == "device":
