@@ -137,7 +137,7 @@ class Trials:
 
     def correct(self, profile: Profile, plans: Sequence[Candidate]) -> Profile:
         """The profile with a trial of each stage of the plans, after the rest that the plans give it."""
-        rests = {key: round(rest, 2) for key, rest in rests_of(self._team.fleet, plans).items()}
+        rests = {key: round(rest, 2) for key, rest in rests_of(plans, self._team.fleet.host_of).items()}
         wanted = {
             name: {span: rests[name, span] for span in spans}
             for name, spans in by_device(untried_stages(profile, plans)).items()

@@ -1,8 +1,8 @@
 """Predicted against measured: stage times, transfers, latency and throughput of many plans on unpaced nodes.
 
 For each model, network condition and plan: predict it from the profile alone ("before") and after measure-and-correct
-("after": its stages were run alone on the nodes), deploy it, measure it. Nodes are unpaced, pinned to cores, and unequal
-by the optimisation level of their runtime. Links are emulated by their senders.
+("after": its stages were run alone on the nodes), deploy it, measure it. Nodes are unpaced, pinned to cores and
+unequal by the optimisation level of their runtime. Links are emulated by their senders.
 
 A part of the plans is measured twice, long after one another: how far the two are apart is the floor of the noise, that
 no prediction can be expected to beat. `--points FILE` writes every plan's figures as CSV; no plan is left out.

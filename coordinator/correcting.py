@@ -53,7 +53,7 @@ def correct_front(
         chosen, seconds = within_budget(untried, left)
         if not chosen:
             break
-        rests = rests_of(fleet, result.front)
+        rests = rests_of(result.front, fleet.host_of)
         spans_of = by_device(chosen)
         hops_of |= {name: bare_hops(fleet.node_of[name]) for name in spans_of if name not in hops_of}
         trials = {

@@ -72,6 +72,11 @@ class Fleet:
         """Node of each name."""
         return {node.name: node for node in self.nodes}
 
+    @cached_property
+    def host_of(self) -> dict[str, str]:
+        """Machine of each node, by name."""
+        return {node.name: node.description.host_id for node in self.nodes}
+
 
 def on_each_node(nodes: Iterable[FleetNode], work: Callable[[FleetNode], Result]) -> list[Result]:
     """What `work` gives for every node, host by host: nodes of one host one after another, hosts side by side."""

@@ -7,7 +7,6 @@ stage of 34 ms take 35 to 47.
 import statistics
 from collections.abc import Mapping, Sequence
 
-from coordinator.fleet import Fleet
 from partitioner.plan import Candidate
 
 Span = tuple[int, int]
@@ -18,13 +17,16 @@ LONGEST_SECONDS = 0.04
 """A longer rest was not seen to change anything more, and makes trials long."""
 
 
-def rests_of(fleet: Fleet, front: Sequence[Candidate]) -> Rests:
+def rests_of(front: Sequence[Candidate], host_of: Mapping[str, str]) -> Rests:
     """The rest before each stage of the front; the median where several plans have the stage.
 
     In single stream a machine works on its stages in turn. What is left of the latency is its rest, as often as it has
     stages.
+
+    Args:
+        front: Predicted plans.
+        host_of: Machine of each device.
     """
-    host_of = {node.name: node.description.host_id for node in fleet.nodes}
     found: dict[tuple[str, Span], list[float]] = {}
     for candidate in front:
         for stage in candidate.plan.stages:
