@@ -3,7 +3,7 @@
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from benchmarks._prediction_points import Figures, Point, measured_figures, predicted_figures
 from benchmarks._prediction_teams import Network, Say, Team, given_team, local_teams
+from coordinator.company import Company, companies_to_try
 from coordinator.config import ClusterConfig
-from coordinator.correcting import by_device, untried_stages, with_trials
+from coordinator.correcting import with_trials
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.loadgen import make_workload
 from coordinator.measuring import Effort, measure_plan
 from coordinator.profiling import profile_fleet, spans_to_profile
-from coordinator.rests import Span, rests_of
 from coordinator.trials import try_stages
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model, load_model
@@ -133,35 +133,26 @@ class Trials:
     def __init__(self, team: Team, model: Model) -> None:
         self._team = team
         self._model = model
-        self._known: dict[tuple[str, Span, float], StageTrial] = {}
+        self._known: dict[Company, dict[str, tuple[StageTrial, ...]]] = {}
 
     def correct(self, profile: Profile, plans: Sequence[Candidate]) -> Profile:
-        """The profile with a trial of each stage of the plans, after the rest that the plans give it."""
-        rests = {key: round(rest, 2) for key, rest in rests_of(plans, self._team.fleet.host_of).items()}
-        wanted = {
-            name: {span: rests[name, span] for span in spans}
-            for name, spans in by_device(untried_stages(profile, plans)).items()
-        }
-        for name, rest_of in wanted.items():
-            self._run(name, {span: rest for span, rest in rest_of.items() if (name, span, rest) not in self._known})
-        trials = {
-            name: [self._known[name, span, rest] for span, rest in rest_of.items()] for name, rest_of in wanted.items()
-        }
-        return with_trials(profile, trials)
-
-    def _run(self, name: str, rest_of: Mapping[Span, float]) -> None:
-        if not rest_of:
-            return
-        found = try_stages(
-            self._team.fleet.node_of[name],
-            self._model,
-            rest_of,
-            seconds=TRIAL_SECONDS,
-            seed=0,
-            on_trial=lambda *_: None,
-            hops=self._team.hops_of[name],
-        )
-        self._known |= {(name, span, rest): trial for (span, rest), trial in zip(rest_of.items(), found, strict=True)}
+        """The profile with a trial of each stage of the plans, in the company that it has there."""
+        fleet = self._team.fleet
+        wanted = companies_to_try(profile, plans, fleet.places)
+        for company in wanted:
+            if company not in self._known:
+                self._known[company] = try_stages(
+                    fleet,
+                    self._model,
+                    [company],
+                    seconds=TRIAL_SECONDS,
+                    seed=0,
+                    on_trial=lambda *_: None,
+                    hops_of=self._team.hops_of,
+                )
+        for company in wanted:
+            profile = with_trials(profile, self._known[company])
+        return profile
 
 
 def profile_for(fleet: Fleet, model: Model) -> Profile:
