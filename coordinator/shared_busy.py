@@ -10,8 +10,8 @@ from partitioner.plan import CostEstimate
 def computing_seconds(stage: StageMeasurement, cost: CostEstimate) -> float:
     """For how long a request kept the device of a stage computing.
 
-    Stages that share a processor stretch each other under load, which is waiting rather than work: of those the time
-    of a lone request counts.
+    Stages on a processor that is too small for all of them stretch each other under load, which is waiting rather than
+    work: of those the time of a lone request counts.
     """
     alone = stage.unloaded_compute_seconds
     return alone.value if alone is not None and stage.stage in cost.contending_stages else stage.compute_seconds

@@ -1,23 +1,22 @@
 """Nodes of one machine that compute on the same cores."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from coordinator.fleet import FleetNode
 from node_agent.config import DEFAULT_PROVIDERS
 from node_agent.messages import NodeDescription
+from partitioner.plan import ROUNDING
 from partitioner.processors import SharedProcessor
 
-ROUNDING = 1e-9
-"""Share by which quotas that fill the cores may exceed them."""
 MOST_NAMES = 3
 """Nodes up to which a group is named by all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreGroup:
-    """Nodes whose cores overlap, and all their cores."""
+    """Nodes and the cores beyond which none of them computes."""
 
     nodes: tuple[FleetNode, ...]
     cores: frozenset[int]
@@ -28,13 +27,16 @@ class CoreGroup:
         wanted = math.fsum(wanted_cores(node.description) for node in self.nodes)
         return len(self.nodes) > 1 and wanted > len(self.cores) * (1 + ROUNDING)
 
-    @property
-    def processor(self) -> SharedProcessor:
-        """What the cost model needs of it; each node weighs what it can keep busy of the cores."""
+    def processor(self, taken: Collection[str]) -> SharedProcessor:
+        """What the cost model needs of it, under a name that is not taken.
+
+        Each node weighs what it can keep busy of the cores.
+        """
         names = [node.name for node in self.nodes]
-        shown = names if len(names) <= MOST_NAMES else [*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} more"]
+        short = [*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} more"]
+        name = "+".join(names if len(names) <= MOST_NAMES else short)
         return SharedProcessor(
-            name="+".join(shown),
+            name="+".join(names) if name in taken else name,
             shares=tuple((node.name, wanted_cores(node.description) / len(self.cores)) for node in self.nodes),
         )
 
@@ -53,37 +55,44 @@ def usable_cores(description: NodeDescription) -> frozenset[int]:
 def shared_processors(nodes: Iterable[FleetNode]) -> tuple[SharedProcessor, ...]:
     """The processor of each group of nodes that may want more cores than they have.
 
-    Exact where all nodes of a group have the same cores. Where their cores overlap in part, all cores of the group
-    count as one pool, as if work could move among them freely: what nodes pinned to few of them can bear is
-    overestimated then. A quota that several nodes share, as of one container, counts for each alone.
+    Exact where nodes have the same cores, or all cores of some are among those of others. Where cores overlap
+    otherwise, those of all count as one pool, as if work could move among them freely, which overestimates what they
+    bear. A quota that several nodes share, as that of one container, counts for each alone.
     """
-    return tuple(group.processor for group in core_groups(nodes))
+    found: list[SharedProcessor] = []
+    for group in core_groups(nodes):
+        found.append(group.processor([one.name for one in found]))
+    return tuple(found)
 
 
 def core_groups(nodes: Iterable[FleetNode]) -> Iterator[CoreGroup]:
-    """The groups that can bind, by their first nodes: nodes of one machine, connected by cores that overlap.
+    """The groups that can bind, small ones first on each machine.
 
+    They are nodes that are connected by overlapping cores, and among them those that stay within the cores of one.
     Emulated nodes mostly wait and nodes with another execution provider compute elsewhere; both are in no group.
     """
     computing = [node for node in nodes if not node.is_paced and node.description.providers[:1] == DEFAULT_PROVIDERS]
+    for connected in _connected(computing):
+        of_each = [usable_cores(node.description) for node in connected]
+        pools = dict.fromkeys([*of_each, frozenset[int]().union(*of_each)])
+        for pool in sorted(pools, key=len):
+            inside = (node for node, cores in zip(connected, of_each, strict=True) if cores <= pool)
+            group = CoreGroup(nodes=tuple(inside), cores=pool)
+            if group.can_bind:
+                yield group
+
+
+def _connected(nodes: Sequence[FleetNode]) -> list[list[FleetNode]]:
+    """Nodes of one machine whose cores overlap, directly or by way of others; in the order of the nodes."""
     groups: list[list[FleetNode]] = []
-    for node in computing:
+    for node in nodes:
         touched = [group for group in groups if any(_overlap(node, other) for other in group)]
         joined = [*(member for group in touched for member in group), node]
         groups = [*(group for group in groups if group not in touched), joined]
-    ordered = (sorted(group, key=computing.index) for group in groups)
-    for group in sorted(ordered, key=lambda members: computing.index(members[0])):
-        found = _group(group)
-        if found.can_bind:
-            yield found
+    ordered = [sorted(group, key=nodes.index) for group in groups]
+    return sorted(ordered, key=lambda group: nodes.index(group[0]))
 
 
 def _overlap(one: FleetNode, other: FleetNode) -> bool:
     is_one_host = one.description.host_id == other.description.host_id
     return is_one_host and bool(usable_cores(one.description) & usable_cores(other.description))
-
-
-def _group(nodes: Sequence[FleetNode]) -> CoreGroup:
-    return CoreGroup(
-        nodes=tuple(nodes), cores=frozenset[int]().union(*(usable_cores(node.description) for node in nodes))
-    )

@@ -62,7 +62,7 @@ class Cluster:
     media: tuple[SharedMedium, ...] = ()
     """What links share; a link may be in several."""
     processors: tuple[SharedProcessor, ...] = ()
-    """What devices share; one is on one of them at most."""
+    """What devices share; one may be on several, where cores of some are among those of others."""
 
     @cached_property
     def link_of(self) -> dict[tuple[str, str], Link]:
@@ -84,6 +84,10 @@ class Cluster:
         return found
 
     @cached_property
-    def share_of(self) -> dict[str, tuple[str, float]]:
-        """(processor, weight) of each device that is on a shared one."""
-        return {device: (one.name, weight) for one in self.processors for device, weight in one.shares}
+    def shares_of(self) -> dict[str, tuple[tuple[str, float], ...]]:
+        """(processor, weight) … of each device that is on some, in the order of `processors`."""
+        found: dict[str, tuple[tuple[str, float], ...]] = {}
+        for processor in self.processors:
+            for device, weight in processor.shares:
+                found[device] = (*found.get(device, ()), (processor.name, weight))
+        return found

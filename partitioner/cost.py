@@ -186,8 +186,7 @@ class CostModel:
         longest = max(busy.values())
         parts: dict[str, list[float]] = defaultdict(list)
         for device, seconds in busy.items():
-            if device in self.cluster.share_of:
-                name, weight = self.cluster.share_of[device]
+            for name, weight in self.cluster.shares_of.get(device, ()):
                 parts[name].append(weight * (seconds / longest))
         each = longest / len(busy)
         return tuple(SharedCost(name=name, busy_seconds=math.fsum(used) * each) for name, used in parts.items())

@@ -1,10 +1,13 @@
 """A choice of split points, devices and window, and what it is predicted to cost."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from partitioner.codec import NO_CODEC
+
+ROUNDING = 1e-9
+"""Share by which parts of a processor may exceed the whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +139,15 @@ class CostEstimate:
 
     @property
     def contending_stages(self) -> frozenset[int]:
-        """Stages that share a processor with another stage: each takes longer while the other computes."""
-        on = Counter(processor.name for stage in self.stages for processor in stage.processors)
+        """Stages on a processor that cannot bear all of its stages at a time: under load they stretch each other."""
+        wanted: dict[str, float] = defaultdict(float)
+        for stage in self.stages:
+            for processor in stage.processors:
+                wanted[processor.name] += processor.busy_seconds / stage.busy_seconds
         return frozenset(
             index
             for index, stage in enumerate(self.stages)
-            if any(on[processor.name] > 1 for processor in stage.processors)
+            if any(wanted[processor.name] > 1 + ROUNDING for processor in stage.processors)
         )
 
     @property

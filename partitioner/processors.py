@@ -1,7 +1,7 @@
 """Devices that compute on the same cores."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from partitioner.media import repeated_names
@@ -17,12 +17,21 @@ class SharedProcessor:
 
 
 def processor_faults(processors: Sequence[SharedProcessor]) -> Iterator[str]:
-    """What is wrong with processors; a device computes on one of them at most."""
+    """What is wrong with processors: names, weights, and devices that stand twice on one."""
     yield from repeated_names(processors, "processors")
     for processor in processors:
         for device, weight in processor.shares:
             if not 0 < weight <= 1:
                 yield f"processor {processor.name!r} gives {device!r} the weight {weight}, wanted above 0 and up to 1"
-    counts = Counter(device for processor in processors for device, _ in processor.shares)
-    for device in sorted(device for device, n_times in counts.items() if n_times > 1):
-        yield f"device {device!r} is on {counts[device]} shared processors, wanted 1"
+        for device in _repeated(device for device, _ in processor.shares):
+            yield f"processor {processor.name!r} names {device!r} twice"
+
+
+def devices_of_two(processors: Sequence[SharedProcessor]) -> Iterator[str]:
+    """A fault for each device that is on two processors, for those who know one processor a device."""
+    for device in _repeated(device for processor in processors for device in dict(processor.shares)):
+        yield f"device {device!r} is on two processors"
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, n_times in Counter(names).items() if n_times > 1)

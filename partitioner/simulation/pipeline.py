@@ -12,7 +12,7 @@ from partitioner.errors import PlanError
 from partitioner.front import FloatArray
 from partitioner.media import SharedMedium, links_of_two, repeated_names
 from partitioner.plan import CostEstimate, Plan, StageCost
-from partitioner.processors import SharedProcessor, processor_faults
+from partitioner.processors import SharedProcessor, devices_of_two, processor_faults
 from partitioner.simulation.load import Load
 from partitioner.simulation.result import SimulationResult
 from partitioner.simulation.running import Line, Times
@@ -77,7 +77,7 @@ def simulate(
     if too_small or (n_warm_up is not None and n_warm_up < 0):
         raise ValueError(f"Wanted 1 or more (a warm-up may be 0): {', '.join(too_small) or f'n_warm_up {n_warm_up}'}.")
     shared_faults = (*repeated_names(shared_media, "media"), *links_of_two(shared_media))
-    shared_faults += tuple(processor_faults(shared_processors))
+    shared_faults += (*processor_faults(shared_processors), *devices_of_two(shared_processors))
     faults = (*_plan_faults(plan, cost), *shared_faults)
     if faults:
         raise PlanError(f"Plan {plan.describe()!r} cannot be simulated: {'; '.join(faults)}.")

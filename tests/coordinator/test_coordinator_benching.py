@@ -162,7 +162,7 @@ def test_cores_are_busy_for_what_lone_requests_take_on_all_devices_that_share_th
     cost = replace(candidate("a", "b").cost, stages=tuple(predicted), hops=())
     found = find_bottleneck(stages, 0.001, cost, batch=1)
     assert (found.resource, found.busy_seconds) == ("processor:a+b", 0.02 + 0.02)
-    half = replace(predicted[1], processors=(SharedCost(name="a+b", busy_seconds=0.25),))
+    half = replace(predicted[1], processors=(SharedCost(name="a+b", busy_seconds=0.25),))  # of its core, by a quota
     found = find_bottleneck(stages, 0.001, replace(cost, stages=(predicted[0], half)), batch=1)
     assert (found.resource, found.busy_seconds) == ("processor:a+b", pytest.approx(0.02 + 0.5 * 0.02))
     single = replace(cost, stages=(predicted[0], replace(predicted[1], processors=())))

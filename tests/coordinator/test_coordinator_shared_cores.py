@@ -85,17 +85,32 @@ def test_a_quota_counts_where_it_is_less_than_the_threads():
     assert found(node("a", limit=4.0, threads=2), node("b", threads=2)) == {"a+b": {"a": 1.0, "b": 1.0}}
 
 
-def test_nodes_that_overlap_in_part_are_one_group_in_any_order():
+def test_nodes_that_overlap_in_part_are_in_the_same_groups_in_any_order():
     nodes = node("a", cores=[0], threads=1), node("b", cores=[0, 1], threads=2), node("c", cores=[1, 2], threads=2)
     apart = node("d", cores=[3], threads=1), node("e", cores=[3], threads=1)
-    expected = {"a": 1 / 3, "b": 2 / 3, "c": 2 / 3}
     for order in permutations((*nodes, *apart)):
         groups = {frozenset(shares): shares for shares in found(*order).values()}
-        assert groups == {frozenset("abc"): expected, frozenset("de"): {"d": 1.0, "e": 1.0}}
-        names = [one.description.name for group in core_groups(order) for one in group.nodes]
-        for group in ("abc", "de"):
-            members = [name for name in names if name in group]
-            assert members == [one.name for one in order if one.name in group]
+        assert groups == {
+            frozenset("ab"): {"a": 0.5, "b": 1.0},
+            frozenset("abc"): {"a": 1 / 3, "b": 2 / 3, "c": 2 / 3},
+            frozenset("de"): {"d": 1.0, "e": 1.0},
+        }
+        for group in core_groups(order):
+            assert list(group.nodes) == [one for one in order if one in group.nodes]
+
+
+def test_nodes_within_the_cores_of_another_are_a_group_of_their_own():
+    pinned = node("a", cores=[0]), node("b", cores=[0])
+    assert found(*pinned, node("c", cores=range(4))) == {"a+b": {"a": 1.0, "b": 1.0}}
+    assert found(*pinned, node("c", threads=2)) == {
+        "a+b": {"a": 1.0, "b": 1.0},
+        "a+b+c": {"a": 0.5, "b": 0.5, "c": 1.0},
+    }
+
+
+def test_groups_have_names_of_their_own():
+    nodes = [node(name, cores=cores) for name, cores in zip("abcdef", ([0], [0], [0, 1], [0, 1], [0, 2], [0, 2]))]
+    assert list(found(*nodes)) == ["a+b", "a+b+2 more", "a+b+e+f", "a+b+4 more"]
 
 
 def test_an_older_node_that_does_not_name_its_cores_has_the_first():

@@ -57,7 +57,9 @@ def on_cores(random: np.random.Generator, problem: SearchProblem) -> SearchProbl
     n_processors = int(random.integers(1, 3))
     place = random.integers(0, n_processors + 1, problem.n_devices)  # the last is a machine of one's own
     weights = random.choice([1.0, 0.5, float(random.uniform(0.3, 1))], problem.n_devices)
-    return replace(problem, processor_weights=np.where(place == np.arange(n_processors)[:, None], weights, 0.0))
+    rows = np.where(place == np.arange(n_processors)[:, None], weights, 0.0)
+    nested = rows[:1] * (random.random(problem.n_devices) < 0.7) * float(random.uniform(0.3, 1))
+    return replace(problem, processor_weights=np.concatenate([rows, nested]) if random.random() < 0.3 else rows)
 
 
 def on_processors(random: np.random.Generator, model: CostModel) -> CostModel:

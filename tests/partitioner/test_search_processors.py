@@ -81,6 +81,8 @@ def test_a_part_of_the_cores_counts_by_its_weight():
     cost = by_hand(unequal, n_units=3).predict(plan_on("a", "b", "c"))
     assert cost.processors == (SharedCost(name="host", busy_seconds=1.0 + 0.9 * 4.0),)
     assert cost.contending_stages == {0, 2}
+    halves = by_hand(THREE_ON_TWO).predict(plan_on("a", "b"))  # both have a core meanwhile
+    assert (halves.processors[0].busy_seconds, halves.contending_stages) == (1.5, frozenset())
 
 
 def test_a_device_alone_on_its_processor_is_as_busy_as_without():
@@ -90,6 +92,17 @@ def test_a_device_alone_on_its_processor_is_as_busy_as_without():
     assert shared_one.contending_stages == frozenset()
 
 
+def test_a_device_counts_on_each_of_its_processors():
+    """a and b have one core, c has that and another."""
+    wide = SharedProcessor(name="a+b+c", shares=(("a", 0.5), ("b", 0.5), ("c", 1.0)))
+    cost = by_hand(ONE_CORE, wide, n_units=3).predict(plan_on("a", "b", "c"))
+    assert cost.processors == (
+        SharedCost(name="a+b", busy_seconds=3.0),
+        SharedCost(name="a+b+c", busy_seconds=1.5 + 4.0),
+    )
+    assert (cost.bottleneck_resource, cost.bottleneck_seconds) == ("processor:a+b+c", 5.5)
+
+
 def test_replicas_on_one_core_bear_no_more_than_one_of_them():
     cost = by_hand(SharedProcessor(name="host", shares=(("a", 1.0), ("b", 1.0), ("c", 0.5)))).predict(
         plan_on("a+b", "c")
@@ -97,13 +110,14 @@ def test_replicas_on_one_core_bear_no_more_than_one_of_them():
     assert cost.stages[0].busy_seconds == 1.0  # of b, every other request
     assert cost.stages[0].processors == (SharedCost(name="host", busy_seconds=0.5 * 1 + 0.5 * 2),)
     assert cost.processors == (SharedCost(name="host", busy_seconds=1.5 + 2.0),)
+    assert cost.contending_stages == {0, 1}
 
 
 def test_wrong_processors_are_named_at_once():
-    wrong = SharedProcessor(name="a+b", shares=(("a", 1.5), ("z", 0.5)))
+    wrong = SharedProcessor(name="a+b", shares=(("a", 1.5), ("b", 1.0), ("z", 0.5), ("b", 1.0)))
     with pytest.raises(CostModelError) as failure:
         by_hand(ONE_CORE, wrong)
-    for words in ("two processors are named 'a+b'", "unknown device 'z'", "'a' the weight 1.5", "'a' is on 2 shared"):
+    for words in ("two processors are named 'a+b'", "unknown device 'z'", "'a' the weight 1.5", "names 'b' twice"):
         assert words in str(failure.value)
 
 
@@ -313,5 +327,5 @@ def test_weights_below_one_bound_the_simulation_and_are_nearly_reached():
 
 def test_a_device_on_two_processors_cannot_be_simulated():
     candidate = by_hand().candidate((Stage(device="a", start=0, stop=2),))
-    with pytest.raises(PlanError, match="device 'a' is on 2 shared processors, wanted 1"):
+    with pytest.raises(PlanError, match="device 'a' is on two processors"):
         simulate(candidate.plan, candidate.cost, shared_processors=(ONE_CORE, replace(ONE_CORE, name="other")))
