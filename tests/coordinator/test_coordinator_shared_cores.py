@@ -109,7 +109,8 @@ def test_nodes_within_the_cores_of_another_are_a_group_of_their_own():
 
 
 def test_groups_have_names_of_their_own():
-    nodes = [node(name, cores=cores) for name, cores in zip("abcdef", ([0], [0], [0, 1], [0, 1], [0, 2], [0, 2]))]
+    cores_of = {"a": [0], "b": [0], "c": [0, 1], "d": [0, 1], "e": [0, 2], "f": [0, 2]}
+    nodes = [node(name, cores=cores) for name, cores in cores_of.items()]
     assert list(found(*nodes)) == ["a+b", "a+b+2 more", "a+b+e+f", "a+b+4 more"]
 
 
