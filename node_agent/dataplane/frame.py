@@ -39,17 +39,17 @@ def encode(frame: Frame) -> bytes:
     return _write(header, pieces).getvalue()
 
 
-def encode_timed(frame: TensorFrame, began: float | None = None) -> bytes:
+def encode_timed(frame: TensorFrame, coding_seconds: float = 0.0) -> bytes:
     """As `encode`; the last entry of the trace then says how long that took.
 
     Args:
         frame: To be written.
-        began: When its encoding began, by `time.perf_counter`; None: now.
+        coding_seconds: What was spent on its tensors before; told with it.
 
     Raises:
         FrameError: A tensor has an element type that cannot travel.
     """
-    started = time.perf_counter() if began is None else began
+    started = time.perf_counter() - coding_seconds
     traces = (*frame.trace[:-1], replace(frame.trace[-1], encode_seconds=1.0))
     header, pieces = _take_apart(replace(frame, trace=traces))
     buffer = _write(header, pieces)
@@ -61,14 +61,12 @@ def encode_timed(frame: TensorFrame, began: float | None = None) -> bytes:
 
 
 def with_codec(frame: TensorFrame, codec: str) -> TensorFrame:
-    """The frame with its tensors as a codec leaves them; an empty name leaves them as they are.
+    """The frame with its tensors as a codec leaves them.
 
     Raises:
         CodecMissingError: No codec of this name here.
         FrameError: A tensor has an element type that cannot travel.
     """
-    if not codec:
-        return frame
     tensors = tuple(
         (
             name,

@@ -5,13 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import numpy as np
 
+from node_agent.dataplane.departure import Departure, Destination
 from node_agent.dataplane.failure import FailureLatch
-from node_agent.dataplane.frame import encode, encode_timed, with_codec
 from node_agent.dataplane.pacing import EmulatedDevice
 from node_agent.dataplane.queueing import BoundedQueue, QueueClosedError
 from node_agent.dataplane.reception import receive
@@ -19,6 +18,7 @@ from node_agent.errors import NodeError, StageFailedError
 from node_agent.messages import CodingPace, ErrorFrame, StageLoad, StageStatus, StageTrace, TensorFrame
 
 _JOIN_SECONDS = 5.0
+_UNPACED = CodingPace(decode_seconds=0.0, encode_seconds=0.0)
 _logger = logging.getLogger(__name__)
 
 Tensors = Mapping[str, np.ndarray]
@@ -37,33 +37,6 @@ class Computation(Protocol):
 
     def close(self) -> None:
         """Ends a run in progress and frees what the computation holds."""
-        ...
-
-
-class Destination(Protocol):
-    """Where a stage's frames go: the next node, or the client's outbox."""
-
-    @property
-    def busy_seconds(self) -> float:
-        """For how long the way was busy."""
-        ...
-
-    @property
-    def sent_bytes(self) -> int:
-        """Bytes that were written."""
-        ...
-
-    def send_bytes(self, encoded: bytes) -> None:
-        """Sends an encoded frame; waits while the way is busy.
-
-        Raises:
-            NodeError: The way is broken for good.
-            QueueClosedError: It was closed on this side.
-        """
-        ...
-
-    def close(self) -> None:
-        """Ends the way."""
         ...
 
 
@@ -96,9 +69,10 @@ class _Sums:
 
 
 class Stage:
-    """A loaded stage with its threads: one computes, one sends to each destination. Several threads may call `offer`.
+    """A loaded stage with its threads: one computes, one codes where a codec is used, one sends to each destination.
 
-    Who calls it decodes. On an emulated device decoding, computing and encoding take turns, as its model says.
+    `offer` may be called by several threads, which decode. On an emulated device decoding, computing and encoding take
+    turns, as its model says.
 
     A request on which the computation fails becomes an error frame, which travels to the client like a result; the
     stage goes on. When its destination is gone the stage fails for good: `failure` is set, and `offer` raises it.
@@ -128,27 +102,18 @@ class Stage:
         self.failure = FailureLatch()
         self.destination = destination
         self._label = f"Stage {load.stage} of {load.deployment!r} on node {node!r}"
-        self._destinations = (destination, *further)
         self._computation = computation
         self._stopping = threading.Event()
         self._device = EmulatedDevice(self._stopping)
         self._pace_seconds = load.pace_seconds if is_paced else 0.0
-        coding_pace = load.coding_pace if is_paced else None
-        self._coding_pace = coding_pace or CodingPace(decode_seconds=0.0, encode_seconds=0.0)
+        coding_pace = load.coding_pace if is_paced and load.coding_pace else _UNPACED
+        self._decode_seconds = coding_pace.decode_seconds
         self._expected = {spec.name: spec for spec in load.receives}
         self._inbound: BoundedQueue[_Request | ErrorFrame] = BoundedQueue(load.queue_limit)
-        limit = max(1, load.queue_limit // len(self._destinations))
-        self._outbound: tuple[BoundedQueue[TensorFrame | ErrorFrame], ...] = tuple(
-            BoundedQueue(limit) for _ in self._destinations
-        )
+        self._departure = Departure((destination, *further), load, self._device, coding_pace.encode_seconds)
         self._sums = _Sums()
-        self._threads = [
-            self._start(self._compute_next, "compute"),
-            *(
-                self._start(partial(self._send_next, queue, way), "send")
-                for queue, way in zip(self._outbound, self._destinations, strict=True)
-            ),
-        ]
+        steps = [("compute", self._compute_next), *self._departure.steps()]
+        self._threads = [self._start(step, what) for what, step in steps]
 
     def _start(self, step: Callable[[], None], what: str) -> threading.Thread:
         name = f"{what} {self.load.deployment}/{self.load.stage}"
@@ -181,8 +146,8 @@ class Stage:
             n_frames=self._sums.n_frames,
             n_errors=self._sums.n_errors,
             compute_seconds=self._sums.compute_seconds,
-            send_seconds=sum(way.busy_seconds for way in self._destinations),
-            sent_bytes=sum(way.sent_bytes for way in self._destinations),
+            send_seconds=self._departure.busy_seconds,
+            sent_bytes=self._departure.sent_bytes,
             n_queued=len(self._inbound),
         )
 
@@ -199,15 +164,13 @@ class Stage:
         self._stopping.set()
         self._end_queues()
         self._computation.close()
-        for way in self._destinations:
-            way.close()
+        self._departure.close()
         for thread in self._threads:
             thread.join(_JOIN_SECONDS)
 
     def _end_queues(self) -> None:
         self._inbound.close()
-        for queue in self._outbound:
-            queue.close()
+        self._departure.end()
 
     def _repeat(self, step: Callable[[], None]) -> None:
         """Main function of all threads."""
@@ -224,7 +187,7 @@ class Stage:
 
     def _receive(self, frame: TensorFrame, arrival: Arrival) -> _Request:
         tensors: Tensors | NodeError
-        with self._device.work(self._coding_pace.decode_seconds) as began:
+        with self._device.work(self._decode_seconds) as began:
             try:
                 tensors = receive(frame, self._expected)
             except NodeError as exc:
@@ -237,7 +200,7 @@ class Stage:
         received = self._inbound.get()
         frame = _passed_on(received) if isinstance(received, ErrorFrame) else self._advance(received)
         self._sums.n_frames += 1
-        self._outbound[frame.request % len(self._outbound)].put(frame)
+        self._departure.put(frame)
 
     def _advance(self, request: _Request) -> TensorFrame | ErrorFrame:
         """The frame that goes out for one that came in."""
@@ -286,14 +249,6 @@ class Stage:
             message=message,
             trace=frame.trace,
         )
-
-    def _send_next(self, queue: BoundedQueue[TensorFrame | ErrorFrame], way: Destination) -> None:
-        frame = queue.get()
-        if isinstance(frame, ErrorFrame):
-            return way.send_bytes(encode(frame))
-        with self._device.work(self._coding_pace.encode_seconds) as began:
-            coded = with_codec(frame, self.load.codec)
-        return way.send_bytes(encode_timed(coded, began))
 
 
 def _passed_on(frame: ErrorFrame) -> ErrorFrame:
