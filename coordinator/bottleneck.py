@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from coordinator.measurement import Bottleneck, StageMeasurement
 from partitioner.cluster import CLIENT
+from partitioner.plan import HopCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +21,13 @@ class _Bearer:
     """For all its links."""
 
 
-def find_bottleneck(stages: Sequence[StageMeasurement], input_send_seconds: float, *, batch: int) -> Bottleneck:
-    """The resource that was busy longest for each request of the pipeline: a device, or a link sending.
+def find_bottleneck(
+    stages: Sequence[StageMeasurement], input_send_seconds: float, hops: Sequence[HopCost] = (), *, batch: int
+) -> Bottleneck:
+    """The resource that was busy longest for each request of the pipeline: a device, a link sending, a shared medium.
 
-    Of n devices that bear a stage in turn each counts with the requests that it bore. Request k went from number k
-    modulo r to number k modulo s: so each source's links shared its sending.
+    The hops tell which media each message crossed. Of n devices that bear a stage in turn each counts with the requests
+    that it bore. Request k went from number k modulo r to number k modulo s: each source's links shared its sending.
     """
     client = [_Bearer(device=CLIENT, busy_seconds=0.0, send_seconds=input_send_seconds)]
     places = [client, *map(_bearers, stages), client]
@@ -36,6 +39,10 @@ def find_bottleneck(stages: Sequence[StageMeasurement], input_send_seconds: floa
         for turn in range(n_turns):
             source, target = sources[turn % len(sources)], targets[turn % len(targets)]
             busy[f"link:{source.device}->{target.device}"] += source.send_seconds * len(sources) / n_turns
+    sent = (input_send_seconds, *(stage.send_seconds for stage in stages))
+    for hop, seconds in zip(hops, sent, strict=False):
+        for medium in hop.media:
+            busy[f"medium:{medium.name}"] += seconds
     resource = max(busy, key=busy.__getitem__)
     return Bottleneck(resource=resource, busy_seconds=busy[resource], bound_per_second=batch / busy[resource])
 

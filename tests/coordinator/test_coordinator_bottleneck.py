@@ -4,6 +4,7 @@ import pytest
 
 from coordinator.bottleneck import find_bottleneck
 from coordinator.measurement import ReplicaMeasurement, StageMeasurement
+from partitioner.plan import HopCost, MediumCost
 
 STAGE = StageMeasurement(
     stage=0,
@@ -32,6 +33,16 @@ def test_the_bottleneck_is_the_busiest_of_devices_and_links():
     assert found.resource == "link:a->b"
     assert found.bound_per_second == pytest.approx(4 / 0.03)
     assert find_bottleneck([STAGE, LAST], 0.05, batch=1).resource == "link:client->a"
+
+
+def test_a_medium_is_busy_for_all_that_was_sent_over_it():
+    air = (MediumCost(name="air", busy_seconds=9.0),)
+    ends = (("client", "a", air), ("a", "b", air), ("b", "client", ()))
+    hops = [
+        HopCost(source=one, target=other, n_bytes=1, seconds=0, busy_seconds=0, media=on) for one, other, on in ends
+    ]
+    found = find_bottleneck([STAGE, replace(STAGE, stage=1, device="b")], 0.005, hops, batch=1)
+    assert (found.resource, found.busy_seconds) == ("medium:air", 0.005 + 0.03)
 
 
 def test_replicas_share_what_their_stage_keeps_busy():
