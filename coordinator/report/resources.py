@@ -70,7 +70,7 @@ def _measured_seconds(run: Run) -> dict[str, float]:
     busy = {_link(CLIENT, measurement.stages[0].device): measurement.input_send_seconds}
     following = (*(stage.device for stage in measurement.stages[1:]), CLIENT)
     for stage, target in zip(measurement.stages, following, strict=True):
-        _add(busy, f"device:{stage.device}", computing_seconds(stage, run.chosen.cost))
+        _add(busy, f"device:{stage.device}", computing_seconds(stage, stage.compute_seconds, run.chosen.cost))
         _add(busy, _link(stage.device, target), stage.send_seconds)
     return busy | shared_seconds(measurement.stages, measurement.input_send_seconds, run.chosen.cost)
 
