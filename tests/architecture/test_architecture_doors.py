@@ -13,7 +13,7 @@ DOORS = {
     "matplotlib": ["coordinator/report/*"],
     "moocore": ["partitioner/search/*"],
     "node_agent.wire": [
-        "node_agent/wire_codec.py",
+        "node_agent/wire_*.py",
         "node_agent/client*.py",
         "node_agent/serv*.py",
         "node_agent/dataplane/frame.py",
