@@ -1,6 +1,7 @@
 """Putting a plan on the machines, proving that it computes the model, and taking it off again."""
 
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -10,8 +11,9 @@ import numpy as np
 
 from coordinator.errors import DeploymentError, OutputMismatchError
 from coordinator.fleet import Fleet, FleetNode
+from coordinator.opening import OnLane
 from coordinator.pipeline import Pipeline
-from coordinator.provisioning import send_shards, shard_ref
+from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from node_agent import messages
 from node_agent.dataplane.grpc_link import FrameSender, subscribe
 from node_agent.errors import NodeError
@@ -39,12 +41,30 @@ class Deployment:
     candidate: Candidate
     sent_bytes: int
     """Weights and graphs that the nodes lacked."""
+    sending_seconds: float
+    """For them, all nodes side by side."""
+    session_seconds: float
+    """For opening the stages, one after another."""
     pipeline: Pipeline
 
 
 @contextmanager
-def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int | None = None) -> Iterator[Deployment]:
+def deploy_plan(
+    fleet: Fleet,
+    model: Model,
+    candidate: Candidate,
+    *,
+    window: int | None = None,
+    on_lane: OnLane = lambda _lane, _n_done, _n_total, _what: None,
+) -> Iterator[Deployment]:
     """A plan, live and verified for as long as the context lasts.
+
+    Args:
+        fleet: The nodes.
+        model: What the plan splits.
+        candidate: The plan.
+        window: Most requests in flight; that of the plan where None.
+        on_lane: Told how far the weights are on their way, a lane for each node.
 
     Raises:
         DeploymentError: The plan is of a kind that cannot be run.
@@ -58,17 +78,27 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
     shards = tuple(model.cut(stage.start, stage.stop) for stage in stages)
 
     def send(stage: Stage, shard: Shard) -> int:
-        return send_shards(fleet.node_of[stage.device].client, model, [shard])
+        on_sending = sending_lane(on_lane, stage.device)
+        return send_shards(fleet.node_of[stage.device].client, model, [shard], on_sending)
 
+    started = time.perf_counter()
     with ThreadPoolExecutor(max_workers=len(stages)) as pool:
         sent = sum(pool.map(send, stages, shards))
+    sending_seconds = time.perf_counter() - started
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
-        for device, load in reversed(loads):
-            fleet.node_of[device].client.load_stage(load)
+        opened = [fleet.node_of[device].client.load_stage(load) for device, load in reversed(loads)]
         with _connect(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
             verify_pipeline(pipeline, model)
-            yield Deployment(name=name, epoch=epoch, candidate=candidate, sent_bytes=sent, pipeline=pipeline)
+            yield Deployment(
+                name=name,
+                epoch=epoch,
+                candidate=candidate,
+                sent_bytes=sent,
+                sending_seconds=sending_seconds,
+                session_seconds=sum(loaded.session_seconds for loaded in opened),
+                pipeline=pipeline,
+            )
     finally:
         for stage in stages:
             with suppress(NodeError):  # a node that is gone holds nothing; the others are still to be freed

@@ -36,7 +36,12 @@ class SendingProgress:
 
     def words(self) -> str:
         """`85 MB/s`."""
-        return f"{self.sent_bytes / 1e6 / max(self.seconds, 1e-9):.3g} MB/s"
+        return rate_words(self.sent_bytes, self.seconds)
+
+
+def rate_words(n_bytes: int, seconds: float) -> str:
+    """`85 MB/s`."""
+    return f"{n_bytes / 1e6 / max(seconds, 1e-9):.3g} MB/s"
 
 
 OnSending = Callable[[SendingProgress], None]
@@ -51,7 +56,7 @@ def shard_ref(shard: Shard) -> ShardRef:
     )
 
 
-def on_lane(report: Callable[[str, int, int, str], None], lane: str) -> OnSending:
+def sending_lane(report: Callable[[str, int, int, str], None], lane: str) -> OnSending:
     """Shows sending as a lane of a progress display, in MiB."""
 
     def show(progress: SendingProgress) -> None:

@@ -21,7 +21,7 @@ from coordinator.deployment import QUEUE_LIMIT, open_pipeline, wire_specs
 from coordinator.fleet import FleetNode
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.probing import LinkFit, find_link
-from coordinator.provisioning import send_shards, shard_ref
+from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.statistics import quantile_estimate
 from node_agent.dataplane.probing import probe
 from node_agent.drawing import draw_tensors
@@ -89,7 +89,7 @@ def try_stages(
         NodeError: The node failed, or refused a stage.
     """
     shards = {span: model.cut(*span) for span in spans}
-    send_shards(node.client, model, shards.values())
+    send_shards(node.client, model, shards.values(), sending_lane(on_trial, node.name))
     hops = hops or bare_hops(node)
     samples = {span: _Samples() for span in spans}
     order = random.Random(seed)  # noqa: S311 - an order, not a secret

@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 import pytest
-from cutting_proxy import CuttingProxy
+from benchmarks._cutting_proxy import CuttingProxy
 from node_processes import running_agent
 
 from coordinator import provisioning
-from coordinator.provisioning import on_lane, send_shards
+from coordinator.provisioning import sending_lane, send_shards
 from node_agent.agent import Agent
 from node_agent.client import NodeClient
 from node_agent.config import AgentConfig
@@ -143,7 +143,7 @@ def test_a_weight_that_is_not_what_its_digest_says_is_not_tried_again(agent):
 
 def test_progress_tells_bytes_and_rate(agent):
     model, seen = Weights(3 * MEBIBYTE, 2 * MEBIBYTE), []
-    show = on_lane(lambda *shown: seen.append(shown), "pi-3")
+    show = sending_lane(lambda *shown: seen.append(shown), "pi-3")
     send_shards(agent, model, [model.shard], show)
     assert [done for _, done, _, _ in seen] == sorted(done for _, done, _, _ in seen)
     assert seen[-1][:3] == ("pi-3", 5, 5)
