@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 import pytest
-from benchmarks._cutting_proxy import CuttingProxy
 from node_processes import running_agent
 
+from benchmarks._cutting_proxy import CuttingProxy
 from coordinator import provisioning
-from coordinator.provisioning import sending_lane, send_shards
+from coordinator.provisioning import send_shards, sending_lane
 from node_agent.agent import Agent
 from node_agent.client import NodeClient
 from node_agent.config import AgentConfig
