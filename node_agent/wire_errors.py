@@ -49,7 +49,7 @@ def errors_to_status(context: grpc.ServicerContext, call: str) -> Iterator[None]
     try:
         yield
     except errors.NodeError as exc:
-        error: errors.NodeError = exc
+        error: errors.NodeError = exc.with_traceback(None)  # which holds what came, and this very frame
     except grpc.RpcError:
         _logger.info("call ended by its client", extra={"call": call, "peer": context.peer()})
         return

@@ -17,6 +17,7 @@ DOORS = {
         "node_agent/client*.py",
         "node_agent/serv*.py",
         "node_agent/dataplane/frame.py",
+        "node_agent/dataplane/limits.py",
     ],
     "numba": ["partitioner/search/compiled.py"],
     "onnx": ["partitioner/onnx_io/*"],
