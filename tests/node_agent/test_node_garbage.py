@@ -131,11 +131,10 @@ def test_twenty_thousand_malformed_frames_leave_nothing(victim):
 def test_bytes_that_are_not_even_the_protocol_are_shed(victim):
     host, port = victim.address.rsplit(":", 1)
     for said in (b"GET / HTTP/1.1\r\n\r\n", bytes(100_000), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 1000):
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
-            with suppress(ConnectionError):
-                connection.sendall(said)
-                while connection.recv(1 << 16):
-                    pass
+        with socket.create_connection((host, int(port)), timeout=10) as connection, suppress(ConnectionError):
+            connection.sendall(said)
+            while connection.recv(1 << 16):
+                pass
     assert victim.answers()
 
 
