@@ -92,10 +92,8 @@ def _foreign(code: grpc.StatusCode, details: str, address: str, call: str) -> er
         return errors.ProtocolMismatchError(
             f"What listens at {address} does not know {call}: it is no node ({details})."
         )
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "oncurrent RPC" in details:
-        return errors.RequestRejectedError(f"The {where} serves as many calls as it can: try {call} again later.")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return errors.RequestRejectedError(
-            f"{call} is too much for the {where} ({details}): raise its --max-message, or ask for less at once."
-        )
+        has_no_thread = "oncurrent RPC" in details
+        remedy = "try again when others have ended" if has_no_thread else "raise its --max-message, or ask for less"
+        return errors.RequestRejectedError(f"{call} is too much for the {where} ({details}): {remedy}.")
     return errors.NodeError(f"{call} to the {where} failed with {code.name}: {details}")

@@ -26,7 +26,7 @@ def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import resumed_run
-    from coordinator.deployment import deploy_plan, verify_pipeline
+    from coordinator.deployment import deploy_plan, verify_deployment
     from coordinator.provisioning import rate_words
     from coordinator.run_folder import RunFolder
     from partitioner.plan import Candidate
@@ -40,13 +40,15 @@ def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
         with terminal.progress("Sending weights, loading, verifying") as on_lane:
             deployment = stack.enter_context(deploy_plan(run.fleet, run.model, chosen, on_lane=on_lane))
         rate = rate_words(deployment.sent_bytes, deployment.sending_seconds)
+        words = "equal" if deployment.gate.is_exact else f"are within {deployment.gate.bound:.1e} (relative L2) of"
         terminal.say(
             f"Live as {deployment.name}: {chosen.plan.describe()}; {deployment.sent_bytes / 2**20:.1f} MiB sent at "
-            f"{rate}, outputs equal the whole model's. Ctrl-C takes it off."
+            f"{rate}, outputs {words} the whole model's. Ctrl-C takes it off."
         )
         ends_at = time.monotonic() + seconds if seconds is not None else float("inf")
         while (left := ends_at - time.monotonic()) > 0:
             time.sleep(min(left, 10.0))
-            error = verify_pipeline(deployment.pipeline, run.model)
-            terminal.say(f"answers correctly (largest relative error {error:.1e})")
+            errors = verify_deployment(deployment, run.model)
+            l2 = "" if errors.l2 is None else f", relative L2 {errors.l2:.1e}"
+            terminal.say(f"answers correctly (largest relative error {errors.relative:.1e}{l2})")
     terminal.say("Taken off.")

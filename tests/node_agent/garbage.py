@@ -1,7 +1,9 @@
 """Frames that no client of ours would send: malformed, truncated, oversized, out of place."""
 
+import numpy as np
 from hypothesis import strategies as st
 
+from node_agent.codecs import encode as encode_tensor
 from node_agent.dataplane.frame import encode
 from node_agent.messages import ErrorFrame, LinkEmulation, ProbeFrame, SubscribeFrame, TensorFrame
 from node_agent.wire import agent_pb2
@@ -19,12 +21,15 @@ _names = st.sampled_from(("x", "y", "", "x" * 50_000, "\0", "é")) | st.text(max
 _floats = st.sampled_from((0.0, 0.001, -1.0, 1e300, float("nan"), float("inf")))
 
 
-def _tensor(name, dtype, shape):
-    return agent_pb2.TensorSpec(name=name, dtype=dtype, shape=shape)
+_codecs = st.sampled_from(("", "", "zstd", "lz4", "int8", "float16", "gzip", "c" * 5000))
 
 
-_tensors = st.lists(st.builds(_tensor, _names, _dtypes, _shapes), max_size=4)
-_many_tensors = st.sampled_from((100, 5000)).map(lambda n: [agent_pb2.TensorSpec()] * n)
+def _tensor(name, dtype, shape, codec, n_bytes):
+    return agent_pb2.FrameTensor(name=name, dtype=dtype, shape=shape, codec=codec, n_bytes=n_bytes)
+
+
+_tensors = st.lists(st.builds(_tensor, _names, _dtypes, _shapes, _codecs, _long_numbers), max_size=4)
+_many_tensors = st.sampled_from((100, 5000)).map(lambda n: [agent_pb2.FrameTensor()] * n)
 _traces = st.sampled_from((0, 0, 1, 100, 50_000)).flatmap(
     lambda n: _floats.map(lambda seconds: [agent_pb2.StageTrace(compute_seconds=seconds)] * n)
 )
@@ -76,6 +81,24 @@ def healthy_frame(request: int, values=b"") -> bytes:
     return _enveloped(header.SerializeToString(), values or bytes(256))
 
 
+def _coded_frame(codec, content):
+    """Says that it holds what the stage wants, in a codec."""
+    header = agent_pb2.FrameHeader(kind=agent_pb2.FRAME_KIND_TENSORS, deployment=DEPLOYMENT, epoch=1, request=2**33)
+    header.tensors.add(name="x", dtype="float32", shape=(2, 32), codec=codec, n_bytes=len(content))
+    return _enveloped(header.SerializeToString(), content)
+
+
+def _contents_of(codec):
+    """What the codec makes of zeroes, too many of them, parts of that, and what it never made."""
+    contents = [bytes(encode_tensor(codec, np.zeros(n, np.float32))) for n in (64, 1 << 18)]
+    made = st.sampled_from(contents)
+    altered = st.builds(
+        lambda content, place: content[:place] + b"\xff" + content[place + 1 :], made, st.integers(0, 40)
+    )
+    return st.tuples(st.just(codec), made | altered | st.binary(max_size=100))
+
+
+_coded = st.sampled_from(("zstd", "lz4", "int8", "float16")).flatmap(_contents_of).map(lambda pair: _coded_frame(*pair))
 _payloads = st.binary(max_size=300) | st.sampled_from((bytes(256), bytes(10_000)))
 _well_formed = st.one_of(
     st.integers(2**32, 2**33).map(healthy_frame),
@@ -83,6 +106,7 @@ _well_formed = st.one_of(
     st.just(encode(ProbeFrame(request=1, payload=b"", n_answers=1, answer_bytes=2**20))),
     st.just(encode(ProbeFrame(request=1, payload=b"", n_answers=2**20))),
     st.just(encode(SubscribeFrame(deployment="nobody", epoch=1))),
+    st.just(encode(TensorFrame(deployment="nobody", epoch=1, request=0, stage=3, tensors=()))),
     st.just(encode(TensorFrame(deployment=DEPLOYMENT, epoch=1, request=2**33, stage=0, tensors=()))),
     st.just(
         encode(ErrorFrame(deployment=DEPLOYMENT, epoch=1, request=2**33, stage=0, error="é", message="m" * 60_000))
@@ -153,6 +177,7 @@ garbage = st.one_of(
     _not_text,
     _bad_links,
     _crowded,
+    _coded,
     _nearly_oversized,
     _oversized,
 )
