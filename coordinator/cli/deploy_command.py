@@ -1,6 +1,7 @@
 """`splitfront deploy`."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -26,6 +27,7 @@ def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import resumed_run
     from coordinator.deployment import deploy_plan, verify_deployment
+    from coordinator.provisioning import rate_words
     from coordinator.run_folder import RunFolder
     from partitioner.plan import Candidate
 
@@ -34,11 +36,14 @@ def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
     if dry_run:
         terminal.say(f"Would load {len(chosen.plan.stages)} stages: {chosen.plan.describe()}")
         return
-    with resumed_run(folder, terminal) as run, deploy_plan(run.fleet, run.model, chosen) as deployment:
+    with resumed_run(folder, terminal) as run, ExitStack() as stack:
+        with terminal.progress("Sending weights, loading, verifying") as on_lane:
+            deployment = stack.enter_context(deploy_plan(run.fleet, run.model, chosen, on_lane=on_lane))
+        rate = rate_words(deployment.sent_bytes, deployment.sending_seconds)
         words = "equal" if deployment.gate.is_exact else f"are within {deployment.gate.bound:.1e} (relative L2) of"
         terminal.say(
-            f"Live as {deployment.name}: {chosen.plan.describe()}; {deployment.sent_bytes / 2**20:.1f} MiB sent, "
-            f"outputs {words} the whole model's. Ctrl-C takes it off."
+            f"Live as {deployment.name}: {chosen.plan.describe()}; {deployment.sent_bytes / 2**20:.1f} MiB sent at "
+            f"{rate}, outputs {words} the whole model's. Ctrl-C takes it off."
         )
         ends_at = time.monotonic() + seconds if seconds is not None else float("inf")
         while (left := ends_at - time.monotonic()) > 0:
