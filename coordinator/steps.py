@@ -19,7 +19,7 @@ from coordinator.measuring import Effort
 from coordinator.opening import Progress
 from coordinator.planning import probe_links, search_front
 from coordinator.profile_cache import ProfileCache
-from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile
+from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile, with_measured_power
 from coordinator.recalibration import live_profile
 from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
@@ -88,7 +88,7 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float, is_
     """Probes the links and profiles the model layer by layer on every node.
 
     Where a node cannot hold a span, it times the longest ones in it that fit. What the profile cache knows is timed
-    again only if `is_fresh`.
+    again only if `is_fresh`. What the energy meter of a node reads meanwhile stands in the cluster.
     """
     with progress.progress("Probing links") as on_lane:
         cluster = probe_links(run.fleet, lambda what, n_done, n_total: on_lane("links", n_done, n_total, what))
@@ -110,6 +110,7 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float, is_
             is_fresh=is_fresh,
         )
     run.save("profile", profile)
+    run.save("cluster", with_measured_power(cluster, profile))
     return profile
 
 

@@ -168,7 +168,7 @@ class CostModel:
             for matrix in (self.stage_seconds_matrix, self.stage_busy_matrix)
         )
         busiest = max(stage.devices, key=busy.__getitem__)
-        watts = self.cluster.device_of[busiest].active_watts
+        watts, source = self.cluster.device_of[busiest].active_watts, self.cluster.device_of[busiest].power_source
         return StageCost(
             device=stage.device,
             seconds=max(seconds.values()),
@@ -177,6 +177,7 @@ class CostModel:
             memory_bytes=max(int(self.stage_memory_matrix(name)[span]) for name in stage.devices),
             n_replicas=len(stage.devices),
             joules=None if watts is None else watts * busy[busiest],
+            power_source="" if watts is None else source,
         )
 
     def _hop_costs(self, plan: Plan) -> tuple[HopCost, ...]:
