@@ -135,3 +135,9 @@ def power_words(costs: Iterable[CostEstimate]) -> str:
     if len(sources) > 1:
         return f"power of unlike sources: {', '.join(sources)}"
     return "".join("modelled, power given" if source == "given" else f"power {source}" for source in sources)
+
+
+def expectation_sentence(cost: CostEstimate) -> str:
+    """`Predicted: 84.1 ms, 20.1 /s, busiest pi-1.`."""
+    latency, rate = quantities.seconds(cost.latency_seconds), quantities.rate(cost.throughput_per_second)
+    return f"Predicted: {latency}, {rate}, busiest {printable(resource_label(cost.bottleneck_resource))}."
