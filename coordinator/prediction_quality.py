@@ -74,7 +74,7 @@ def shared_machines(nodes: Iterable[FleetNode]) -> Iterator[str]:
     """Machines with more threads of unpaced nodes than cores; paced nodes mostly wait."""
     hosts: dict[str, list[FleetNode]] = {}
     for node in nodes:
-        if not node.description.slowdown > 0:
+        if not node.is_paced:
             hosts.setdefault(node.description.host_id, []).append(node)
     for sharing in hosts.values():
         n_threads, n_cores = sum(node.description.n_threads for node in sharing), sharing[0].description.n_cores
