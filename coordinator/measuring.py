@@ -1,7 +1,7 @@
 """Measuring one deployed plan: warm-up, single stream, offline."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from coordinator.deployment import Deployment, deploy_plan
@@ -78,7 +78,13 @@ def measure_deployment(
     offline = load("offline", effort.n_requests)
     after = Busy.read(fleet, deployment)
     paced = {node.name for node in fleet.nodes if node.is_paced}
-    return _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced)
+    hops = hops_on_real_links(fleet, deployment.candidate.cost.hops)
+    return _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced, hops=hops)
+
+
+def hops_on_real_links(fleet: Fleet, hops: Sequence[HopCost]) -> tuple[HopCost, ...]:
+    """The same hops; those whose link is emulated cross no medium, since their sender knows of no other."""
+    return tuple(replace(hop, media=()) if fleet.config.link_emulation(hop.source, hop.target) else hop for hop in hops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +147,7 @@ def _summarise(
     busy: BusyMeans,
     label: str,
     paced: Collection[str],
+    hops: Sequence[HopCost],
 ) -> PlanMeasurement:
     candidate = deployment.candidate
     plan = candidate.plan
@@ -167,7 +174,7 @@ def _summarise(
             latency_seconds=candidate.cost.latency_seconds,
             throughput_per_second=candidate.cost.throughput_per_second,
         ),
-        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost.hops, batch=plan.batch),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, hops, batch=plan.batch),
         stages=stages,
         input_send_seconds=busy.input_seconds,
         spans=request_spans(candidate.cost, single.records),

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 import pytest
 
 from coordinator.benching import best_single, front_selection, recommend, winning_baseline
+from coordinator.config import parse_cluster
 from coordinator.deployment import runnable_fault
 from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction, StageMeasurement
-from coordinator.measuring import find_bottleneck
+from coordinator.measuring import find_bottleneck, hops_on_real_links
 from partitioner.plan import Candidate, CostEstimate, HopCost, MediumCost, Plan, Stage
 
 
@@ -145,3 +146,7 @@ def test_a_medium_is_busy_for_all_that_was_sent_over_it():
     ]
     found = find_bottleneck([STAGE, replace(STAGE, stage=1, device="b")], 0.005, hops, batch=1)
     assert (found.resource, found.busy_seconds) == ("medium:air", 0.005 + 0.03)
+    nodes = [{"name": name, "local": True} for name in ("a", "b")]
+    links = {"between": [{"from": "client", "to": "a", "rate": "5mbit"}]}
+    fleet = SimpleNamespace(config=parse_cluster({"name": "k", "nodes": nodes, "links": links}))
+    assert [bool(hop.media) for hop in hops_on_real_links(fleet, hops)] == [False, True, False]
