@@ -168,7 +168,7 @@ def _summarise(
     busy: BusyMeans,
     label: str,
     paced: frozenset[str],
-    hops: Sequence[HopCost],
+    hops: tuple[HopCost, ...],
 ) -> PlanMeasurement:
     candidate = deployment.candidate
     plan = candidate.plan
@@ -198,7 +198,7 @@ def _summarise(
             throughput_per_second=candidate.cost.throughput_per_second,
             output_error=candidate.cost.output_error,
         ),
-        bottleneck=find_bottleneck(stages, busy.input_seconds, hops, batch=plan.batch),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, replace(candidate.cost, hops=hops), batch=plan.batch),
         stages=stages,
         input_send_seconds=busy.input_seconds,
         spans=request_spans(candidate, single.records),

@@ -8,7 +8,7 @@ from coordinator.config import parse_cluster
 from coordinator.deployment import runnable_fault
 from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction
 from coordinator.measuring import hops_on_real_links
-from partitioner.plan import Candidate, CostEstimate, HopCost, MediumCost, Plan, Stage
+from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, SharedCost, Stage
 
 
 def exactly(value):
@@ -117,7 +117,7 @@ def test_a_short_front_is_measured_whole(n_plans):
 
 
 def test_hops_over_emulated_links_cross_no_medium():
-    air = (MediumCost(name="air", busy_seconds=9.0),)
+    air = (SharedCost(name="air", busy_seconds=9.0),)
     ends = (("client", "a"), ("a", "b"), ("b", "client"))
     hops = [HopCost(source=one, target=other, n_bytes=1, seconds=0, busy_seconds=0, media=air) for one, other in ends]
     nodes = [{"name": name, "local": True} for name in ("a", "b")]
