@@ -6,33 +6,37 @@ from pathlib import Path
 
 import click
 
-from coordinator.cli.options import dry_run_option, run_option
+from coordinator.cli.options import dry_run_option, profile_source_option, run_option
 
 
 @click.command(short_help="Put the chosen plan on the nodes and keep it up.")
 @run_option
 @click.option("--seconds", type=click.FloatRange(min=0), help="Take it off again after so long.  [default: Ctrl-C]")
+@profile_source_option
 @dry_run_option
-def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
+def command(*, folder: Path, seconds: float | None, profile_source: str, dry_run: bool) -> None:
     """Puts the plan of a run folder on its nodes, verifies it against the whole model, and keeps it up.
 
     A plan whose outputs differ from the whole model's is taken off at once. While it is up, a line each ten seconds
-    says that it still answers correctly.
+    says that it still answers correctly. What to expect of it is said first.
 
     \b
     Examples:
       splitfront deploy --run runs/r18
       splitfront deploy --run runs/r18 --seconds 600
+      splitfront deploy --run runs/r18 --profile live
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import resumed_run
     from coordinator.deployment import deploy_plan, verify_deployment
     from coordinator.provisioning import rate_words
+    from coordinator.report.text import expectation_sentence
     from coordinator.run_folder import RunFolder
-    from partitioner.plan import Candidate
+    from coordinator.steps import predicted_plan
 
     terminal = Terminal()
-    chosen = RunFolder(folder).load("plan", Candidate)
+    chosen = predicted_plan(RunFolder(folder), is_live=profile_source == "live")
+    terminal.say(expectation_sentence(chosen.cost))
     if dry_run:
         terminal.say(f"Would load {len(chosen.plan.stages)} stages: {chosen.plan.describe()}")
         return
