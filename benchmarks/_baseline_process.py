@@ -4,7 +4,6 @@ import importlib
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
@@ -13,17 +12,20 @@ from typing import Self
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "TP_SOCKET_IFNAME": "lo"}
 """Keeps what torch sends on this machine."""
 
+QUIET = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+"""Keeps torch's remarks about itself from the terminal; errors still end a process."""
+
 _STOP_SECONDS = 10.0
 
 
 class Workers:
     """Processes that run `serve(arguments)` of a module, one pinned to each core. Not to be shared between threads."""
 
-    def __init__(self, module: str, arguments_of: Mapping[int, Sequence[str]], *, n_threads: int = 1) -> None:
+    def __init__(self, module: str, arguments_of: Mapping[int, Sequence[str]]) -> None:
         """`arguments_of` has the arguments of the worker on each core, in the order in which they start."""
         self._module = module
         self._arguments_of = arguments_of
-        self._environment = os.environ | LOOPBACK | {"OMP_NUM_THREADS": str(n_threads)}
+        self._environment = os.environ | LOOPBACK | QUIET | {"OMP_NUM_THREADS": "1"}
         self._processes: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Self:
@@ -99,17 +101,6 @@ def each_line(act: Callable[[str], None]) -> None:
     """Does what each line of the benchmark says, until it ends."""
     for line in sys.stdin:
         act(line.rstrip("\n"))
-
-
-def end_with_stdin() -> None:
-    """Ends this process with its standard input, for one whose main thread waits for something else."""
-
-    def wait() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            continue
-        os._exit(0)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def main() -> None:

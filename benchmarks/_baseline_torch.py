@@ -1,5 +1,9 @@
 """The torch side of the baselines: the same network with the same weights, run eagerly, cut at the same place."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import torch
 
 from partitioner.onnx_io.torch_door import build_zoo_model
@@ -20,13 +24,21 @@ def torch_half(name: str, n_blocks: int, index: int) -> torch.nn.Module:
     return torch.nn.Sequential(*(blocks[n_blocks:] if index else blocks[:n_blocks]))
 
 
+def torch_boundary(name: str, n_blocks: int, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What torch makes of the one input before a split."""
+    (values,) = inputs.values()
+    with torch.no_grad():
+        boundary: np.ndarray = torch_half(name, n_blocks, 0)(torch.from_numpy(values)).numpy()
+    return boundary
+
+
 def zoo_blocks(name: str) -> list[torch.nn.Module]:
     """Modules that, one after another, are the model; the weights are those that `load_model` exports.
 
     Raises:
         KeyError: How this model goes together is not written here.
     """
-    module = build_zoo_model(name, (1, 3, _SIDE, _SIDE), seed=SEED)
+    module: Any = build_zoo_model(name, (1, 3, _SIDE, _SIDE), seed=SEED)
     head = [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(1)]
     if name == "mobilenet_v2":
         return [*module.features, *head, module.classifier]

@@ -23,8 +23,8 @@ class Run:
     """What came of one run; every output was compared with the whole model's."""
 
     requests_per_second: float
-    latency_seconds: float
-    """Median from sending to the answer."""
+    latency_seconds: float | None
+    """Median from sending to the answer; None where nobody sees both."""
 
 
 class Contestant(Protocol):
@@ -87,7 +87,7 @@ def steady_rate(moments: Sequence[float], window: int) -> float:
 
 def best_window(contestant: Contestant, seconds: float) -> int:
     """The window with which most is done, each tried twice, so that a disturbed trial does not decide."""
-    rates = {window: 0.0 for window in WINDOWS}
+    rates = dict.fromkeys(WINDOWS, 0.0)
     for window in (*WINDOWS, *reversed(WINDOWS)):
         rates[window] = max(rates[window], contestant.run(window, seconds).requests_per_second)
     return max(rates, key=rates.__getitem__)
@@ -109,32 +109,44 @@ def contest(
     """Runs both in turn, each with its best window, and one request at a time; ratios are of neighbouring runs."""
     pair = (ours, baseline)
     windows = {each.name: best_window(each, seconds / 2) for each in pair}
-    fast: dict[str, list[float]] = {each.name: [] for each in pair}
-    lone: dict[str, list[float]] = {each.name: [] for each in pair}
+    rates: dict[str, list[float]] = {each.name: [] for each in pair}
+    latencies: dict[str, list[float]] = {each.name: [] for each in pair}
     for number in range(n_rounds):
-        for each in pair if number % 2 else pair[::-1]:
-            fast[each.name].append(batch * each.run(windows[each.name], seconds).requests_per_second)
-        for each in pair if number % 2 else pair[::-1]:
-            lone[each.name].append(each.run(1, seconds / 2).latency_seconds)
-    return [
-        _ratio(f"{label}_throughput_ratio", fast[ours.name], fast[baseline.name], promise.throughput, at_least),
-        _ratio(f"{label}_latency_ratio", lone[ours.name], lone[baseline.name], promise.latency, at_most),
-        *(_plain(f"{label}_{each.name}_throughput", fast[each.name], "samples/s") for each in pair),
-        *(_plain(f"{label}_{each.name}_latency", lone[each.name], "s") for each in pair),
-        *(_plain(f"{label}_{each.name}_window", [windows[each.name]], "requests") for each in pair),
-    ]
+        turn = pair if number % 2 else pair[::-1]
+        for each in turn:
+            rates[each.name].append(batch * each.run(windows[each.name], seconds).requests_per_second)
+        for each in turn:
+            lone = each.run(1, seconds / 2).latency_seconds
+            latencies[each.name] += [] if lone is None else [lone]
+    figures = [_ratio(f"{label}_throughput_ratio", rates, pair, promise.throughput, at_least)]
+    if all(latencies.values()):
+        figures.append(_ratio(f"{label}_latency_ratio", latencies, pair, promise.latency, at_most))
+    for name, window in windows.items():
+        figures.append(plain(f"{label}_{name}_throughput", rates[name], "samples/s"))
+        figures.append(plain(f"{label}_{name}_window", [window], "requests"))
+        figures += [plain(f"{label}_{name}_latency", latencies[name], "s")] if latencies[name] else []
+    return figures
 
 
 def _ratio(
-    name: str, ours: Sequence[float], theirs: Sequence[float], bound: float | None, judge: Callable[..., Figure]
+    name: str,
+    values: Mapping[str, Sequence[float]],
+    pair: tuple[Contestant, Contestant],
+    bound: float | None,
+    judge: Callable[..., Figure],
 ) -> Figure:
-    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    if bound is None:
-        return _plain(name, ratios, "ratio")
-    estimate = quantile_estimate(ratios, 0.5)
-    return judge(name, estimate.value, (estimate.low, estimate.high), "ratio", bound)
+    mine, others = (values[each.name] for each in pair)
+    ratios = [own / other for own, other in zip(mine, others, strict=True)]
+    return plain(name, ratios, "ratio") if bound is None else judge(name, *median(ratios), "ratio", bound)
 
 
-def _plain(name: str, values: Sequence[float], unit: str) -> Figure:
+def plain(name: str, values: Sequence[float], unit: str) -> Figure:
+    """A figure of which nothing was promised."""
+    value, interval = median(values)
+    return Figure(name=name, value=value, interval=interval, unit=unit)
+
+
+def median(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """The median of repeats and its interval."""
     estimate = quantile_estimate(values, 0.5)
-    return Figure(name=name, value=estimate.value, interval=(estimate.low, estimate.high), unit=unit)
+    return estimate.value, (estimate.low, estimate.high)

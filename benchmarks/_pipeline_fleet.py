@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -13,13 +14,13 @@ from coordinator.config import parse_cluster
 from coordinator.deployment import deploy_plan
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.loadgen import ANSWER_SECONDS, Workload
-from coordinator.pipeline import Pipeline
+from coordinator.pipeline import Answer, Pipeline
 from partitioner.cluster import CLIENT
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, Stage, StageCost
 
-_HOP_SECONDS = 1e-3
-"""Of a hop that is not emulated; only shares of a picture hang on it."""
+_INSTANT = 1e-6
+"""Seconds of what is not modelled: cost estimates have no zeroes."""
 
 
 @contextmanager
@@ -27,7 +28,10 @@ def local_fleet(nodes: Sequence[Mapping[str, object]], links: Mapping[str, objec
     """Agents of this machine with one thread for operators each."""
     content = {"name": "pipeline", "nodes": [{"local": True, "threads": 1, **node} for node in nodes]}
     config = parse_cluster({**content, "links": links} if links else content)
-    with tempfile.TemporaryDirectory(prefix="splitfront-") as folder, connect_fleet(config, run_dir=Path(folder)) as fleet:
+    with (
+        tempfile.TemporaryDirectory(prefix="splitfront-") as folder,
+        connect_fleet(config, run_dir=Path(folder)) as fleet,
+    ):
         yield fleet
 
 
@@ -49,12 +53,14 @@ def chain(
         points: Split points, ascending.
         window: Requests in flight.
         seconds: Of each stage, which paced nodes keep to; None where no node is paced.
+
+    The hops' costs are those of the emulated links; a hop that is not emulated costs nothing.
     """
     graph = model.graph
     spans = list(pairwise([0, *points, graph.n_units]))
     names = [node.name for node in fleet.nodes[: len(spans)]]
     stages = tuple(Stage(device=name, start=a, stop=b) for name, (a, b) in zip(names, spans, strict=True))
-    times = list(seconds or [_HOP_SECONDS] * len(stages))
+    times = list(seconds or [_INSTANT] * len(stages))
     places = [CLIENT, *names, CLIENT]
     hops = tuple(
         _hop(fleet, source, target, graph.boundary_bytes(position))
@@ -76,8 +82,8 @@ def chain(
 
 def _hop(fleet: Fleet, source: str, target: str, n_bytes: int) -> HopCost:
     link = fleet.config.link_emulation(source, target)
-    busy = n_bytes / link.bytes_per_second if link and link.bytes_per_second else 0.0
-    seconds = busy + link.delay_seconds if link else _HOP_SECONDS
+    busy = n_bytes / link.bytes_per_second if link and link.bytes_per_second else _INSTANT
+    seconds = busy + (link.delay_seconds if link else 0.0)
     return HopCost(source=source, target=target, n_bytes=n_bytes, seconds=seconds, busy_seconds=busy)
 
 
@@ -93,7 +99,7 @@ class OurPipeline:
     def run(self, window: int, seconds: float) -> Run:
         """As `Contestant.run`."""
 
-        def receive(future: object) -> dict[str, np.ndarray]:
+        def receive(future: "Future[Answer]") -> dict[str, np.ndarray]:
             return future.result(ANSWER_SECONDS).outputs
 
         return keep_in_flight(self._pipeline.submit, receive, self._workload, window=window, seconds=seconds)

@@ -1,6 +1,7 @@
 """The split that all contestants share: after which of torch's blocks, and where that is in our graph."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,41 +19,36 @@ _SAME = 1e-4
 class SharedSplit:
     """A split after a block of a torchvision model."""
 
+    block: str
+    """What torchvision calls the last block before it."""
     n_blocks: int
     """Blocks before it, as `_baseline_torch.zoo_blocks` counts them."""
-    name: str
-    """What torchvision calls the last of them."""
+    point: int
+    """Our split point."""
 
 
 SPLITS = {
-    "mobilenet_v2": SharedSplit(n_blocks=8, name="features[7]"),
-    "resnet18": SharedSplit(n_blocks=5, name="layer2[1]"),
+    "mobilenet_v2": SharedSplit(block="features[7]", n_blocks=8, point=21),
+    "resnet18": SharedSplit(block="layer2[1]", n_blocks=5, point=11),
 }
-"""The block after which nearest to half of the operations are done: 0.53 and 0.55."""
+"""Where our halves are balanced: the busier one is done soonest there."""
+
+BASELINE_BLOCKS = {("mobilenet_v2", 8): 4, ("resnet18", 1): 4, ("resnet18", 8): 4}
+"""By model and batch, `n_blocks` of the split at which the eager halves are balanced, where that is another one."""
 
 
-def find_split_point(model: Model, inputs: dict[str, np.ndarray], boundary: np.ndarray) -> int:
-    """The split point of our graph that one tensor crosses, the one that torch has at its split.
+def check_split(model: Model, split: SharedSplit, inputs: Mapping[str, np.ndarray], boundary: np.ndarray) -> None:
+    """Makes sure that the one tensor that crosses our split point is the one that torch has at its split.
 
     Raises:
-        SystemExit: There is none.
+        SystemExit: It is not.
     """
-    graph = model.graph
+    shard = model.cut(0, split.point)
     with tempfile.TemporaryDirectory(prefix="splitfront-") as folder:
-        for point in range(1, graph.n_units):
-            names = graph.boundaries[point]
-            if len(names) != 1 or graph.spec_of[names[0]].shape != boundary.shape:
-                continue
-            shard = model.cut(0, point)
-            session = open_session(model.place_shard(shard, Path(folder)), what=graph.name)
-            sent = run_shard(session, shard, inputs, what=graph.name)
-            if relative_error(sent[names[0]], boundary) <= _SAME:
-                return point
-    raise SystemExit(f"No split point of {graph.name} has the tensor of shape {boundary.shape} that torch has there.")
-
-
-def flops_share(model: Model, point: int) -> float:
-    """Part of the operations that is done before a split point."""
-    graph = model.graph
-    before = sum(layer.flops for unit in graph.units[:point] for layer in graph.layers[unit.start : unit.stop])
-    return before / sum(layer.flops for layer in graph.layers)
+        session = open_session(model.place_shard(shard, Path(folder)), what=model.graph.name)
+        sent = run_shard(session, shard, inputs, what=model.graph.name)
+    if len(sent) != 1 or relative_error(next(iter(sent.values())), boundary) > _SAME:
+        raise SystemExit(
+            f"Split point {split.point} of {model.graph.name} is not torch's split after {split.block}: the export "
+            "has changed, find the point whose one boundary tensor is the same."
+        )
