@@ -40,7 +40,7 @@ class Plan:
     @property
     def is_split(self) -> bool:
         """Whether more than one device works."""
-        return len(self.stages) > 1
+        return len(self.stages) > 1 or any(stage.replicas for stage in self.stages)
 
     def describe(self) -> str:
         """One line for people: `pi-1[0:12] → server[12:54]`; a codec stands between, ` →int8→ `."""
@@ -68,11 +68,28 @@ class StageCost:
     """Computing alone, of the slowest replica; 0 becomes `seconds`, as where the two were not told apart."""
     busy_seconds: float = 0.0
     """Busy time of each device that bears it, per request of the pipeline; 0 becomes `seconds / n_replicas`."""
+    decode_seconds: float = 0.0
+    """Part of `seconds`, and of what keeps a device busy: decoding what comes in a codec, on the slowest replica."""
+    encode_seconds: float = 0.0
+    """As it: encoding what is sent in one."""
 
     def __post_init__(self) -> None:
         fallbacks = {"compute_seconds": self.seconds, "busy_seconds": self.seconds / max(self.n_replicas, 1)}
         for name, seconds in fallbacks.items():
             object.__setattr__(self, name, getattr(self, name) or seconds)
+
+    @property
+    def coding_seconds(self) -> float:
+        """Decoding and encoding."""
+        return self.decode_seconds + self.encode_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumCost:
+    """For how long one request keeps a shared medium busy."""
+
+    name: str
+    busy_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +104,8 @@ class HopCost:
     """Per request of the pipeline: replicas share the requests out over their links."""
     output_error: float = 0.0
     """Relative L2 error of the outputs that the codec brings, 0 without one."""
+    media: tuple[MediumCost, ...] = ()
+    """Those that the hop crosses. Every request crosses them, whichever replica it goes to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +117,7 @@ class CostEstimate:
     bottleneck_seconds: float
     """Busy time of the busiest resource for one request (of `batch` samples)."""
     bottleneck_resource: str
-    """`device:NAME` or `link:SOURCE->TARGET`."""
+    """`device:NAME`, `link:SOURCE->TARGET` or `medium:NAME`."""
     throughput_per_second: float
     """Samples per second with the plan's window."""
     stages: tuple[StageCost, ...]
@@ -109,6 +128,14 @@ class CostEstimate:
     def sample_seconds(self) -> float:
         """Seconds from sample to sample at the plan's window and batch: 1 / throughput."""
         return 1.0 / self.throughput_per_second
+
+    @property
+    def media(self) -> tuple[MediumCost, ...]:
+        """Shared media that the plan uses, each with the sum over its hops, in the order of the flow."""
+        busy: dict[str, float] = {}
+        for medium in (medium for hop in self.hops for medium in hop.media):
+            busy[medium.name] = busy.get(medium.name, 0.0) + medium.busy_seconds
+        return tuple(MediumCost(name=name, busy_seconds=seconds) for name, seconds in busy.items())
 
     @property
     def memory_bytes(self) -> int:
