@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmarks._figures import Figure, at_least, at_most
-from coordinator.deployment import check_outputs
 from coordinator.loadgen import Workload
+from coordinator.output_gate import EXACT
 from coordinator.statistics import quantile_estimate
 
 WINDOWS = (1, 2, 4, 8)
@@ -73,9 +73,9 @@ def keep_in_flight(
         outputs = receive(request)
         received.append(time.perf_counter())
         latencies.append(received[-1] - sent_at)
-        check_outputs(outputs, workload.expected[index])
+        EXACT.check(outputs, workload.expected[index])
     for index, _, request in flying:
-        check_outputs(receive(request), workload.expected[index])
+        EXACT.check(receive(request), workload.expected[index])
     return Run(requests_per_second=steady_rate(received, window), latency_seconds=statistics.median(latencies))
 
 
