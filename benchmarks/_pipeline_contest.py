@@ -15,7 +15,7 @@ from coordinator.output_gate import EXACT
 from coordinator.statistics import quantile_estimate
 
 WINDOWS = (1, 2, 4, 8)
-MIN_REQUESTS = 10
+MIN_REQUESTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,11 +40,17 @@ class Part:
 
 
 PARTS = (
-    Part(name="emulated", run=emulated, seconds=2.5, n_rounds=5),
-    Part(name="pinned", run=pinned, seconds=2.5, n_rounds=7),
-    Part(name="far", run=far, seconds=8.0, n_rounds=3),
+    Part(name="emulated", run=emulated, seconds=2.0, n_rounds=5),
+    Part(name="pinned", run=pinned, seconds=1.5, n_rounds=7),
+    Part(name="far", run=far, seconds=4.0, n_rounds=3),
     *(
-        Part(name=duel.label, run=partial(fight, duel), seconds=1.6, n_rounds=9, baseline=duel.baseline)
+        Part(
+            name=duel.label,
+            run=partial(fight, duel),
+            seconds=1.2 if duel.batch == 1 else 2.0,
+            n_rounds=7 if duel.batch == 1 else 5,
+            baseline=duel.baseline,
+        )
         for duel in DUELS
     ),
 )
