@@ -115,10 +115,10 @@ class NodeClient:
             )
         return description
 
-    def status(self) -> NodeStatus:
-        """How the node is."""
+    def status(self, renew: Iterable[str] = ()) -> NodeStatus:
+        """How the node is; the leases of the deployments `renew` begin anew."""
         with self._errors("Status"):
-            answer = self._stub.Status(agent_pb2.StatusRequest(), timeout=self._timeout_seconds)
+            answer = self._stub.Status(agent_pb2.StatusRequest(renew=renew), timeout=self._timeout_seconds)
         status: NodeStatus = wire_codec.from_wire(answer)
         return status
 
@@ -146,10 +146,11 @@ class NodeClient:
         loaded: StageLoaded = wire_codec.from_wire(answer)
         return loaded
 
-    def unload_stage(self, deployment: str) -> int:
-        """Ends the stages of a deployment on the node and says how many there were."""
+    def unload_stage(self, deployment: str, *, first_epoch: int = 0, last_epoch: int | None = None) -> int:
+        """Ends the stages of a deployment, of the epochs in between, on the node and says how many there were."""
+        wanted = agent_pb2.StageUnload(deployment=deployment, first_epoch=first_epoch, last_epoch=last_epoch or 0)
         with self._errors("UnloadStage"):
-            answer = self._stub.UnloadStage(agent_pb2.StageUnload(deployment=deployment), timeout=_LOAD_SECONDS)
+            answer = self._stub.UnloadStage(wanted, timeout=_LOAD_SECONDS)
         return answer.n_stages
 
     def list_stages(self) -> tuple[StageStatus, ...]:

@@ -52,9 +52,9 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
             description.protocol = agreed
             return description
 
-    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
+    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "Status"):
-            return wire_codec.to_wire(self._agent.status())
+            return wire_codec.to_wire(self._agent.status(request.renew))
 
     def MissingBlobs(self, request: agent_pb2.BlobList, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "MissingBlobs"):
@@ -76,7 +76,10 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
 
     def UnloadStage(self, request: agent_pb2.StageUnload, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "UnloadStage"):
-            return agent_pb2.StageUnloaded(n_stages=self._agent.unload_stage(request.deployment))
+            n_stages = self._agent.unload_stage(
+                request.deployment, first_epoch=request.first_epoch, last_epoch=request.last_epoch or None
+            )
+            return agent_pb2.StageUnloaded(n_stages=n_stages)
 
     def ListStages(self, request: agent_pb2.ListStagesRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
         with errors_to_status(context, "ListStages"):
