@@ -66,7 +66,7 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
     try:
         for device, load in reversed(loads):
             fleet.node_of[device].client.load_stage(load)
-        with _connect(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
+        with connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
             verify_pipeline(pipeline, model)
             yield Deployment(name=name, epoch=epoch, candidate=candidate, sent_bytes=sent, pipeline=pipeline)
     finally:
@@ -131,9 +131,21 @@ def wire_specs(specs: tuple[TensorSpec, ...]) -> tuple[messages.TensorSpec, ...]
     return tuple(messages.TensorSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in specs)
 
 
-def _connect(
-    fleet: Fleet, model: Model, candidate: Candidate, *, deployment: str, epoch: int, window: int | None
+def connect_plan(
+    fleet: Fleet,
+    model: Model,
+    candidate: Candidate,
+    *,
+    deployment: str,
+    epoch: int,
+    window: int | None = None,
+    first_request: int = 0,
 ) -> Pipeline:
+    """The client's end of a plan whose stages are loaded.
+
+    Raises:
+        NodeError: A node could not be reached, or does not hold its stage.
+    """
     first, last = (fleet.node_of[candidate.plan.stages[index].device] for index in (0, -1))
     return open_pipeline(
         first,
@@ -142,6 +154,7 @@ def _connect(
         link=fleet.config.link_emulation(CLIENT, first.name),
         input_names=model.graph.boundaries[0],
         window=window or candidate.plan.window,
+        first_request=first_request,
     )
 
 
@@ -153,6 +166,7 @@ def open_pipeline(
     link: messages.LinkEmulation | None,
     input_names: tuple[str, ...],
     window: int,
+    first_request: int = 0,
 ) -> Pipeline:
     """The client's end of stages that are loaded.
 
@@ -163,6 +177,7 @@ def open_pipeline(
         link: To emulate on the way to the first stage.
         input_names: What the first stage receives.
         window: Most requests in flight.
+        first_request: Number of the first request.
 
     Raises:
         NodeError: A node could not be reached, or does not hold its stage.
@@ -176,6 +191,7 @@ def open_pipeline(
         source=source,
         input_names=input_names,
         window=window,
+        first_request=first_request,
     )
     sink.failure.listen(pipeline.fail)
     return pipeline

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from coordinator.errors import MeasurementError
+from node_agent.dataplane.failure import FailureLatch
 from node_agent.errors import NodeError, NodeUnreachableError, StageFailedError
 from node_agent.messages import ErrorFrame, Frame, StageTrace, TensorFrame
 
@@ -73,7 +74,21 @@ class Pipeline:
         source: FrameSource,
         input_names: tuple[str, ...],
         window: int,
+        first_request: int = 0,
     ) -> None:
+        """Begins to listen.
+
+        Args:
+            deployment: Name of it.
+            epoch: Of it; frames of others are dropped.
+            sink: Takes requests. Belongs to the pipeline from now on.
+            source: Gives results. As it.
+            input_names: What the first stage receives.
+            window: Most requests in flight.
+            first_request: Number of the first request: where another client sent some, one that it did not use.
+        """
+        self.failure = FailureLatch()
+        """Set when the pipeline is broken or closed."""
         self._deployment = deployment
         self._epoch = epoch
         self._sink = sink
@@ -82,8 +97,7 @@ class Pipeline:
         self._credits = threading.Semaphore(window)
         self._lock = threading.Lock()
         self._pending: dict[int, tuple[float, Future[Answer]]] = {}
-        self._next_request = 0
-        self._broken: NodeError | None = None
+        self._next_request = first_request
         self._receiver = threading.Thread(target=self._receive, name=f"results-{deployment}", daemon=True)
         self._receiver.start()
 
@@ -114,9 +128,9 @@ class Pipeline:
             )
         future: Future[Answer] = Future()
         with self._lock:
-            if self._broken is not None:
+            if self.failure.error is not None:
                 self._credits.release()
-                raise self._broken
+                self.failure.check()
             request = self._next_request
             self._next_request += 1
             self._pending[request] = (time.perf_counter(), future)
@@ -197,9 +211,9 @@ class Pipeline:
 
     def fail(self, error: NodeError) -> None:
         """Ends every open request, and every later one, in this error; the first one said is kept."""
+        self.failure.set(error)
         with self._lock:
-            self._broken = self._broken or error
             pending, self._pending = self._pending, {}
         for _, future in pending.values():
             self._credits.release()
-            future.set_exception(error)
+            future.set_exception(self.failure.error)
