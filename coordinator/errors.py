@@ -5,7 +5,8 @@ CoordinatorError
 ├── NodeDownError (ConnectionError)      nodes cannot be started or reached; holds their names
 ├── DeploymentError                      a plan could not be put on its nodes
 │   ├── PlanRefusedError                 a node refused its stage; holds where
-│   └── NoPlanError                      no plan can be run on the nodes that are left
+│   ├── NoPlanError                      no plan can be run on the nodes that are left
+│   └── GivenUpError                     a service cannot bring any plan up, and has stopped trying
 ├── RequestLostError (ConnectionError)   nodes were lost as often as a request was tried
 ├── ServiceEndedError (ConnectionError)  a service was closed, or gave up; says why
 ├── OutputMismatchError (ArithmeticError)  a pipeline's outputs are not the whole model's
@@ -70,6 +71,10 @@ class PlanRefusedError(DeploymentError):
 
 class NoPlanError(DeploymentError):
     """No plan can be run on the nodes that are left."""
+
+
+class GivenUpError(DeploymentError):
+    """A service cannot bring any plan up, and has stopped trying."""
 
 
 class RequestLostError(CoordinatorError, ConnectionError):

@@ -12,7 +12,13 @@ from node_agent import wire_codec
 from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
 from node_agent.channel_options import open_channel
 from node_agent.config import TlsFiles, parse_address
-from node_agent.errors import AgentConfigError, ProtocolMismatchError, RequestRejectedError
+from node_agent.errors import (
+    AgentConfigError,
+    NodeError,
+    NodeUnreachableError,
+    ProtocolMismatchError,
+    RequestRejectedError,
+)
 from node_agent.messages import (
     BlobRef,
     CodecProfileRequest,
@@ -52,6 +58,7 @@ class NodeClient:
         self._channel = channel
         self._stub = agent_pb2_grpc.NodeStub(channel)
         self._timeout_seconds = timeout_seconds
+        self._is_closed = False
 
     @classmethod
     def connect(cls, address: str, *, tls: TlsFiles | None = None, timeout_seconds: float = 10.0) -> Self:
@@ -88,7 +95,8 @@ class NodeClient:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection, and with it calls that wait."""
+        self._is_closed = True
         self._channel.close()
 
     @contextmanager
@@ -97,6 +105,10 @@ class NodeClient:
             yield
         except grpc.RpcError as exc:
             raise error_from_rpc(exc, self.address, call) from exc
+        except ValueError as exc:
+            if isinstance(exc, NodeError) or not self._is_closed:
+                raise
+            raise NodeUnreachableError(f"The connection to the node at {self.address} was closed here.") from exc
 
     def describe(self) -> NodeDescription:
         """What the node is.

@@ -1,9 +1,10 @@
 """Putting plans on nodes that may be lost while that is done, and taking them off again."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -98,19 +99,15 @@ class PlanDeployer:
         check_runnable(plan, self._model)
         shards = tuple(self._shard(stage) for stage in plan.stages)
         try:
-            self.sent_bytes += sum(
-                run_side_by_side(
-                    [
-                        lambda name=name, shard=shard: self._send(name, shard)
-                        for stage, shard in zip(plan.stages, shards, strict=True)
-                        for name in stage.devices
-                    ],
-                    why_give_up=why_give_up,
-                )
-            )
+            calls = [
+                partial(self._send, name, shard)
+                for stage, shard in zip(plan.stages, shards, strict=True)
+                for name in stage.devices
+            ]
+            self.sent_bytes += sum(run_side_by_side(calls, why_give_up=why_give_up))
             loads = stage_loads(self._roster.fleet, candidate, shards, deployment=self._name, epoch=epoch)
             run_side_by_side(
-                [lambda name=name, load=load: self._load(candidate, name, load) for name, load in loads],
+                [partial(self._load, candidate, name, load) for name, load in loads],
                 why_give_up=why_give_up,
                 on_late=lambda name: self.take_down([name], first_epoch=epoch, last_epoch=epoch),
             )
@@ -190,12 +187,12 @@ class PlanDeployer:
         """See `Deployer`."""
 
         def unload(name: str) -> None:
-            with suppress(NodeError):  # a node that is gone holds nothing; the lease frees what one that is cut off holds
-                self._roster.node(name).client.unload_stage(
-                    self._name, first_epoch=first_epoch, last_epoch=last_epoch
-                )
+            with suppress(
+                NodeError
+            ):  # a node that is gone holds nothing; the lease frees what one that is cut off holds
+                self._roster.node(name).client.unload_stage(self._name, first_epoch=first_epoch, last_epoch=last_epoch)
 
-        threads = [self._in_background(lambda name=name: unload(name)) for name in nodes]
+        threads = [self._in_background(partial(unload, name)) for name in nodes]
         for thread in threads:
             thread.join(_UNLOAD_SECONDS)
 
@@ -212,8 +209,3 @@ def _memory_of(candidate: Candidate) -> dict[str, int]:
         for name in stage.devices:
             needed[name] = needed.get(name, 0) + cost.memory_bytes
     return needed
-
-
-def describe_stages(stages: Sequence[Stage]) -> str:
-    """Which stage is where: `stage 0 on pi-1, stage 1 on server`."""
-    return ", ".join(f"stage {index} on {'+'.join(stage.devices)}" for index, stage in enumerate(stages))

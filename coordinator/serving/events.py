@@ -101,7 +101,7 @@ class EventLog:
             return tuple(self._events)
 
     def listen(self, listener: Listener) -> None:
-        """Has `listener` called with each later event, by the thread that it happens in; it must not wait for others."""
+        """Has `listener` called with each later event, by the thread that it happens in; it must not wait."""
         with self._lock:
             self._listeners.append(listener)
 

@@ -62,6 +62,10 @@ class Ledger:
         """Attempts belong to this epoch from now on. Those of earlier ones still count until `lose`."""
         self._epoch = epoch
 
+    def hold(self) -> None:
+        """No attempt begins until the next epoch does."""
+        self._epoch = None
+
     def next_to_send(self, epoch: int) -> int | None:
         """The request to send now: its attempt begins. None where none is due in this epoch."""
         if epoch != self._epoch or not self._waiting or self._is_suspect_in_flight():
@@ -82,7 +86,7 @@ class Ledger:
         )
 
     def end(self, epoch: int, request: int) -> bool:
-        """An answer or an error of a stage came for an attempt. Whether it is to be delivered: the request has ended."""
+        """An answer, or an error of a stage, came for an attempt; whether it counts: then the request has ended."""
         entry = self._open.get(request)
         if entry is None or entry.epoch != epoch:
             self.n_dropped += 1

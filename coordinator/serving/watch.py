@@ -63,7 +63,7 @@ class Watch:
         prepare: Callable[[str], None] = lambda _node: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begins to beat; all nodes live until the contrary is known.
+        """Begins with `start`; all nodes live until the contrary is known.
 
         Args:
             hearts: Of each node. They belong to the watch from now on.
@@ -83,6 +83,9 @@ class Watch:
         self._threads = [
             threading.Thread(target=self._follow, args=(name,), name=f"beat {name}", daemon=True) for name in hearts
         ]
+
+    def start(self) -> None:
+        """Begins to beat."""
         for thread in self._threads:
             thread.start()
 
@@ -133,7 +136,7 @@ class Watch:
         with self._changed:
             self._changed.notify_all()
         for thread in self._threads:
-            if thread is not threading.current_thread():
+            if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(_JOIN_SECONDS)
 
     def _follow(self, name: str) -> None:
@@ -167,6 +170,4 @@ class Watch:
             turn = pulse.miss(began, self._clock(), error)
             self._changed.notify_all()
         if turn is not None:
-            self._on_sign(
-                Sign(node=name, turn=turn, seconds=pulse.silence(self._clock()), reason=pulse.reason)
-            )
+            self._on_sign(Sign(node=name, turn=turn, seconds=pulse.silence(self._clock()), reason=pulse.reason))
