@@ -160,7 +160,7 @@ class NodeClient:
 
     def unload_stage(self, deployment: str, *, first_epoch: int = 0, last_epoch: int | None = None) -> int:
         """Ends the stages of a deployment, of the epochs in between, on the node and says how many there were."""
-        wanted = agent_pb2.StageUnload(deployment=deployment, first_epoch=first_epoch, last_epoch=last_epoch or 0)
+        wanted = agent_pb2.StageUnload(deployment=deployment, first_epoch=first_epoch, last_epoch=last_epoch)
         with self._errors("UnloadStage"):
             answer = self._stub.UnloadStage(wanted, timeout=_LOAD_SECONDS)
         return answer.n_stages

@@ -76,8 +76,9 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
 
     def UnloadStage(self, request: agent_pb2.StageUnload, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "UnloadStage"):
+            last_epoch = request.last_epoch if request.HasField("last_epoch") else None
             n_stages = self._agent.unload_stage(
-                request.deployment, first_epoch=request.first_epoch, last_epoch=request.last_epoch or None
+                request.deployment, first_epoch=request.first_epoch, last_epoch=last_epoch
             )
             return agent_pb2.StageUnloaded(n_stages=n_stages)
 

@@ -41,6 +41,8 @@ class Deployer(Protocol):
     """Puts plans of one deployment on nodes. Thread-safe."""
 
     canary: Canary
+    sent_bytes: int
+    """Weights and graphs that nodes lacked, all plans together."""
 
     def bring_up(self, candidate: Candidate, epoch: int, why_give_up: WhyGiveUp) -> Pipeline:
         """A plan, live and verified, beside what is loaded already.

@@ -133,6 +133,11 @@ class Service:
         return self._desk.n_dropped
 
     @property
+    def sent_bytes(self) -> int:
+        """Weights and graphs that nodes lacked, all plans together."""
+        return self._deployer.sent_bytes
+
+    @property
     def alive(self) -> frozenset[str]:
         """Nodes that are not lost."""
         return self._watch.alive

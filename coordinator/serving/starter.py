@@ -81,7 +81,7 @@ class Starter:
             self._lessons.renewed(node)
 
     def broke(self, line: Line) -> frozenset[str]:
-        """A line's streams broke. Gives the nodes that do not answer; where all hold their stages, the plan is marked."""
+        """A line's streams broke. Gives nodes that do not answer; where all hold their stages, the plan is marked."""
         plan = line.candidate.plan
         silent = self._diagnosis.silent(plan)
         if not silent and self._diagnosis.lost_node(plan, line.instances) is None:

@@ -90,6 +90,7 @@ class Supervisor:
         self._losses: deque[tuple[float, str]] = deque()
         self._planned_on: frozenset[str] | None = None
         """Nodes that were alive when it was last considered which plan is best."""
+        self._is_untidy = False
         self._thread: threading.Thread | None = None
 
     def start(self, candidate: Candidate, running: Served | None = None) -> Line:
@@ -123,6 +124,7 @@ class Supervisor:
     def renewed(self, node: str) -> None:
         """A node is back, or another process answers for it."""
         self._starter.renewed(node)
+        self._is_untidy = True  # it may hold what served before it was lost
         self._wake.set()
 
     def close(self) -> None:
@@ -190,6 +192,9 @@ class Supervisor:
             self._recover(line, fault)
         elif self._wishes:
             self._switch_as_wished(line, *self._wishes.popleft())
+        elif self._is_untidy:
+            self._is_untidy = False
+            self._starter.tidy(line)
         else:
             self._consider_what_came_back(line)
 

@@ -473,20 +473,22 @@ class StageUnload(_message.Message):
     LAST_EPOCH_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     first_epoch: _builtins.int
-    """Only stages of these epochs, both ends included; a last epoch of 0 is no bound."""
+    """Only stages of these epochs, both ends included; absent: no bound."""
     last_epoch: _builtins.int
     def __init__(
         self,
         *,
         deployment: _builtins.str = ...,
         first_epoch: _builtins.int = ...,
-        last_epoch: _builtins.int = ...,
+        last_epoch: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch", "last_epoch", b"last_epoch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "first_epoch", b"first_epoch", "last_epoch", b"last_epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch", "deployment", b"deployment", "first_epoch", b"first_epoch", "last_epoch", b"last_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__last_epoch: _TypeAlias = _typing.Literal["last_epoch"]  # noqa: Y015
+    _WhichOneofArgType__last_epoch: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_epoch) -> _WhichOneofReturnType__last_epoch | None: ...
 
 Global___StageUnload: _TypeAlias = StageUnload  # noqa: Y015
 

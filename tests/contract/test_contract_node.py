@@ -198,6 +198,7 @@ class TestNode:
         assert node.unload_stage("d", first_epoch=5) == 1
         assert [stage.epoch for stage in node.list_stages()] == [4]
         assert node.unload_stage("d", first_epoch=5, last_epoch=9) == 0
+        assert node.unload_stage("d", last_epoch=0) == 0
 
     def test_stages_are_freed_when_nobody_renews_their_lease(self, node):
         shard = matmul_shard(seed=101)
