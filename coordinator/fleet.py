@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
+from coordinator.company import Places
 from coordinator.config import ClusterConfig, NodeConfig
 from coordinator.errors import NodeDownError
 from coordinator.local_nodes import AGENT, LocalNodes
@@ -71,6 +72,14 @@ class Fleet:
     def node_of(self) -> dict[str, FleetNode]:
         """Node of each name."""
         return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def places(self) -> Places:
+        """Machine and processors of each node."""
+        return Places(
+            host_of={node.name: node.description.host_id for node in self.nodes},
+            cores_of={node.name: node.description.cores for node in self.nodes},
+        )
 
 
 def on_each_node(nodes: Iterable[FleetNode], work: Callable[[FleetNode], Result]) -> list[Result]:

@@ -14,7 +14,7 @@ from coordinator.statistics import latency_summary, quantile_estimate, rate_esti
 from node_agent.messages import StageStatus
 from partitioner.cluster import CLIENT
 from partitioner.onnx_io import Model
-from partitioner.plan import Candidate
+from partitioner.plan import Candidate, HopCost
 
 OnStep = Callable[[str, int, int], None]
 """Called with what is being done, requests done and requests at most."""
@@ -167,7 +167,7 @@ def _summarise(
             latency_seconds=candidate.cost.latency_seconds,
             throughput_per_second=candidate.cost.throughput_per_second,
         ),
-        bottleneck=find_bottleneck(stages, busy.input_seconds, batch=plan.batch),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost.hops, batch=plan.batch),
         stages=stages,
         input_send_seconds=busy.input_seconds,
         spans=request_spans(candidate.cost, single.records),
@@ -217,12 +217,21 @@ def _stage_measurement(
     )
 
 
-def find_bottleneck(stages: Sequence[StageMeasurement], input_send_seconds: float, *, batch: int) -> Bottleneck:
-    """The resource that was busy longest for each request: a device computing, or a link sending."""
+def find_bottleneck(
+    stages: Sequence[StageMeasurement], input_send_seconds: float, hops: Sequence[HopCost] = (), *, batch: int
+) -> Bottleneck:
+    """The resource that was busy longest for each request: a device computing, a link sending, or a shared medium.
+
+    The hops tell which media each message crossed.
+    """
     targets = [*(stage.device for stage in stages[1:]), CLIENT]
     busy = {f"link:{CLIENT}->{stages[0].device}": input_send_seconds}
     for stage, target in zip(stages, targets, strict=True):
         busy[f"device:{stage.device}"] = stage.compute_seconds
         busy[f"link:{stage.device}->{target}"] = stage.send_seconds
+    sent = (input_send_seconds, *(stage.send_seconds for stage in stages))
+    for hop, seconds in zip(hops, sent, strict=False):
+        for medium in hop.media:
+            busy[f"medium:{medium.name}"] = busy.get(f"medium:{medium.name}", 0.0) + seconds
     resource = max(busy, key=busy.__getitem__)
     return Bottleneck(resource=resource, busy_seconds=busy[resource], bound_per_second=batch / busy[resource])

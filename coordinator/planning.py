@@ -38,6 +38,7 @@ def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> C
         name=fleet.config.name,
         devices=tuple(node.device for node in fleet.nodes),
         links=tuple(links),
+        media=fleet.config.shared_media,
     )
 
 

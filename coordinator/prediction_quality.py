@@ -87,6 +87,20 @@ def shared_machines(nodes: Iterable[FleetNode]) -> Iterator[str]:
             )
 
 
+def unshared_media(fleet: Fleet) -> Iterator[str]:
+    """Media whose links are emulated, each by its sender."""
+    for medium in fleet.config.shared_media:
+        links = [
+            f"{source} → {target}" for source, target in medium.links if fleet.config.link_emulation(source, target)
+        ]
+        if links:
+            yield (
+                f"Medium {medium.name!r} is shared in predictions only, since the senders emulate {len(links)} of its "
+                f"{len(medium.links)} links each by itself ({links[0]} first): plans that use it may be measured "
+                "faster than predicted."
+            )
+
+
 def health_doubts(before: NodeWarnings, after: NodeWarnings) -> Iterator[str]:
     """What nodes said before and after they were measured."""
     for name in dict.fromkeys((*before, *after)):

@@ -7,6 +7,7 @@ from itertools import pairwise, product
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.codec import NO_CODEC, CodecTable
 from partitioner.graph import Graph
+from partitioner.media import repeated_names
 from partitioner.plan import Plan, Stage
 from partitioner.profile import DeviceProfile, Profile
 
@@ -74,6 +75,10 @@ def _cluster_faults(cluster: Cluster) -> Iterator[str]:
         yield f"a device is named {CLIENT!r}, which is the name of the client"
     for link in cluster.links:
         yield from _link_faults(link, {*names, CLIENT})
+    yield from repeated_names(cluster.media)
+    for medium in cluster.media:
+        for end in sorted({end for pair in medium.links for end in pair} - {*names, CLIENT}):
+            yield f"medium {medium.name!r} names the unknown device {end!r}"
 
 
 def _link_faults(link: Link, places: set[str]) -> Iterator[str]:

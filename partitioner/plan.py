@@ -76,6 +76,14 @@ class StageCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MediumCost:
+    """For how long one request keeps a shared medium busy."""
+
+    name: str
+    busy_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HopCost:
     """Predicted cost of one hop for one request."""
 
@@ -87,6 +95,8 @@ class HopCost:
     """Per request of the pipeline: replicas share the requests out over their links."""
     output_error: float = 0.0
     """Relative L2 error of the outputs that the codec brings, 0 without one."""
+    media: tuple[MediumCost, ...] = ()
+    """Those that the hop crosses. Every request crosses them, whichever replica it goes to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +108,7 @@ class CostEstimate:
     bottleneck_seconds: float
     """Busy time of the busiest resource for one request (of `batch` samples)."""
     bottleneck_resource: str
-    """`device:NAME` or `link:SOURCE->TARGET`."""
+    """`device:NAME`, `link:SOURCE->TARGET` or `medium:NAME`."""
     throughput_per_second: float
     """Samples per second with the plan's window."""
     stages: tuple[StageCost, ...]
@@ -109,6 +119,14 @@ class CostEstimate:
     def sample_seconds(self) -> float:
         """Seconds from sample to sample at the plan's window and batch: 1 / throughput."""
         return 1.0 / self.throughput_per_second
+
+    @property
+    def media(self) -> tuple[MediumCost, ...]:
+        """Shared media that the plan uses, each with the sum over its hops, in the order of the flow."""
+        busy: dict[str, float] = {}
+        for medium in (medium for hop in self.hops for medium in hop.media):
+            busy[medium.name] = busy.get(medium.name, 0.0) + medium.busy_seconds
+        return tuple(MediumCost(name=name, busy_seconds=seconds) for name, seconds in busy.items())
 
     @property
     def memory_bytes(self) -> int:

@@ -15,6 +15,7 @@ from coordinator.config.sections import (
     ClientConfig,
     LinkConfig,
     LinksConfig,
+    MediumConfig,
     Name,
     NodeConfig,
     Section,
@@ -23,6 +24,7 @@ from coordinator.config.sections import (
 from coordinator.errors import ConfigError
 from node_agent.messages import LinkEmulation
 from partitioner.cluster import CLIENT
+from partitioner.media import SharedMedium
 
 
 class ClusterConfig(Section):
@@ -31,6 +33,8 @@ class ClusterConfig(Section):
     name: Name
     nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]
     links: LinksConfig = LinksConfig()
+    media: tuple[MediumConfig, ...] = ()
+    """Each is one more resource, busy for all that crosses it."""
     client: ClientConfig = ClientConfig()
     security: SecurityConfig = SecurityConfig()
 
@@ -42,6 +46,12 @@ class ClusterConfig(Section):
     @cached_property
     def _link_of(self) -> dict[tuple[str, str], LinkConfig]:
         return {direction: link for link in self.links.between for direction in link.directions}
+
+    @property
+    def shared_media(self) -> tuple[SharedMedium, ...]:
+        """The media with their links."""
+        places = (CLIENT, *(node.name for node in self.nodes))
+        return tuple(SharedMedium(name=medium.name, links=medium.directions(places)) for medium in self.media)
 
     def is_forbidden(self, source: str, target: str) -> bool:
         """Whether no plan may send from `source` to `target`."""

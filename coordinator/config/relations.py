@@ -33,6 +33,7 @@ def relation_faults(content: object) -> Iterator[Fault]:
         yield from _link_faults(link, places)
     yield from _repeated_directions(links)
     yield from _default_faults(_mapping(_mapping(top.get("links")).get("default")), nodes)
+    yield from _media_faults(top.get("media"), places)
     yield from _security_faults(_mapping(top.get("security")), nodes)
 
 
@@ -185,6 +186,31 @@ def _default_faults(default: Mapping[str, object], nodes: tuple[_Node, ...]) -> 
     if default and nodes and not any(node.is_local for node in nodes):
         message = "no node is local, so that every link is probed and none emulated: take it out"
         yield Fault(path=("links", "default"), message=message)
+
+
+def _media_faults(media: object, places: Mapping[str, bool]) -> Iterator[Fault]:
+    first: dict[str, KeyPath] = {}
+    for index, raw in _entries(media):
+        path: KeyPath = ("media", index)
+        name = _text(raw.get("name"))
+        if name and name in first:
+            message = f"'{name}' is already that of {path_text(first[name])}: choose another"
+            yield Fault(path=(*path, "name"), message=message)
+        first.setdefault(name, path)
+        if not raw.get("nodes") and not raw.get("links"):
+            yield Fault(path=path, message="says nothing: wanted the nodes or the links that share it")
+        nodes = raw.get("nodes")
+        ends = [
+            ((*path, "nodes", number), node) for number, node in enumerate(nodes if isinstance(nodes, list) else [])
+        ]
+        for number, link in _entries(raw.get("links")):
+            here = (*path, "links", number)
+            ends += [((*here, key), link.get(key)) for key in ("from", "to")]
+            if link.get("from") == link.get("to") is not None:
+                yield Fault(path=here, message=f"leads from '{link.get('to')}' to itself: no medium is crossed")
+        for where, end in ends:
+            if _text(end) and end not in places:
+                yield Fault(path=where, message=f"there is no node '{end}': {nearest(_text(end), places)}")
 
 
 def _security_faults(security: Mapping[str, object], nodes: tuple[_Node, ...]) -> Iterator[Fault]:

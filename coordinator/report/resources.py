@@ -1,4 +1,4 @@
-"""What each device and link direction of the chosen plan is busy with, for one request."""
+"""What each device, link direction and shared medium of the chosen plan is busy with, for one request."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from partitioner.plan import Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One device or one direction of a link."""
+    """One device, one direction of a link, or what links share."""
 
     name: str
-    """`device:NAME` or `link:SOURCE->TARGET`."""
+    """`device:NAME`, `link:SOURCE->TARGET` or `medium:NAME`."""
     predicted_seconds: float
     measured_seconds: float | None
     is_predicted_bottleneck: bool
@@ -33,7 +33,7 @@ def lanes(plan: Plan) -> tuple[str, ...]:
 
 
 def resources(run: Run) -> tuple[Resource, ...]:
-    """Resources of the chosen plan in flow order; a device is busy while it computes."""
+    """Resources of the chosen plan in flow order, media last; a device is busy while it computes."""
     predicted, measured = _predicted_seconds(run), _measured_seconds(run)
     found_bottleneck = run.measurement.bottleneck.resource if run.measurement else None
     return tuple(
@@ -44,7 +44,7 @@ def resources(run: Run) -> tuple[Resource, ...]:
             is_predicted_bottleneck=name == run.chosen.cost.bottleneck_resource,
             is_measured_bottleneck=name == found_bottleneck,
         )
-        for name in lanes(run.chosen.plan)
+        for name in (*lanes(run.chosen.plan), *(f"medium:{medium.name}" for medium in run.chosen.cost.media))
     )
 
 
@@ -54,6 +54,8 @@ def _predicted_seconds(run: Run) -> dict[str, float]:
         _add(busy, f"device:{stage.device}", stage.busy_seconds)
     for hop in run.chosen.cost.hops:
         _add(busy, _link(hop.source, hop.target), hop.busy_seconds)
+    for medium in run.chosen.cost.media:
+        _add(busy, f"medium:{medium.name}", medium.busy_seconds)
     return busy
 
 
@@ -66,6 +68,10 @@ def _measured_seconds(run: Run) -> dict[str, float]:
     for stage, target in zip(measurement.stages, following, strict=True):
         _add(busy, f"device:{stage.device}", stage.compute_seconds)
         _add(busy, _link(stage.device, target), stage.send_seconds)
+    sent = (measurement.input_send_seconds, *(stage.send_seconds for stage in measurement.stages))
+    for hop, seconds in zip(run.chosen.cost.hops, sent, strict=False):
+        for medium in hop.media:
+            _add(busy, f"medium:{medium.name}", seconds)
     return busy
 
 

@@ -29,6 +29,7 @@ def with_replicas(problem: SearchProblem, most: int) -> SearchProblem:
     alike = np.array([crew[0] for crew in everyone])
     links = _link_ends(problem, types, everyone)
     watts, busy, busy_rate = problem.device_watts, problem.stage_busy_seconds, problem.link_busy_bytes_per_second
+    media = problem.link_media
     return replace(
         problem,
         device_names=tuple("+".join(problem.device_names[member] for member in crew) for crew in everyone),
@@ -40,6 +41,7 @@ def with_replicas(problem: SearchProblem, most: int) -> SearchProblem:
         device_watts=None if watts is None else watts[alike],
         stage_busy_seconds=None if busy is None else busy[alike],
         link_busy_bytes_per_second=None if busy_rate is None else busy_rate[links],
+        link_media=None if media is None else media[:, *links],
         crews=everyone,
     )
 

@@ -64,11 +64,13 @@ def find_stage_types(problem: SearchProblem) -> StageTypes:
 
 
 def _links(problem: SearchProblem) -> FloatArray:
-    """(n, n_devices + 1, n_devices + 1) delay and rates, without what is never used."""
+    """(n, n_devices + 1, n_devices + 1) delay, rates and media, without what is never used."""
     fixed = problem.link_fixed_seconds.copy()
     np.fill_diagonal(fixed, np.inf)
     rates = [problem.link_bytes_per_second, problem.link_busy_bytes_per_second]
-    return np.stack([fixed, *(np.where(np.isfinite(fixed), rate, 1.0) for rate in rates if rate is not None)])
+    media = () if problem.link_media is None else tuple(problem.link_media)
+    facts = (*(rate for rate in rates if rate is not None), *media)
+    return np.stack([fixed, *(np.where(np.isfinite(fixed), fact, 1.0) for fact in facts)])
 
 
 def _are_alike(problem: SearchProblem, links: FloatArray, one: int, other: int) -> bool:

@@ -91,8 +91,20 @@ def evaluate_quantities(problem: SearchProblem, plans: EncodedPlans) -> FloatArr
             figures[:, column] = (
                 np.maximum(figure, np.maximum(hop, stage)) if quantity.is_peak else figure + hop + stage
             )
+    for column, quantity in enumerate(problem.quantities):
+        if quantity.media is not None:
+            figures[:, column] = np.maximum(figures[:, column], _busiest_medium(problem, plans, quantity.media))
     is_possible = np.isfinite(figures).all(axis=1) & _obeys(problem, plans)
     return np.where(is_possible[:, None], figures, np.inf)
+
+
+def _busiest_medium(problem: SearchProblem, plans: EncodedPlans, media: FloatArray) -> FloatArray:
+    """(n_plans,) the largest sum of what hops add to a shared medium; `media` is that of a `Quantity`."""
+    sums = np.zeros((len(media), len(plans)))
+    for leg in legs(problem, plans):
+        sums = sums + np.where(leg.hops, media[:, leg.source, leg.target, leg.start], 0.0)
+    largest: FloatArray = sums.max(axis=0)
+    return largest
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

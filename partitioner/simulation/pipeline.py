@@ -10,9 +10,9 @@ from partitioner.cluster import CLIENT
 from partitioner.cost import QUEUE_LIMIT
 from partitioner.errors import PlanError
 from partitioner.front import FloatArray
+from partitioner.media import SharedMedium, links_of_two, repeated_names
 from partitioner.plan import CostEstimate, Plan, StageCost
 from partitioner.simulation.load import Load
-from partitioner.simulation.media import SharedMedium, media_faults
 from partitioner.simulation.result import SimulationResult
 from partitioner.simulation.running import Line, Times
 from partitioner.simulation.variation import CONSTANT, Variation
@@ -69,7 +69,7 @@ def simulate(
     too_small = [f"{name} is {count}" for name, count in counts.items() if count is not None and count < 1]
     if too_small or (n_warm_up is not None and n_warm_up < 0):
         raise ValueError(f"Wanted 1 or more (a warm-up may be 0): {', '.join(too_small) or f'n_warm_up {n_warm_up}'}.")
-    faults = (*_plan_faults(plan, cost), *media_faults(shared_media))
+    faults = (*_plan_faults(plan, cost), *repeated_names(shared_media), *links_of_two(shared_media))
     if faults:
         raise PlanError(f"Plan {plan.describe()!r} cannot be simulated: {'; '.join(faults)}.")
     arrivals_stream, *streams = np.random.default_rng(seed).spawn(1 + 2 * len(cost.hops))

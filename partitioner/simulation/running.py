@@ -9,11 +9,11 @@ import numpy as np
 
 from partitioner.cluster import CLIENT
 from partitioner.front import FloatArray
+from partitioner.media import SharedMedium
 from partitioner.plan import CostEstimate, Plan
 from partitioner.simulation.events import Clock, Count, Resource
 from partitioner.simulation.line import Pipe, Queue, Sink, Station, Taker
 from partitioner.simulation.load import Client, Load
-from partitioner.simulation.media import SharedMedium
 from partitioner.simulation.result import QueueLoad, ResourceLoad, SimulationResult
 
 

@@ -7,7 +7,7 @@ from coordinator.benching import best_single, front_selection, recommend, winnin
 from coordinator.deployment import runnable_fault
 from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction, StageMeasurement
 from coordinator.measuring import find_bottleneck
-from partitioner.plan import Candidate, CostEstimate, Plan, Stage
+from partitioner.plan import Candidate, CostEstimate, HopCost, MediumCost, Plan, Stage
 
 
 def exactly(value):
@@ -114,22 +114,34 @@ def test_a_short_front_is_measured_whole(n_plans):
     assert [found for _, found in front_selection(front, other)] == front
 
 
+STAGE = StageMeasurement(
+    stage=0,
+    device="a",
+    start=0,
+    stop=1,
+    queue_seconds=9.0,
+    decode_seconds=0.0,
+    compute_seconds=0.02,
+    encode_seconds=0.0,
+    send_seconds=0.03,
+    sent_bytes=10,
+    predicted_compute_seconds=0.02,
+)
+
+
 def test_the_bottleneck_is_the_busiest_of_devices_and_links():
-    stage = StageMeasurement(
-        stage=0,
-        device="a",
-        start=0,
-        stop=1,
-        queue_seconds=9.0,
-        decode_seconds=0.0,
-        compute_seconds=0.02,
-        encode_seconds=0.0,
-        send_seconds=0.03,
-        sent_bytes=10,
-        predicted_compute_seconds=0.02,
-    )
-    last = replace(stage, stage=1, device="b", compute_seconds=0.01, send_seconds=0.001)
-    found = find_bottleneck([stage, last], 0.005, batch=4)
+    last = replace(STAGE, stage=1, device="b", compute_seconds=0.01, send_seconds=0.001)
+    found = find_bottleneck([STAGE, last], 0.005, batch=4)
     assert found.resource == "link:a->b"
     assert found.bound_per_second == pytest.approx(4 / 0.03)
-    assert find_bottleneck([stage, last], 0.05, batch=1).resource == "link:client->a"
+    assert find_bottleneck([STAGE, last], 0.05, batch=1).resource == "link:client->a"
+
+
+def test_a_medium_is_busy_for_all_that_was_sent_over_it():
+    air = (MediumCost(name="air", busy_seconds=9.0),)
+    ends = (("client", "a", air), ("a", "b", air), ("b", "client", ()))
+    hops = [
+        HopCost(source=one, target=other, n_bytes=1, seconds=0, busy_seconds=0, media=on) for one, other, on in ends
+    ]
+    found = find_bottleneck([STAGE, replace(STAGE, stage=1, device="b")], 0.005, hops, batch=1)
+    assert (found.resource, found.busy_seconds) == ("medium:air", 0.005 + 0.03)

@@ -86,12 +86,17 @@ def gather_conditions(problems: Mapping[str, SearchProblem]) -> Conditions:
     """The conditions of problems that differ in their links only.
 
     Raises:
-        PlanError: There is none, or they differ in more than links.
+        PlanError: There is none, they differ in more than links, or hops share media.
     """
     if not problems:
         raise PlanError("A robust search wants at least one network condition, got none.")
     names = tuple(sorted(problems))
     first = problems[names[0]]
+    if first.shares_media:
+        raise PlanError(
+            "A robust search counts each link by itself, but links of this cluster share media: take the media out of "
+            "its description to search so, or search the front of one condition."
+        )
     for name in names[1:]:
         if not _is_alike(first, problems[name]):
             raise PlanError(
