@@ -5,43 +5,69 @@ from pathlib import Path
 
 import click
 
-from coordinator.cli.options import dry_run_option, run_option
+from coordinator.cli.options import dry_run_option, json_option, run_option
 
 
 @click.command(short_help="Put the chosen plan on the nodes and keep it up.")
 @run_option
 @click.option("--seconds", type=click.FloatRange(min=0), help="Take it off again after so long.  [default: Ctrl-C]")
+@click.option(
+    "--lease",
+    "lease_seconds",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Nodes free their stages when no coordinator asked after them for so long; 0: never.",
+)
+@json_option
 @dry_run_option
-def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
+def command(*, folder: Path, seconds: float | None, lease_seconds: float, as_json: bool, dry_run: bool) -> None:
     """Puts the plan of a run folder on its nodes, verifies it against the whole model, and keeps it up.
 
-    A plan whose outputs differ from the whole model's is taken off at once. While it is up, a line each ten seconds
+    When a node dies, hangs, is cut off or restarts, the best plan on the others takes over; no request is lost or
+    answered twice. A node that is back is used again where that is worth a switch. What happens is printed, and kept in
+    the folder's events.jsonl. A plan that a killed coordinator left running is taken over as it is.
+
+    A plan whose outputs differ from the whole model's is taken off at once. While one is up, a line each ten seconds
     says that it still answers correctly.
 
     \b
     Examples:
       splitfront deploy --run runs/r18
-      splitfront deploy --run runs/r18 --seconds 600
+      splitfront deploy --run runs/r18 --seconds 600 --json > events.jsonl
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import resumed_run
-    from coordinator.deployment import deploy_plan, verify_pipeline
+    from coordinator.errors import MeasurementError, OutputMismatchError
     from coordinator.run_folder import RunFolder
+    from coordinator.serving.events import Event
+    from coordinator.serving.run_service import serve_run
     from partitioner.plan import Candidate
 
-    terminal = Terminal()
+    terminal = Terminal(as_json=as_json)
     chosen = RunFolder(folder).load("plan", Candidate)
     if dry_run:
         terminal.say(f"Would load {len(chosen.plan.stages)} stages: {chosen.plan.describe()}")
         return
-    with resumed_run(folder, terminal) as run, deploy_plan(run.fleet, run.model, chosen) as deployment:
+
+    def tell(event: Event) -> None:
+        terminal.say(event.describe())
+        terminal.print_json_line(event.to_json())
+
+    with (
+        resumed_run(folder, terminal) as run,
+        serve_run(run, lease_seconds=lease_seconds, on_event=tell) as service,
+    ):
+        plan = service.candidate.plan.describe() if service.candidate else "no plan at this moment"
         terminal.say(
-            f"Live as {deployment.name}: {chosen.plan.describe()}; {deployment.sent_bytes / 2**20:.1f} MiB sent, "
-            "outputs equal the whole model's. Ctrl-C takes it off."
+            f"Live as {service.name}: {plan}; {service.sent_bytes / 2**20:.1f} MiB sent, outputs equal the whole "
+            "model's. Ctrl-C takes it off."
         )
         ends_at = time.monotonic() + seconds if seconds is not None else float("inf")
         while (left := ends_at - time.monotonic()) > 0:
             time.sleep(min(left, 10.0))
-            error = verify_pipeline(deployment.pipeline, run.model)
-            terminal.say(f"answers correctly (largest relative error {error:.1e})")
+            try:
+                terminal.say(f"answers correctly (largest relative error {service.check():.1e})")
+            except (MeasurementError, OutputMismatchError) as error:
+                terminal.say(f"does not answer correctly: {error}")
     terminal.say("Taken off.")

@@ -16,7 +16,7 @@ from coordinator.provisioning import send_shards
 from coordinator.serving.replanning import devices_of
 from coordinator.serving.roster import Roster
 from coordinator.serving.side_by_side import run_side_by_side
-from node_agent.errors import NodeError, NodeUnreachableError
+from node_agent.errors import NodeError, NodeUnreachableError, StageMissingError
 from node_agent.messages import StageLoad
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate, Stage
@@ -120,11 +120,20 @@ class PlanDeployer:
 
     def adopt(self, candidate: Candidate, epoch: int, first_request: int, why_give_up: WhyGiveUp) -> Pipeline:
         """See `Deployer`."""
+        places = [(name, index) for index, stage in enumerate(candidate.plan.stages) for name in stage.devices]
+        calls = [partial(self._check_loaded, candidate, epoch, name, index) for name, index in places]
+        run_side_by_side(calls, why_give_up=why_give_up)
         return self._connected(candidate, epoch, first_request, why_give_up)
 
-    def shards_of(self, candidate: Candidate) -> tuple[Shard, ...]:
-        """Those of a plan, first stage first."""
-        return tuple(self._shard(stage) for stage in candidate.plan.stages)
+    def _check_loaded(self, candidate: Candidate, epoch: int, name: str, index: int) -> None:
+        """Raises `StageMissingError` unless a node holds its stage of a plan, at work."""
+        wanted = (self._name, epoch, index, self._shard(candidate.plan.stages[index]).sha256, "")
+        found = {
+            (one.deployment, one.epoch, one.stage, one.shard_sha256, one.failure)
+            for one in self._roster.node(name).client.list_stages()
+        }
+        if wanted not in found:
+            raise StageMissingError(f"Node '{name}' does not hold stage {index} of {self._name!r}, epoch {epoch}.")
 
     def _shard(self, stage: Stage) -> Shard:
         span = (stage.start, stage.stop)

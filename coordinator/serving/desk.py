@@ -17,7 +17,7 @@ from coordinator.serving.events import REQUEST_FAILED, EventLog
 from coordinator.serving.ledger import MAX_ATTEMPTS, Ledger
 from coordinator.serving.line import Line
 from node_agent.element_types import DTYPES
-from node_agent.errors import RequestRejectedError, StageFailedError
+from node_agent.errors import RequestRejectedError
 
 Inputs = Mapping[str, np.ndarray]
 
@@ -153,7 +153,7 @@ class Desk:
     def _on_done(self, line: Line, request: int, done: "Future[Answer]") -> None:
         """An attempt has ended. A line that broke is the supervisor's business: its requests are not over yet."""
         error = done.exception()
-        if error is not None and (error is line.pipeline.failure.error or not isinstance(error, StageFailedError)):
+        if error is not None and error is line.pipeline.failure.error:
             return
         with self._changed:
             entry = self._open.pop(request) if self._ledger.end(line.epoch, request) else None

@@ -1,10 +1,11 @@
 """What happened to a service: every failure, re-plan and switch, with time, cause and duration."""
 
+import json
 import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 NODE_LOST = "node-lost"
 NODE_BACK = "node-back"
@@ -75,6 +76,10 @@ class Event:
         if self.cause:
             words.append(f": {self.cause}")
         return "".join(words)
+
+    def to_json(self) -> str:
+        """One line for a script."""
+        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 Listener = Callable[[Event], None]

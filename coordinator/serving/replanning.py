@@ -179,7 +179,13 @@ def restricted(cost_model: CostModel, usable: frozenset[str], broken_links: froz
         for link in cluster.links
         if {link.source, link.target} <= places and (link.source, link.target) not in broken_links
     )
-    return replace(cost_model, cluster=replace(cluster, devices=devices, links=links))
+    kept = {(link.source, link.target) for link in links}
+    media = tuple(
+        replace(medium, links=shared)
+        for medium in cluster.media
+        if (shared := tuple(pair for pair in medium.links if pair in kept))
+    )
+    return replace(cost_model, cluster=replace(cluster, devices=devices, links=links, media=media))
 
 
 def is_worthwhile(now: CostEstimate, then: CostEstimate) -> bool:

@@ -22,7 +22,8 @@ from coordinator.serving.events import Event, EventLog
 from coordinator.serving.pulse import Turn
 from coordinator.serving.replanning import Replanner
 from coordinator.serving.roster import NodeHeart, Roster
-from coordinator.serving.starter import Served, Starter
+from coordinator.serving.served import Served
+from coordinator.serving.starter import Starter
 from coordinator.serving.supervisor import Patience, Supervisor
 from coordinator.serving.watch import Heart, Sign, Watch
 from partitioner.onnx_io import Model

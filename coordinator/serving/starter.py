@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from coordinator.errors import DeploymentError, GivenUpError, NoPlanError, OutputMismatchError, PlanRefusedError
 from coordinator.pipeline import Pipeline
@@ -13,6 +12,7 @@ from coordinator.serving.events import EventLog
 from coordinator.serving.lessons import Lessons
 from coordinator.serving.line import Line
 from coordinator.serving.replanning import Choice, Circumstances, Replanner, devices_of
+from coordinator.serving.served import Served
 from coordinator.serving.watch import Watch
 from node_agent.errors import NodeError, NodeUnreachableError
 from partitioner.plan import Candidate, Plan
@@ -21,16 +21,6 @@ _WAIT_SECONDS = 0.2
 
 BRING_UP_ERRORS = (NodeError, DeploymentError, OutputMismatchError)
 """With which a plan may fail to come up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """What serves: enough to find it again."""
-
-    name: str
-    """Of the deployment."""
-    epoch: int
-    candidate: Candidate
 
 
 class Starter:

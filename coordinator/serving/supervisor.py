@@ -19,7 +19,8 @@ from coordinator.serving.diagnosis import Diagnosis, Fault
 from coordinator.serving.events import EventLog
 from coordinator.serving.line import Line
 from coordinator.serving.replanning import is_worthwhile
-from coordinator.serving.starter import BRING_UP_ERRORS, Served, Starter
+from coordinator.serving.served import Served
+from coordinator.serving.starter import BRING_UP_ERRORS, Starter
 from coordinator.serving.watch import Watch
 from node_agent.errors import NodeError
 from partitioner.plan import Candidate
