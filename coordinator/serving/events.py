@@ -45,6 +45,7 @@ FAULTS = frozenset({NODE_LOST, NODE_RESTARTED, LINE_BROKEN, WRONG_OUTPUTS, SWITC
 """Those that are logged as warnings."""
 
 _logger = logging.getLogger(__name__)
+_logger.addHandler(logging.NullHandler())  # without a log of the program: who wants events on a terminal listens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from serving_fakes import wait_until
-from serving_plans import made_up_cost_model, plans_of_three
 
 from benchmarks._faulty_nodes import faulty_nodes
+from benchmarks._made_up_plans import made_up_cost_model, plans_of_three
 from coordinator.config import parse_cluster
 from coordinator.fleet import connect_fleet
 from coordinator.loadgen import make_workload

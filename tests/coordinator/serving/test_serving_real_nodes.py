@@ -1,6 +1,5 @@
 """Services on real agents: processes that are killed, frozen, cut off, reset and started again."""
 
-import time
 from concurrent.futures import wait
 from contextlib import contextmanager
 
@@ -83,20 +82,13 @@ def stages_on(ground):
 def run_cell(ground, fault, place, phase, n_requests=200):
     """One cell of the matrix: a fault on a stage's node while nothing, requests, or a plan are on their way."""
     victim = [stage.device for stage in ground.front[0].plan.stages][place]
-    struck_at = []
 
     def strike():
-        struck_at.append(time.perf_counter())
         ground.strike(fault, victim)
 
-    options = {}
-    if phase == "deploying":
-        # As soon as the first plan's stages begin to be loaded.
-        model = StrikingModel(ground.model, strike)
-        options["model"] = model
     with serve_plan(
         ground.fleet,
-        options.get("model", ground.model),
+        StrikingModel(ground.model, strike) if phase == "deploying" else ground.model,
         ground.front[0],
         Replanner(ground.front, wish="throughput"),
         patience=STEADY,
@@ -129,7 +121,7 @@ def run_cell(ground, fault, place, phase, n_requests=200):
 
 
 class StrikingModel:
-    """Strikes when the plan's last shard has been cut: sending and loading come next."""
+    """Strikes when the plan's last shard has been cut: its stages are sent and loaded next."""
 
     def __init__(self, model, strike):
         self._model, self._strike = model, strike

@@ -20,7 +20,7 @@ from coordinator.serving.events import EventLog
 from coordinator.serving.replanning import Replanner
 from coordinator.serving.service import Service
 from coordinator.serving.supervisor import Patience
-from node_agent.errors import NodeUnreachableError, RequestRejectedError, StageFailedError
+from node_agent.errors import RequestRejectedError, StageFailedError
 
 FRONT = (
     candidate_on("a", "b", "c", throughput=300, latency=0.02),
@@ -378,8 +378,11 @@ def test_links_that_drop_double_and_reorder_lose_and_double_nothing(cluster):
         _done, pending = wait(futures, timeout=60)
         assert not pending
         assert len(ended) == len(set(map(id, ended))) == 100
+        n_lost = 0
         for number, future in enumerate(futures):
             try:
                 answers_right(future, number)
-            except (RequestLostError, NodeUnreachableError, ServiceEndedError):
-                continue
+            except RequestLostError:
+                n_lost += 1
+        assert n_lost < 10
+        assert service.n_dropped == 0, "the pipeline drops what is doubled"
