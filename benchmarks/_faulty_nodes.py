@@ -7,6 +7,7 @@ address, gets stuck in the proxy, as it would behind a switch that died: no end 
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -166,9 +167,10 @@ class FaultyNode:
                 with suppress(OSError):
                     pipe.close()
 
-    def restart(self) -> None:
-        """Kills it and starts it again at once."""
+    def restart_empty(self) -> None:
+        """Kills it, loses its store, and starts it again at once."""
         self.kill()
+        shutil.rmtree(self._folder / "store")
         self.start()
 
     def freeze(self) -> None:

@@ -35,7 +35,7 @@ class Ground:
             "SIGSTOP": (node.freeze, node.thaw),
             "traffic dropped": (node.cut, node.mend),
             "connection reset": (node.reset, lambda: None),
-            "restarted empty": (node.restart, lambda: None),
+            "restarted empty": (node.restart_empty, lambda: None),
         }
         strike, heal = actions[fault]
         self.ill.append(heal)

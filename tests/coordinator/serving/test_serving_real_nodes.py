@@ -3,15 +3,17 @@
 from concurrent.futures import wait
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from serving_fakes import wait_until
 
 from coordinator.deployment import check_outputs
+from coordinator.loadgen import run_load
 from coordinator.serving import events as kinds
 from coordinator.serving.replanning import Replanner
 from coordinator.serving.service import serve_plan
 from coordinator.serving.supervisor import Patience
-from node_agent.errors import NodeError
+from node_agent.errors import NodeError, StageFailedError
 
 STEADY = Patience(for_settling=3600.0)
 """No switch back while a test looks."""
@@ -157,6 +159,27 @@ def test_a_fault_costs_no_answer(ground, fault, place, phase):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_fault_matrix(ground, fault, place, phase):
     run_cell(ground, fault, place, phase)
+
+
+def test_a_poison_request_ends_alone_in_an_error_that_names_stage_and_node(ground):
+    with serving(ground) as service:
+        load = Load(service, ground.workload)
+        load.send(5)
+        poison = service.submit({"x": np.zeros((1, 3, 5), np.float32)})
+        load.send(20)
+        with pytest.raises(StageFailedError, match=r"Stage 0 of 'served' on node 'n0' failed .* of shape \(1, 3, 5\)"):
+            poison.result(30)
+        load.check()
+        assert service.epoch == 1
+
+
+def test_the_load_generator_takes_a_service_for_a_pipeline(ground):
+    with serving(ground) as service:
+        found = run_load(
+            service, ground.workload, is_single_stream=False, n_requests=40, budget_seconds=20, on_done=lambda _: None
+        )
+    assert len(found.records) == 40
+    assert found.max_relative_error < 1e-4
 
 
 def test_weights_are_not_sent_again_after_a_loss(ground):
