@@ -24,11 +24,17 @@ GRAIN_SECONDS = 0.002
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
-    """Stages of one plan on one machine, on processors of their own; mostly one, where each node has its machine."""
+    """Stages of one plan on one machine; mostly one, where each node has its machine."""
 
-    stages: tuple[TriedStage, ...]
+    groups: tuple[tuple[TriedStage, ...], ...]
+    """Under load those of a group work at the same time, each on processors of its own; others would halve its time."""
     rest_seconds: float
     """Before each lone request."""
+
+    @property
+    def stages(self) -> tuple[TriedStage, ...]:
+        """All of them: lone requests go to one after another."""
+        return tuple(stage for group in self.groups for stage in group)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +71,17 @@ def untried_stages(profile: Profile, front: Sequence[Candidate]) -> Counter[Trie
 
 
 def companies_of(candidate: Candidate, places: Places) -> tuple[Company, ...]:
-    """The stages of a plan by machine; those that share processors are apart, since they would halve each other's."""
-    found = []
+    """The stages of a plan by machine."""
     on_host: dict[str, list[TriedStage]] = {}
     for stage in candidate.plan.stages:
         for device in stage.devices:
             on_host.setdefault(places.host_of[device], []).append((device, (stage.start, stage.stop)))
-    for host, stages in on_host.items():
-        rest_seconds = _rest_seconds(candidate, places.host_of, host)
-        found += [Company(stages=group, rest_seconds=rest_seconds) for group in _apart(stages, places.cores_of)]
-    return tuple(found)
+    return tuple(
+        Company(
+            groups=tuple(_apart(stages, places.cores_of)), rest_seconds=_rest_seconds(candidate, places.host_of, host)
+        )
+        for host, stages in on_host.items()
+    )
 
 
 def _apart(stages: Sequence[TriedStage], cores_of: Mapping[str, Iterable[int]]) -> list[tuple[TriedStage, ...]]:

@@ -77,7 +77,7 @@ def try_stages(
     Args:
         fleet: Whose nodes they run on; other stages rest meanwhile.
         model: Whose units are run.
-        companies: Stages that run in turn, and under load at the same time.
+        companies: Stages that run in turn, and under load at the same time, as far as they have processors.
         seconds: For each company, all visits together, deployment not counted.
         seed: Of the inputs and the order.
         on_trial: Told before each visit.
@@ -102,11 +102,14 @@ def try_stages(
     for n_done, company in enumerate(visits):
         what = " with ".join(f"{name}[{start}:{stop}]" for name, (start, stop) in company.stages)
         on_trial(company.stages[0][0], n_done, len(visits), f"trying {what}")
-        guests = [
-            _Guest(fleet.node_of[stage[0]], shards[stage], hops_of[stage[0]], samples[stage])
-            for stage in company.stages
+        groups = [
+            [
+                _Guest(fleet.node_of[name], shards[name, span], hops_of[name], samples[name, span])
+                for name, span in group
+            ]
+            for group in company.groups
         ]
-        _visit(guests, seconds=seconds / N_VISITS, rest_seconds=company.rest_seconds, seed=seed)
+        _visit(groups, seconds=seconds / N_VISITS, rest_seconds=company.rest_seconds, seed=seed)
     for name in spans_of:
         on_trial(name, len(visits), len(visits), "tried")
 
@@ -123,7 +126,7 @@ def bare_hops(node: FleetNode) -> Hops:
     return find_link(ask, upload), find_link(ask, replace(upload, is_download=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Guest:
     """A stage that is tried, and where its times go."""
 
@@ -144,24 +147,27 @@ class _Guest:
         self.samples.handover.append(answer.latency_seconds - compute - self.hop_seconds)
 
 
-def _visit(guests: Sequence[_Guest], *, seconds: float, rest_seconds: float, seed: int) -> None:
+def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, rest_seconds: float, seed: int) -> None:
+    guests = [guest for group in groups for guest in group]
     with ExitStack() as stack:
-        pipelines = [stack.enter_context(_deployed(guest.node, guest.shard, guest.samples)) for guest in guests]
-        inputs = [draw_tensors(wire_specs(guest.shard.receives), np.random.default_rng(seed)) for guest in guests]
-        calls = [partial(pipeline.infer, values) for pipeline, values in zip(pipelines, inputs, strict=True)]
+        pipelines = {guest: stack.enter_context(_deployed(guest.node, guest.shard, guest.samples)) for guest in guests}
+        inputs = {
+            guest: draw_tensors(wire_specs(guest.shard.receives), np.random.default_rng(seed)) for guest in guests
+        }
         for _ in range(N_WARM_UP):
-            for call in calls:
-                call()
+            for guest in guests:
+                pipelines[guest].infer(inputs[guest])
         draw = random.Random(seed)  # noqa: S311 - rests, not secrets
         n_rounds, ends_at = 0, time.perf_counter() + seconds / 2
         while n_rounds < MIN_REQUESTS or time.perf_counter() < ends_at:
-            for guest, call in zip(guests, calls, strict=True):
+            for guest in guests:
                 time.sleep(rest_seconds * draw.uniform(*REST_SPREAD))
-                guest.take(call())
+                guest.take(pipelines[guest].infer(inputs[guest]))
             n_rounds += 1
-        sends = [partial(pipeline.submit, values) for pipeline, values in zip(pipelines, inputs, strict=True)]
-        for guest, answers in zip(guests, _under_load(sends, seconds / 2), strict=True):
-            guest.samples.busy.append(_busy_seconds(answers))
+        for group in groups:
+            sends = [partial(pipelines[guest].submit, inputs[guest]) for guest in group]
+            for guest, answers in zip(group, _under_load(sends, seconds / 2 / len(groups)), strict=True):
+                guest.samples.busy.append(_busy_seconds(answers))
 
 
 @contextmanager

@@ -45,10 +45,10 @@ def test_stages_of_one_machine_have_company_and_rest_for_what_is_left():
     assert company.rest_seconds == pytest.approx(0.006)
 
 
-def test_stages_that_share_a_processor_are_tried_apart():
-    companies = companies_of(candidate(0.04, ("a", 0, 1, 0.01), ("c", 1, 2, 0.01), ("b", 2, 4, 0.008)), TOGETHER)
-    assert [company.stages for company in companies] == [(("a", (0, 1)), ("b", (2, 4))), (("c", (1, 2)),)]
-    assert {company.rest_seconds for company in companies} == {0.004}
+def test_stages_that_share_a_processor_do_not_work_at_the_same_time():
+    (company,) = companies_of(candidate(0.04, ("a", 0, 1, 0.01), ("c", 1, 2, 0.01), ("b", 2, 4, 0.008)), TOGETHER)
+    assert company.groups == ((("a", (0, 1)), ("b", (2, 4))), (("c", (1, 2)),))
+    assert company.rest_seconds == 0.004
 
 
 def test_a_rest_is_neither_negative_nor_endless():

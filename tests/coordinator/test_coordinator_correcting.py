@@ -46,7 +46,7 @@ def trial(start, stop, **changes):
 
 def run_alone(fleet, model, name, *spans):
     """Trials of stages of one node, each by itself."""
-    companies = [Company(stages=((name, span),), rest_seconds=0.01) for span in spans]
+    companies = [Company(groups=(((name, span),),), rest_seconds=0.01) for span in spans]
     hops_of = {name: bare_hops(fleet.node_of[name])}
     return try_stages(fleet, model, companies, seconds=0.1, seed=0, on_trial=ignore_progress, hops_of=hops_of)[name]
 
@@ -72,7 +72,7 @@ def test_stages_are_run_alone_and_taken_off(fleet, model):
 
 def test_stages_are_run_in_company(fleet, model):
     first, second = (node.name for node in fleet.nodes)
-    company = Company(stages=((first, (0, 3)), (second, (3, model.graph.n_units))), rest_seconds=0.002)
+    company = Company(groups=(((first, (0, 3)), (second, (3, model.graph.n_units))),), rest_seconds=0.002)
     hops_of = {node.name: bare_hops(node) for node in fleet.nodes}
     seen = []
     trials = try_stages(
@@ -168,7 +168,7 @@ def test_stages_that_most_plans_share_come_first(fleet, model, cost_model):
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 2.0, 9.0, 1000.0])
 def test_trials_keep_within_their_budget(seconds):
-    companies = [Company(stages=(("pi", (0, stop)),), rest_seconds=0.0) for stop in range(1, 30)]
+    companies = [Company(groups=((("pi", (0, stop)),),), rest_seconds=0.0) for stop in range(1, 30)]
     chosen, each = within_budget(companies, seconds)
     assert chosen == companies[: len(chosen)]
     if chosen:
