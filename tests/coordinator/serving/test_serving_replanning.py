@@ -1,12 +1,19 @@
 """Which plan is chosen on what is left, and what is learnt of failures."""
 
+from dataclasses import replace
+
 import pytest
 from serving_fakes import candidate_on
 
+from benchmarks._made_up_plans import made_up_cost_model
 from coordinator.errors import NoPlanError
+from coordinator.planning import search_front
 from coordinator.serving.lessons import AT_ONCE_SECONDS, AVOIDED_SECONDS, MOST_STARTS, Lessons
-from coordinator.serving.replanning import Circumstances, Replanner, is_worthwhile
+from coordinator.serving.replanning import Circumstances, Replanner, is_worthwhile, restricted
+from coordinator.wishes import SearchWish
+from partitioner.cluster import SharedMedium
 from partitioner.errors import InfeasibleError
+from partitioner.onnx_io import load_model
 
 FRONT = (
     candidate_on("d", throughput=90, latency=0.01),
@@ -98,6 +105,26 @@ def test_after_wrong_outputs_the_search_leaves_out_one_suspect_after_the_other()
 def test_plans_that_cannot_be_run_are_not_looked_at():
     replanner = Replanner(FRONT, wish="throughput", is_runnable=lambda plan: len(plan.stages) < 3)
     assert devices(replanner.choose(on("abcd"))) == "bd"
+
+
+def test_a_cost_model_is_restricted_to_what_is_left(toy_model):
+    model = load_model(str(toy_model))
+    whole = made_up_cost_model(model, "abc")
+    pairs = (("a", "b"), ("b", "c"))
+    media = (SharedMedium(name="air", links=pairs), SharedMedium(name="wire", links=(("c", "a"), ("a", "c"))))
+    whole = replace(whole, cluster=replace(whole.cluster, media=media))
+    left = restricted(whole, frozenset("ab"), frozenset({("b", "a")})).cluster
+    assert [device.name for device in left.devices] == ["a", "b"]
+    assert {(link.source, link.target) for link in left.links} == {
+        ("client", "a"),
+        ("client", "b"),
+        ("a", "client"),
+        ("b", "client"),
+        ("a", "b"),
+    }
+    assert [(medium.name, medium.links) for medium in left.media] == [("air", (("a", "b"),))]
+    found = search_front((restricted(whole, frozenset("a")),), SearchWish(), None).front
+    assert {stage.device for one in found for stage in one.plan.stages} == {"a"}
 
 
 def test_a_switch_must_be_worth_it():
