@@ -28,10 +28,10 @@ from benchmarks._faulty_nodes import FaultyNode, faulty_nodes
 from benchmarks._figures import Figure, at_most, parse_arguments, publish
 from benchmarks._made_up_plans import made_up_cost_model, plan_on, plans_of_three
 from coordinator.config import parse_cluster
-from coordinator.deployment import check_outputs
 from coordinator.errors import CoordinatorError
 from coordinator.fleet import connect_fleet
 from coordinator.loadgen import Workload, make_workload
+from coordinator.output_gate import EXACT
 from coordinator.serving import events as kinds
 from coordinator.serving.desk import Promise
 from coordinator.serving.events import Event
@@ -99,7 +99,7 @@ class Load:
             return
         answer = promise.result()
         try:
-            check_outputs(answer.outputs, self.workload.expected[index])
+            EXACT.check(answer.outputs, self.workload.expected[index])
         except CoordinatorError:
             self.n_wrong += 1
             return

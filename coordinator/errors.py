@@ -57,7 +57,7 @@ class PlanRefusedError(DeploymentError):
 
     Attributes:
         device: The node.
-        next_device: That of the next stage; None where there is none.
+        next_device: That of the next stage; None where there is none, or several bear it.
         is_unreachable: Whether somebody could not be reached: the node, or the next one from there.
     """
 

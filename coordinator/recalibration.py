@@ -191,13 +191,18 @@ def _busy_estimate(loaded: Estimate, unloaded: Estimate, cost: StageCost) -> Est
 
     Computing is longer under load where handling takes its processor meanwhile; so much of it is seen already.
     """
-    handling = cost.busy_seconds * cost.n_replicas - cost.compute_seconds
+    handling = _uncoded_busy_seconds(cost) - cost.compute_seconds
     unseen = max(0.0, handling - max(0.0, loaded.value - unloaded.value))
     return Estimate(value=loaded.value + unseen, low=loaded.low + unseen, high=loaded.high + unseen)
 
 
 def _predicted_seconds(stage: StageCost, regime: Regime) -> float:
-    return stage.compute_seconds if regime == "unloaded" else stage.busy_seconds * stage.n_replicas
+    return stage.compute_seconds if regime == "unloaded" else _uncoded_busy_seconds(stage)
+
+
+def _uncoded_busy_seconds(stage: StageCost) -> float:
+    """For how long a request keeps one device busy beside coding, which spans of the profile leave out."""
+    return stage.busy_seconds * stage.n_replicas - stage.coding_seconds
 
 
 def _together(same: Sequence[LiveSpan]) -> LiveSpan:
@@ -247,8 +252,8 @@ def _live_trial(span: LiveSpan, tried: StageTrial | None, regime: Regime) -> Sta
         compute_seconds=cost.compute_seconds,
         low_seconds=cost.compute_seconds,
         high_seconds=cost.compute_seconds,
-        handover_seconds=max(0.0, cost.seconds - cost.compute_seconds),
-        busy_seconds=cost.busy_seconds * cost.n_replicas,
+        handover_seconds=max(0.0, cost.seconds - cost.coding_seconds - cost.compute_seconds),
+        busy_seconds=_uncoded_busy_seconds(cost),
         n_samples=span.n_samples,
     )
     if regime == "busy":

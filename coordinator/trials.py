@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from coordinator.company import Company, Span
-from coordinator.deployment import QUEUE_LIMIT, open_pipeline, wire_specs
+from coordinator.deployment import QUEUE_LIMIT, no_emulation, open_pipeline, wire_specs
 from coordinator.fleet import Fleet, FleetNode
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.probing import LinkFit, find_link
@@ -27,7 +27,7 @@ from coordinator.statistics import quantile_estimate
 from node_agent.dataplane.probing import probe
 from node_agent.drawing import draw_tensors
 from node_agent.errors import NodeError
-from node_agent.messages import ProbeRequest, StageLoad, SubscribeFrame
+from node_agent.messages import ProbeRequest, StageLoad
 from partitioner.onnx_io import Model
 from partitioner.profile import StageTrial
 from partitioner.shard import Shard
@@ -185,9 +185,10 @@ def _deployed(node: FleetNode, shard: Shard, samples: _Samples) -> Iterator[Pipe
     )
     try:
         samples.memory_bytes = max(samples.memory_bytes, node.client.load_stage(load).memory_bytes)
-        wish = SubscribeFrame(deployment=name, epoch=1)
         names = tuple(spec.name for spec in shard.receives)
-        with open_pipeline(node, node, wish, link=None, input_names=names, window=WINDOW) as pipeline:
+        with open_pipeline(
+            [node], [node], deployment=name, epoch=1, link_to=no_emulation, input_names=names, window=WINDOW
+        ) as pipeline:
             yield pipeline
     finally:
         with suppress(NodeError):  # a node that is gone holds nothing

@@ -158,13 +158,10 @@ class CostModel:
 
     def _stage_cost(self, stage: Stage, received_codec: str) -> StageCost:
         span = stage.start, stage.stop
+        decoding = {name: self.coding_seconds(name, stage.start, received_codec)[1] for name in stage.devices}
+        encoding = {name: self.coding_seconds(name, stage.stop, stage.codec)[0] for name in stage.devices}
         seconds, busy = (
-            {
-                name: self.coding_seconds(name, stage.start, received_codec)[1]
-                + float(matrix(name)[span])
-                + self.coding_seconds(name, stage.stop, stage.codec)[0]
-                for name in stage.devices
-            }
+            {name: decoding[name] + float(matrix(name)[span]) + encoding[name] for name in stage.devices}
             for matrix in (self.stage_seconds_matrix, self.stage_busy_matrix)
         )
         busiest = max(stage.devices, key=busy.__getitem__)
@@ -177,6 +174,8 @@ class CostModel:
             memory_bytes=max(int(self.stage_memory_matrix(name)[span]) for name in stage.devices),
             n_replicas=len(stage.devices),
             joules=None if watts is None else watts * busy[busiest],
+            decode_seconds=max(decoding.values()),
+            encode_seconds=max(encoding.values()),
         )
 
     def _hop_costs(self, plan: Plan) -> tuple[HopCost, ...]:

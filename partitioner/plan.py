@@ -40,7 +40,7 @@ class Plan:
     @property
     def is_split(self) -> bool:
         """Whether more than one device works."""
-        return len(self.stages) > 1
+        return len(self.stages) > 1 or any(stage.replicas for stage in self.stages)
 
     def describe(self) -> str:
         """One line for people: `pi-1[0:12] → server[12:54]`; a codec stands between, ` →int8→ `."""
@@ -68,11 +68,20 @@ class StageCost:
     """Computing alone, of the slowest replica; 0 becomes `seconds`, as where the two were not told apart."""
     busy_seconds: float = 0.0
     """Busy time of each device that bears it, per request of the pipeline; 0 becomes `seconds / n_replicas`."""
+    decode_seconds: float = 0.0
+    """Part of `seconds`, and of what keeps a device busy: decoding what comes in a codec, on the slowest replica."""
+    encode_seconds: float = 0.0
+    """As it: encoding what is sent in one."""
 
     def __post_init__(self) -> None:
         fallbacks = {"compute_seconds": self.seconds, "busy_seconds": self.seconds / max(self.n_replicas, 1)}
         for name, seconds in fallbacks.items():
             object.__setattr__(self, name, getattr(self, name) or seconds)
+
+    @property
+    def coding_seconds(self) -> float:
+        """Decoding and encoding."""
+        return self.decode_seconds + self.encode_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,15 +59,19 @@ def command(*, folder: Path, seconds: float | None, lease_seconds: float, as_jso
         serve_run(run, lease_seconds=lease_seconds, on_event=tell) as service,
     ):
         plan = service.candidate.plan.describe() if service.candidate else "no plan at this moment"
+        words = "equal" if service.gate.is_exact else f"are within {service.gate.bound:.1e} (relative L2) of"
         terminal.say(
-            f"Live as {service.name}: {plan}; {service.sent_bytes / 2**20:.1f} MiB sent, outputs equal the whole "
+            f"Live as {service.name}: {plan}; {service.sent_bytes / 2**20:.1f} MiB sent, outputs {words} the whole "
             "model's. Ctrl-C takes it off."
         )
         ends_at = time.monotonic() + seconds if seconds is not None else float("inf")
         while (left := ends_at - time.monotonic()) > 0:
             time.sleep(min(left, 10.0))
             try:
-                terminal.say(f"answers correctly (largest relative error {service.check():.1e})")
+                errors = service.check()
             except (MeasurementError, OutputMismatchError) as error:
                 terminal.say(f"does not answer correctly: {error}")
+                continue
+            l2 = "" if errors.l2 is None else f", relative L2 {errors.l2:.1e}"
+            terminal.say(f"answers correctly (largest relative error {errors.relative:.1e}{l2})")
     terminal.say("Taken off.")

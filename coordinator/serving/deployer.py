@@ -9,8 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from coordinator.deployment import check_outputs, check_runnable, connect_plan, stage_loads
+from coordinator.deployment import check_node_codecs, check_runnable, connect_plan, n_ways, stage_loads
 from coordinator.errors import MeasurementError, PlanRefusedError
+from coordinator.output_gate import OutputGate
 from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards
 from coordinator.serving.replanning import devices_of
@@ -99,6 +100,7 @@ class PlanDeployer:
         """See `Deployer`."""
         plan = candidate.plan
         check_runnable(plan, self._model)
+        check_node_codecs(self._roster.fleet, plan)
         shards = tuple(self._shard(stage) for stage in plan.stages)
         try:
             calls = [
@@ -149,11 +151,11 @@ class PlanDeployer:
         try:
             self._roster.node(name).client.load_stage(replace(load, lease_seconds=self._lease_seconds))
         except NodeError as error:
-            following = candidate.plan.stages[load.stage + 1 : load.stage + 2]
+            following = [device for stage in candidate.plan.stages[load.stage + 1 :][:1] for device in stage.devices]
             raise PlanRefusedError(
                 f"Stage {load.stage} on '{name}' cannot be made ready: {error}",
                 device=name,
-                next_device=following[0].device if following else None,
+                next_device=following[0] if len(following) == 1 else None,
                 is_unreachable=isinstance(error, NodeUnreachableError),
             ) from error
         return name
@@ -172,18 +174,19 @@ class PlanDeployer:
         [pipeline] = run_side_by_side([connect], why_give_up=why_give_up, on_late=Pipeline.close)
         try:
             seconds = VERIFY_SECONDS + 20 * candidate.cost.latency_seconds
-            run_side_by_side([lambda: self._verify(pipeline, seconds)], why_give_up=why_give_up)
+            run_side_by_side([lambda: self._verify(pipeline, candidate, seconds)], why_give_up=why_give_up)
         except BaseException:
             self._in_background(pipeline.close)
             raise
         return pipeline
 
-    def _verify(self, pipeline: Pipeline, seconds: float) -> float:
+    def _verify(self, pipeline: Pipeline, candidate: Candidate, seconds: float) -> None:
+        gate = OutputGate.of(candidate.cost)
         try:
-            answer = pipeline.infer(self.canary.inputs, timeout_seconds=seconds)
+            for _ in range(n_ways(candidate.plan)):
+                gate.check(pipeline.infer(self.canary.inputs, timeout_seconds=seconds).outputs, self.canary.expected)
         except MeasurementError as error:
             raise NodeUnreachableError(str(error)) from error
-        return check_outputs(answer.outputs, self.canary.expected)
 
     def fits_beside(self, candidate: Candidate, running: Candidate) -> bool:
         """See `Deployer`."""

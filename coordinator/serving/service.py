@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from coordinator.deployment import check_outputs
 from coordinator.errors import MeasurementError, OutputMismatchError
 from coordinator.fleet import Fleet, connect_node
+from coordinator.output_gate import EXACT, OutputErrors, OutputGate
 from coordinator.pipeline import Answer
 from coordinator.ports import Connect
 from coordinator.serving import events as kinds
@@ -167,17 +167,25 @@ class Service:
                 f"Deployment {self.name} did not answer within {timeout_seconds:.0f} s: look at its events."
             ) from error
 
-    def check(self, *, timeout_seconds: float = 60.0) -> float:
-        """Largest relative error of the canary's outputs now. Where it is too large, the plan is replaced.
+    @property
+    def gate(self) -> OutputGate:
+        """What the answers of the plan that serves are held against; exact while none does."""
+        candidate = self.candidate
+        return OutputGate.of(candidate.cost) if candidate else EXACT
+
+    def check(self, *, timeout_seconds: float = 60.0) -> OutputErrors:
+        """How far the canary's outputs are off now. Where it is too far, the plan is replaced.
 
         Raises:
-            OutputMismatchError: It is above the tolerance.
+            OutputMismatchError: They are further off than the plan's gate permits.
             CoordinatorError: See `infer`.
         """
         canary: Canary = self._deployer.canary
         promise = self._desk.submit(canary.inputs, timeout_seconds=timeout_seconds)
         try:
-            return check_outputs(promise.result(timeout_seconds).outputs, canary.expected)
+            outputs = promise.result(timeout_seconds).outputs
+            gate = OutputGate.of(promise.line.candidate.cost) if promise.line else EXACT
+            return gate.check(outputs, canary.expected)
         except OutputMismatchError as error:
             if promise.line is not None:
                 promise.line.wrong = error

@@ -12,11 +12,20 @@ from dataclasses import replace
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from node_agent import wire_codec
+from node_agent import codecs, wire_codec
 from node_agent.dataplane import envelope
 from node_agent.element_types import DTYPES, tensor_bytes
 from node_agent.errors import FrameError
-from node_agent.messages import ErrorFrame, Frame, LinkEmulation, ProbeFrame, StageTrace, SubscribeFrame, TensorFrame
+from node_agent.messages import (
+    CodedTensor,
+    ErrorFrame,
+    Frame,
+    LinkEmulation,
+    ProbeFrame,
+    StageTrace,
+    SubscribeFrame,
+    TensorFrame,
+)
 from node_agent.wire import agent_pb2
 
 
@@ -30,13 +39,17 @@ def encode(frame: Frame) -> bytes:
     return _write(header, pieces).getvalue()
 
 
-def encode_timed(frame: TensorFrame) -> bytes:
+def encode_timed(frame: TensorFrame, coding_seconds: float = 0.0) -> bytes:
     """As `encode`; the last entry of the trace then says how long that took.
+
+    Args:
+        frame: To be written.
+        coding_seconds: What was spent on its tensors before; told with it.
 
     Raises:
         FrameError: A tensor has an element type that cannot travel.
     """
-    started = time.perf_counter()
+    started = time.perf_counter() - coding_seconds
     traces = (*frame.trace[:-1], replace(frame.trace[-1], encode_seconds=1.0))
     header, pieces = _take_apart(replace(frame, trace=traces))
     buffer = _write(header, pieces)
@@ -45,6 +58,24 @@ def encode_timed(frame: TensorFrame) -> bytes:
     buffer.seek(0)
     buffer.write(envelope.opening(header.SerializeToString(), sum(map(len, pieces))))
     return buffer.getvalue()
+
+
+def with_codec(frame: TensorFrame, codec: str) -> TensorFrame:
+    """The frame with its tensors as a codec leaves them.
+
+    Raises:
+        CodecMissingError: No codec of this name here.
+        FrameError: A tensor has an element type that cannot travel.
+    """
+    tensors = tuple(
+        (
+            name,
+            CodedTensor(codec=codec, dtype=values.dtype.name, shape=values.shape, content=codecs.encode(codec, values)),
+        )
+        for name, values in frame.tensors
+        if isinstance(values, np.ndarray)
+    )
+    return replace(frame, tensors=tensors)
 
 
 def _write(header: agent_pb2.FrameHeader, pieces: list[memoryview]) -> io.BytesIO:
@@ -76,7 +107,10 @@ def _take_apart(frame: Frame) -> tuple[agent_pb2.FrameHeader, list[memoryview]]:
         header.message = frame.message
         return header, []
     header.kind = agent_pb2.FRAME_KIND_TENSORS
-    return header, [_add_tensor(header, name, values) for name, values in frame.tensors]
+    return header, [
+        _add_coded(header, name, tensor) if isinstance(tensor, CodedTensor) else _add_tensor(header, name, tensor)
+        for name, tensor in frame.tensors
+    ]
 
 
 def _probe_header(frame: ProbeFrame) -> agent_pb2.FrameHeader:
@@ -110,8 +144,15 @@ def _add_tensor(header: agent_pb2.FrameHeader, name: str, values: np.ndarray) ->
     return np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8).data
 
 
+def _add_coded(header: agent_pb2.FrameHeader, name: str, tensor: CodedTensor) -> memoryview:
+    header.tensors.add(
+        name=name, dtype=tensor.dtype, shape=tensor.shape, codec=tensor.codec, n_bytes=len(tensor.content)
+    )
+    return tensor.content
+
+
 def decode(received: bytes) -> Frame:
-    """The frame in `received`; its arrays are read-only views of these bytes.
+    """The frame in `received`; its arrays are read-only views of these bytes, and coded tensors are left as they are.
 
     Raises:
         FrameError: The bytes are no frame, or lengths, shapes and element types do not fit each other.
@@ -183,21 +224,33 @@ def _link_back(header: agent_pb2.FrameHeader) -> LinkEmulation | None:
     return link
 
 
-def _tensors(header: agent_pb2.FrameHeader, payload: memoryview) -> Iterator[tuple[str, np.ndarray]]:
+def _tensors(header: agent_pb2.FrameHeader, payload: memoryview) -> Iterator[tuple[str, np.ndarray | CodedTensor]]:
     """Views of the payload. All sizes are checked before the first view is made."""
-    sizes = [tensor_bytes(spec.name, spec.dtype, spec.shape) for spec in header.tensors]
+    sizes = [_travelling_bytes(spec) for spec in header.tensors]
     if sum(sizes) != len(payload):
         raise FrameError(f"A frame announces tensors of {sum(sizes)} bytes and brings {len(payload)}.")
     if len({spec.name for spec in header.tensors}) != len(sizes):
         raise FrameError("A frame brings two tensors of the same name.")
     offset = 0
     for spec, size in zip(header.tensors, sizes, strict=True):
-        values = np.frombuffer(payload[offset : offset + size], DTYPES[spec.dtype]) if size else _nothing(spec)
-        yield spec.name, values.reshape(tuple(spec.shape))
+        yield spec.name, _tensor(spec, payload[offset : offset + size])
         offset += size
 
 
-def _nothing(spec: agent_pb2.TensorSpec) -> np.ndarray:
+def _travelling_bytes(spec: agent_pb2.FrameTensor) -> int:
+    plain = tensor_bytes(spec.name, spec.dtype, spec.shape)
+    return spec.n_bytes if spec.codec else plain
+
+
+def _tensor(spec: agent_pb2.FrameTensor, content: memoryview) -> np.ndarray | CodedTensor:
+    shape = tuple(spec.shape)
+    if spec.codec:
+        return CodedTensor(codec=spec.codec, dtype=spec.dtype, shape=shape, content=content)
+    values = np.frombuffer(content, DTYPES[spec.dtype]) if content else _nothing(spec)
+    return values.reshape(shape)
+
+
+def _nothing(spec: agent_pb2.FrameTensor) -> np.ndarray:
     empty = np.empty(0, DTYPES[spec.dtype])
     empty.flags.writeable = False
     return empty

@@ -4,7 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 
+from node_agent.codecs import check_codec
 from node_agent.config import TlsFiles
 from node_agent.dataplane.grpc_link import FrameSender
 from node_agent.dataplane.outbox import Outbox
@@ -13,7 +15,7 @@ from node_agent.errors import NodeError, NodeUnreachableError, RequestRejectedEr
 from node_agent.host.leases import Leases
 from node_agent.host.request_rules import check_load
 from node_agent.host.runtime import ShardSession, check_tensors
-from node_agent.messages import ShardRef, StageLoad, StageLoaded, StageStatus
+from node_agent.messages import NextHop, ShardRef, StageLoad, StageLoaded, StageStatus
 
 REACH_SECONDS = 5.0
 """For the next node to take the stream to it; longer, and a link that is cut would hold up the recovery from it."""
@@ -60,6 +62,7 @@ class Lifecycle:
             RequestRejectedError: The order makes no sense, or is older than the stage that is there.
             BlobMissingError: The store lacks a blob of the shard.
             ShardRejectedError: The runtime cannot load the shard, or its tensors are not those announced.
+            CodecMissingError: The node lacks the codec in which the stage shall send.
             NodeUnreachableError: The next node cannot be reached from here.
         """
         check_load(load)
@@ -97,17 +100,35 @@ class Lifecycle:
         return [key[1] for key in self._stages if (key[0], key[2]) == (deployment, stage)]
 
     def _start(self, load: StageLoad, session: ShardSession) -> Stage:
-        sender = self._reach_next(load) if load.next_address else None
+        if load.codec:
+            check_codec(load.codec)
+        senders = self._reach_next(load)
+        destination, *further = senders or (Outbox(),)
         stage = Stage(
-            load, node=self._node, computation=session, destination=sender or Outbox(), is_paced=self._is_emulated
+            load,
+            node=self._node,
+            computation=session,
+            destination=destination,
+            further=further,
+            is_paced=self._is_emulated,
         )
-        if sender is not None:
+        for sender in senders:
             sender.failure.listen(stage.fail)
         return stage
 
-    def _reach_next(self, load: StageLoad) -> FrameSender:
+    def _reach_next(self, load: StageLoad) -> tuple[FrameSender, ...]:
+        """Streams to all nodes that bear the next stage; none stays open where one cannot be reached."""
+        with ExitStack() as reached:
+            senders = []
+            for hop in load.hops:
+                senders.append(self._reach(hop))
+                reached.callback(senders[-1].close)
+            reached.pop_all()
+        return tuple(senders)
+
+    def _reach(self, hop: NextHop) -> FrameSender:
         try:
-            return FrameSender(load.next_address, link=load.link, tls=self._tls, timeout_seconds=REACH_SECONDS)
+            return FrameSender(hop.address, link=hop.link, tls=self._tls, timeout_seconds=REACH_SECONDS)
         except NodeUnreachableError as exc:
             raise NodeUnreachableError(f"From node {self._node!r}: {exc}") from exc
 
