@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from coordinator.measurement import Bottleneck, StageMeasurement
+from coordinator.shared_busy import computing_seconds, shared_seconds
 from partitioner.cluster import CLIENT
-from partitioner.plan import HopCost
+from partitioner.plan import CostEstimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +23,15 @@ class _Bearer:
 
 
 def find_bottleneck(
-    stages: Sequence[StageMeasurement], input_send_seconds: float, hops: Sequence[HopCost] = (), *, batch: int
+    stages: Sequence[StageMeasurement], input_send_seconds: float, cost: CostEstimate | None = None, *, batch: int
 ) -> Bottleneck:
-    """The resource that was busy longest for each request of the pipeline: a device, a link sending, a shared medium.
+    """The resource that was busy longest for each request of the pipeline: a device, a link sending, what these share.
 
-    The hops tell which media each message crossed. Of n devices that bear a stage in turn each counts with the requests
-    that it bore. Request k went from number k modulo r to number k modulo s: each source's links shared its sending.
+    The prediction tells what they share; None: nothing. Of n devices that bear a stage in turn each counts with the
+    requests that it bore. Request k went from number k modulo r to number k modulo s: each source's links shared its sending.
     """
     client = [_Bearer(device=CLIENT, busy_seconds=0.0, send_seconds=input_send_seconds)]
-    places = [client, *map(_bearers, stages), client]
+    places = [client, *(_bearers(stage, cost) for stage in stages), client]
     busy: dict[str, float] = defaultdict(float)
     for sources, targets in pairwise(places):
         n_turns = math.lcm(len(sources), len(targets))
@@ -39,23 +40,22 @@ def find_bottleneck(
         for turn in range(n_turns):
             source, target = sources[turn % len(sources)], targets[turn % len(targets)]
             busy[f"link:{source.device}->{target.device}"] += source.send_seconds * len(sources) / n_turns
-    sent = (input_send_seconds, *(stage.send_seconds for stage in stages))
-    for hop, seconds in zip(hops, sent, strict=False):
-        for medium in hop.media:
-            busy[f"medium:{medium.name}"] += seconds
+    busy |= shared_seconds(stages, input_send_seconds, cost) if cost else {}
     resource = max(busy, key=busy.__getitem__)
     return Bottleneck(resource=resource, busy_seconds=busy[resource], bound_per_second=batch / busy[resource])
 
 
-def _bearers(stage: StageMeasurement) -> list[_Bearer]:
+def _bearers(stage: StageMeasurement, cost: CostEstimate | None) -> list[_Bearer]:
     if not stage.replicas:
-        seconds = _device_seconds(stage, stage.compute_seconds)
+        seconds = _device_seconds(stage, computing_seconds(stage, stage.compute_seconds, cost))
         return [_Bearer(device=stage.device, busy_seconds=seconds, send_seconds=stage.send_seconds)]
     n_requests = sum(replica.n_requests for replica in stage.replicas)
     return [
         _Bearer(
             device=replica.device,
-            busy_seconds=_device_seconds(stage, replica.compute_seconds) * replica.n_requests / n_requests,
+            busy_seconds=_device_seconds(stage, computing_seconds(stage, replica.compute_seconds, cost))
+            * replica.n_requests
+            / n_requests,
             send_seconds=replica.send_seconds * replica.n_requests / n_requests,
         )
         for replica in stage.replicas

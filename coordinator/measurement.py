@@ -43,7 +43,7 @@ class Bottleneck:
     """The resource that was busy longest for each request, by the stage times of the same run."""
 
     resource: str
-    """`device:NAME` or `link:SOURCE->TARGET`."""
+    """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` or `processor:NAME`."""
     busy_seconds: float
     bound_per_second: float
     """batch / busy_seconds: no pipeline can be faster."""

@@ -191,7 +191,7 @@ def _summarise(
             throughput_per_second=candidate.cost.throughput_per_second,
             output_error=candidate.cost.output_error,
         ),
-        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost.hops, batch=plan.batch),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost, batch=plan.batch),
         stages=stages,
         input_send_seconds=busy.input_seconds,
         spans=request_spans(candidate, single.records),

@@ -5,6 +5,7 @@ from functools import partial
 
 from coordinator.fleet import Fleet
 from coordinator.probing import find_link
+from coordinator.shared_cores import shared_processors
 from coordinator.wishes import SearchWish
 from node_agent.dataplane.probing import probe
 from node_agent.messages import ProbeRequest
@@ -39,6 +40,7 @@ def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> C
         devices=tuple(node.device for node in fleet.nodes),
         links=tuple(links),
         media=fleet.config.shared_media,
+        processors=shared_processors(fleet.nodes),
     )
 
 

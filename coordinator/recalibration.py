@@ -126,7 +126,8 @@ def live_spans(cost_model: CostModel, measured: Iterable[PlanMeasurement], regim
     for plan in measured:
         cost = cost_model.predict(plan.plan)
         for stage in plan.stages:
-            span = _live_span(plan, stage, cost.stages[stage.stage], regime)
+            is_stretched = stage.stage in cost.contending_stages
+            span = _live_span(plan, stage, cost.stages[stage.stage], regime, is_stretched=is_stretched)
             if span is not None:
                 seen.setdefault((span.device, span.start, span.stop), []).append(span)
     return tuple(_together(seen[key]) for key in sorted(seen))
@@ -170,8 +171,12 @@ def correct_each_by_others(cost_model: CostModel, measured: Sequence[PlanMeasure
     )
 
 
-def _live_span(plan: PlanMeasurement, stage: StageMeasurement, cost: StageCost, regime: Regime) -> LiveSpan | None:
+def _live_span(
+    plan: PlanMeasurement, stage: StageMeasurement, cost: StageCost, regime: Regime, *, is_stretched: bool
+) -> LiveSpan | None:
+    """Others on the same processor stretch a stage under load, which is not its own time: that is the unloaded one."""
     loaded, unloaded = stage.compute_median_seconds, stage.unloaded_compute_seconds
+    loaded = unloaded if is_stretched else loaded
     if loaded is None or unloaded is None or stage.is_paced or not min(loaded.value, unloaded.value) > 0:
         return None
     n_unloaded = plan.latency_seconds.n_samples

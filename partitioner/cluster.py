@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from partitioner.media import SharedMedium
+from partitioner.processors import SharedProcessor
 
 CLIENT = "client"
 """Name of the end that sends inputs and takes results: the coordinator, seen as a place on the network."""
@@ -60,6 +61,8 @@ class Cluster:
     links: tuple[Link, ...]
     media: tuple[SharedMedium, ...] = ()
     """What links share; a link may be in several."""
+    processors: tuple[SharedProcessor, ...] = ()
+    """What devices share; one may be on several, where cores of some are among those of others."""
 
     @cached_property
     def link_of(self) -> dict[tuple[str, str], Link]:
@@ -78,4 +81,13 @@ class Cluster:
         for medium in self.media:
             for pair in dict.fromkeys(medium.links):
                 found[pair] = (*found.get(pair, ()), medium.name)
+        return found
+
+    @cached_property
+    def shares_of(self) -> dict[str, tuple[tuple[str, float], ...]]:
+        """(processor, weight) … of each device that is on some, in the order of `processors`."""
+        found: dict[str, tuple[tuple[str, float], ...]] = {}
+        for processor in self.processors:
+            for device, weight in processor.shares:
+                found[device] = (*found.get(device, ()), (processor.name, weight))
         return found

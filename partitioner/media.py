@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,12 +14,20 @@ class SharedMedium:
     """(source, target); those that a plan does not use are no fault."""
 
 
-def repeated_names(media: Sequence[SharedMedium]) -> Iterator[str]:
-    """A fault for each name that is given twice."""
-    names = [medium.name for medium in media]
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """Of its own among those of its kind."""
+
+
+def repeated_names(shared: Sequence[Named], kind: str) -> Iterator[str]:
+    """A fault for each name that is given twice among `media`, or another kind."""
+    names = [one.name for one in shared]
     for name in sorted(set(names)):
         if names.count(name) > 1:
-            yield f"two media are named {name!r}"
+            yield f"two {kind} are named {name!r}"
 
 
 def links_of_two(media: Sequence[SharedMedium]) -> Iterator[str]:

@@ -1,8 +1,13 @@
 """A choice of split points, devices and window, and what it is predicted to cost."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from partitioner.codec import NO_CODEC
+
+ROUNDING = 1e-9
+"""Share by which parts of a processor may exceed the whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedCost:
+    """For how long one request keeps busy what links, or devices, share: a medium, or a processor."""
+
+    name: str
+    busy_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageCost:
     """Predicted cost of one stage for one request."""
 
@@ -72,6 +85,8 @@ class StageCost:
     """Part of `seconds`, and of what keeps a device busy: decoding what comes in a codec, on the slowest replica."""
     encode_seconds: float = 0.0
     """As it: encoding what is sent in one."""
+    processors: tuple[SharedCost, ...] = ()
+    """Those that its devices share with others, each busy for the part of it that they use."""
 
     def __post_init__(self) -> None:
         fallbacks = {"compute_seconds": self.seconds, "busy_seconds": self.seconds / max(self.n_replicas, 1)}
@@ -82,14 +97,6 @@ class StageCost:
     def coding_seconds(self) -> float:
         """Decoding and encoding."""
         return self.decode_seconds + self.encode_seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediumCost:
-    """For how long one request keeps a shared medium busy."""
-
-    name: str
-    busy_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +111,7 @@ class HopCost:
     """Per request of the pipeline: replicas share the requests out over their links."""
     output_error: float = 0.0
     """Relative L2 error of the outputs that the codec brings, 0 without one."""
-    media: tuple[MediumCost, ...] = ()
+    media: tuple[SharedCost, ...] = ()
     """Those that the hop crosses. Every request crosses them, whichever replica it goes to."""
 
 
@@ -117,7 +124,7 @@ class CostEstimate:
     bottleneck_seconds: float
     """Busy time of the busiest resource for one request (of `batch` samples)."""
     bottleneck_resource: str
-    """`device:NAME`, `link:SOURCE->TARGET` or `medium:NAME`."""
+    """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` or `processor:NAME`."""
     throughput_per_second: float
     """Samples per second with the plan's window."""
     stages: tuple[StageCost, ...]
@@ -130,12 +137,27 @@ class CostEstimate:
         return 1.0 / self.throughput_per_second
 
     @property
-    def media(self) -> tuple[MediumCost, ...]:
+    def media(self) -> tuple[SharedCost, ...]:
         """Shared media that the plan uses, each with the sum over its hops, in the order of the flow."""
-        busy: dict[str, float] = {}
-        for medium in (medium for hop in self.hops for medium in hop.media):
-            busy[medium.name] = busy.get(medium.name, 0.0) + medium.busy_seconds
-        return tuple(MediumCost(name=name, busy_seconds=seconds) for name, seconds in busy.items())
+        return _summed(medium for hop in self.hops for medium in hop.media)
+
+    @property
+    def processors(self) -> tuple[SharedCost, ...]:
+        """Shared processors that the plan uses, each with the sum over its stages, in the order of the flow."""
+        return _summed(processor for stage in self.stages for processor in stage.processors)
+
+    @property
+    def contending_stages(self) -> frozenset[int]:
+        """Stages on a processor that cannot bear all of its stages at a time: under load they stretch each other."""
+        wanted: dict[str, float] = defaultdict(float)
+        for stage in self.stages:
+            for processor in stage.processors:
+                wanted[processor.name] += processor.busy_seconds / stage.busy_seconds
+        return frozenset(
+            index
+            for index, stage in enumerate(self.stages)
+            if any(wanted[processor.name] > 1 + ROUNDING for processor in stage.processors)
+        )
 
     @property
     def memory_bytes(self) -> int:
@@ -157,6 +179,13 @@ class CostEstimate:
     def output_error(self) -> float:
         """Relative L2 error of the outputs: the sum of what each codec brings alone."""
         return sum(hop.output_error for hop in self.hops)
+
+
+def _summed(costs: Iterable[SharedCost]) -> tuple[SharedCost, ...]:
+    busy: dict[str, float] = {}
+    for cost in costs:
+        busy[cost.name] = busy.get(cost.name, 0.0) + cost.busy_seconds
+    return tuple(SharedCost(name=name, busy_seconds=seconds) for name, seconds in busy.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

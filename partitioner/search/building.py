@@ -67,6 +67,7 @@ def build_problem(
         stage_busy_seconds=None if np.array_equal(seconds, busy) else busy,
         link_busy_bytes_per_second=busy_rate,
         link_media=_link_media(cluster, names),
+        processor_weights=_processor_weights(cluster, names),
         cost_model=cost_model,
     )
     return with_replicas(with_codecs(problem, codecs), _checked_replicas(max_replicas))
@@ -123,6 +124,12 @@ def _link_media(cluster: Cluster, names: tuple[str, ...]) -> BoolArray | None:
             found[index, index_of[source], index_of[target]] = (source, target) in cluster.link_of
     kept: BoolArray = found[found.any(axis=(1, 2))]
     return kept if len(kept) else None
+
+
+def _processor_weights(cluster: Cluster, names: tuple[str, ...]) -> FloatArray | None:
+    """`SearchProblem.processor_weights`; processors with a single device, which bound nothing, are left out."""
+    shared = [dict(processor.shares) for processor in cluster.processors if len(processor.shares) > 1]
+    return np.array([[weights.get(name, 0.0) for name in names] for weights in shared]) if shared else None
 
 
 def _allowed_positions(n_units: int, positions: Sequence[int] | None) -> BoolArray:

@@ -79,6 +79,9 @@ def _are_alike(problem: SearchProblem, links: FloatArray, one: int, other: int) 
         return False
     order = np.arange(links.shape[1])
     order[[one, other]] = other, one
+    weights = problem.processor_weights
+    if weights is not None and not np.array_equal(weights[:, one], weights[:, other]):
+        return False
     stages = [problem.allowed_seconds, problem.work_seconds, *(quantity.stage for quantity in problem.quantities)]
     return np.array_equal(links, links[:, order[:, None], order]) and all(
         np.array_equal(table[one], table[other]) for table in {id(table): table for table in stages}.values()

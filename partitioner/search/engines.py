@@ -24,7 +24,7 @@ from partitioner.search.sampling import random_valid_plans
 
 CHEAP_CELLS = 100_000_000
 """States of the exact engine times positions up to which a front is compared with the exact one: about a second."""
-REPLACED = "Engine 'labels' took the place of 'exact', which counts each link of a shared medium by itself."
+REPLACED = "Engine 'labels' took the place of 'exact', which does not add up what is shared (media, processors)."
 REFERENCE_MARGIN = 1.1
 """The reference of hypervolumes is this times the worst of each objective on the front."""
 
@@ -47,7 +47,7 @@ def search(
     Args:
         problem: Made by `build_problem`; a cost model alone is searched without wishes.
         engine: One of `ENGINES`; None takes `default_engine`, which also takes the place of `exact` where links share
-            a medium.
+            a medium, or devices a processor.
         budget_seconds: The engine stops then with what it has; it ends by itself where this is None.
         accuracy: The share by which plans of engine `labels` may exceed others in every objective; 0 is exact.
         n_evaluations: Plans after which an engine of `HEURISTICS` ends, those of a resumed checkpoint included.
@@ -66,7 +66,7 @@ def search(
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
     asked = engine or default_engine(built)
     check_engine(built, asked, has_checkpoint=checkpoint is not None)
-    is_replaced = asked == "exact" and built.shares_media
+    is_replaced = asked == "exact" and built.shares_resources
     engine = default_engine(built) if is_replaced else asked
     check_feasible(built)
     effort = Effort(
@@ -165,7 +165,7 @@ def _statement(outcome: EngineOutcome, hypervolume: float, exact_hypervolume: fl
 def _cheap_exact_front(problem: SearchProblem) -> FloatArray | None:
     """(n_plans, 2) objectives of the exact front, or None where it would take long."""
     cells = 2**problem.n_devices * problem.n_devices * len(problem.positions) ** 2
-    if cells > CHEAP_CELLS or beyond_two_objectives(problem) or problem.shares_media:
+    if cells > CHEAP_CELLS or beyond_two_objectives(problem) or problem.shares_resources:
         return None
     return evaluate(problem, exact_front(problem, Effort()).plans)
 

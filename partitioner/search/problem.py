@@ -30,6 +30,14 @@ class Quantity:
     media: FloatArray | None = None
     """(n_media, n_devices + 1, n_devices + 1, n_units + 1) what a hop adds to each shared medium: sums that count for
     the largest, too."""
+    processors: FloatArray | None = None
+    """(n_processors, n_devices) times how much of `stage` a stage adds to each shared processor: sums as those of
+    media."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there are such sums."""
+        return self.media is not None or self.processors is not None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,6 +87,9 @@ class SearchProblem:
     """Like `link_bytes_per_second`: what links sustain; None: the same."""
     link_media: BoolArray | None = None
     """(n_media, n_devices + 1, n_devices + 1) which links are in each shared medium; None: every link is by itself."""
+    processor_weights: FloatArray | None = None
+    """(n_processors, n_devices) part of each shared processor that a device keeps busy while it is; None: none is
+    shared."""
     crews: tuple[tuple[int, ...], ...] | None = None
     """(n_devices,) members of each device, by the index of the device that each is alone; None: all are alone."""
     cost_model: CostModel | None = None
@@ -189,9 +200,9 @@ class SearchProblem:
         return tuple(self.quantity(name) for name in names)
 
     @property
-    def shares_media(self) -> bool:
-        """Whether what plans are judged by sums up hops over shared media, which engine `exact` cannot."""
-        return any(quantity.media is not None for quantity in self.quantities)
+    def shares_resources(self) -> bool:
+        """Whether what plans are judged by sums up shared media or processors, which engine `exact` cannot."""
+        return any(quantity.is_shared for quantity in self.quantities)
 
     def quantity(self, name: str) -> Quantity:
         """How one of `QUANTITIES` comes about.
@@ -214,8 +225,10 @@ class SearchProblem:
             errors = self.boundary_errors
             tables[ERROR] = lambda: (nothing[0], np.broadcast_to(errors, hops))
         stage, hop = tables[name]()
-        media = self.media_seconds if name == BOTTLENECK else None
-        return Quantity(name=name, is_peak=name in (BOTTLENECK, MEMORY), stage=stage, hop=hop, media=media)
+        found = Quantity(name=name, is_peak=name in (BOTTLENECK, MEMORY), stage=stage, hop=hop)
+        if name != BOTTLENECK:
+            return found
+        return replace(found, media=self.media_seconds, processors=self.processor_weights)
 
     def describe_choices(self) -> str:
         """`3 devices and 53 split points`, with crews and codecs where they are chosen, for certificates."""

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from coordinator.bottleneck import find_bottleneck
-from coordinator.measurement import ReplicaMeasurement, StageMeasurement
-from partitioner.plan import HopCost, MediumCost
+from coordinator.measurement import Estimate, ReplicaMeasurement, StageMeasurement
+from partitioner.plan import CostEstimate, HopCost, SharedCost, StageCost
 
 STAGE = StageMeasurement(
     stage=0,
@@ -18,6 +18,14 @@ STAGE = StageMeasurement(
     send_seconds=0.03,
     sent_bytes=10,
     predicted_compute_seconds=0.02,
+)
+COST = CostEstimate(
+    latency_seconds=1.0,
+    bottleneck_seconds=1.0,
+    bottleneck_resource="device:a",
+    throughput_per_second=1.0,
+    stages=(),
+    hops=(),
 )
 LAST = replace(STAGE, stage=1, device="b", compute_seconds=0.01, send_seconds=0.001)
 
@@ -36,13 +44,36 @@ def test_the_bottleneck_is_the_busiest_of_devices_and_links():
 
 
 def test_a_medium_is_busy_for_all_that_was_sent_over_it():
-    air = (MediumCost(name="air", busy_seconds=9.0),)
+    air = (SharedCost(name="air", busy_seconds=9.0),)
     ends = (("client", "a", air), ("a", "b", air), ("b", "client", ()))
     hops = [
         HopCost(source=one, target=other, n_bytes=1, seconds=0, busy_seconds=0, media=on) for one, other, on in ends
     ]
-    found = find_bottleneck([STAGE, replace(STAGE, stage=1, device="b")], 0.005, hops, batch=1)
+    found = find_bottleneck(
+        [STAGE, replace(STAGE, stage=1, device="b")], 0.005, replace(COST, hops=tuple(hops)), batch=1
+    )
     assert (found.resource, found.busy_seconds) == ("medium:air", 0.005 + 0.03)
+
+
+def test_cores_are_busy_for_what_lone_requests_take_on_all_devices_that_share_them():
+    """Under load each stage took twice as long, since the other computed meanwhile."""
+    host = (SharedCost(name="a+b", busy_seconds=0.5),)
+    predicted = [
+        StageCost(device=name, seconds=0.5, memory_bytes=1, processors=on) for name, on in (("a", host), ("b", host))
+    ]
+    alone = Estimate(value=0.02, low=0.02, high=0.02)
+    stages = [
+        replace(STAGE, stage=index, device=name, send_seconds=0.0, compute_seconds=0.04, unloaded_compute_seconds=alone)
+        for index, name in enumerate("ab")
+    ]
+    cost = replace(COST, stages=tuple(predicted), hops=())
+    found = find_bottleneck(stages, 0.001, cost, batch=1)
+    assert (found.resource, found.busy_seconds) == ("processor:a+b", 0.02 + 0.02)
+    half = replace(predicted[1], processors=(SharedCost(name="a+b", busy_seconds=0.25),))  # of its core, by a quota
+    found = find_bottleneck(stages, 0.001, replace(cost, stages=(predicted[0], half)), batch=1)
+    assert (found.resource, found.busy_seconds) == ("processor:a+b", pytest.approx(0.02 + 0.5 * 0.02))
+    single = replace(cost, stages=(predicted[0], replace(predicted[1], processors=())))
+    assert find_bottleneck(stages, 0.001, single, batch=1).resource == "device:a"
 
 
 def test_replicas_share_what_their_stage_keeps_busy():

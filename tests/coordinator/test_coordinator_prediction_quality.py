@@ -144,7 +144,15 @@ def test_unpaced_nodes_that_share_too_few_cores_are_said(slowdowns, threads, hos
     nodes = [
         SimpleNamespace(
             name=f"n{i}",
-            description=SimpleNamespace(slowdown=slowdown, n_threads=n_threads, n_cores=2, host_id=host),
+            is_paced=slowdown > 0,
+            description=SimpleNamespace(
+                n_threads=n_threads,
+                n_cores=2,
+                cores=(0, 1),
+                cpu_limit=0.0,
+                host_id=host,
+                providers=("CPUExecutionProvider",),
+            ),
         )
         for i, (slowdown, n_threads, host) in enumerate(zip(slowdowns, threads, hosts, strict=True))
     ]

@@ -24,7 +24,7 @@ from simulation_builders import closed_form
 from partitioner.cost import CostModel
 from partitioner.errors import CostModelError, InfeasibleError, PlanError
 from partitioner.media import SharedMedium
-from partitioner.plan import MediumCost, Plan, Stage
+from partitioner.plan import Plan, SharedCost, Stage
 from partitioner.search import search
 from partitioner.search.building import build_problem
 from partitioner.search.encoding import decode, encode_plans, evaluate
@@ -64,7 +64,7 @@ def test_a_medium_is_busy_for_all_hops_over_it():
     assert (alone.bottleneck_resource, alone.bottleneck_seconds, alone.media) == ("link:a->b", 2.0, ())
     cost = by_hand(SharedMedium(name="wifi", links=EVERY_LINK)).predict(split("a", "b"))
     assert (cost.bottleneck_resource, cost.bottleneck_seconds) == ("medium:wifi", 3.5)
-    assert cost.media == (MediumCost(name="wifi", busy_seconds=3.5),)
+    assert cost.media == (SharedCost(name="wifi", busy_seconds=3.5),)
     assert cost.latency_seconds == alone.latency_seconds
     assert cost.throughput_per_second == pytest.approx(1 / 3.5)
     assert cost.hops[1].busy_seconds == 2.0
@@ -74,7 +74,7 @@ def test_only_the_links_of_a_medium_count_and_a_link_may_be_in_two():
     uplinks = SharedMedium(name="up", links=(("client", "a"), ("b", "client"), ("b", "a")))
     both = SharedMedium(name="both", links=(("client", "a"), ("a", "b")))
     cost = by_hand(uplinks, both).predict(split("a", "b"))
-    assert cost.media == (MediumCost(name="up", busy_seconds=1.5), MediumCost(name="both", busy_seconds=3.0))
+    assert cost.media == (SharedCost(name="up", busy_seconds=1.5), SharedCost(name="both", busy_seconds=3.0))
     assert cost.bottleneck_resource == "medium:both"
 
 
@@ -90,7 +90,7 @@ def test_replicas_share_links_but_not_the_medium():
     model = CostModel(graph, replace(cluster, media=(everything, to_b)), profile_of(graph, *profiles))
     cost = model.predict(split("a", "b", replicas=("c",)))
     assert cost.hops[1].busy_seconds == 1.0
-    assert cost.media == (MediumCost(name="wifi", busy_seconds=3.5), MediumCost(name="b", busy_seconds=1.0))
+    assert cost.media == (SharedCost(name="wifi", busy_seconds=3.5), SharedCost(name="b", busy_seconds=1.0))
 
 
 def test_wrong_media_are_named_at_once():
@@ -193,12 +193,12 @@ def test_exact_hands_over_and_says_so(seed):
 
 def test_what_cannot_add_up_hops_refuses():
     problem = shared(np.random.default_rng(0), random_problem(np.random.default_rng(0), 3, 5, has_limits=False))
-    with pytest.raises(PlanError, match="counts each link of a shared medium by itself: use engine 'labels'"):
+    with pytest.raises(PlanError, match=r"does not add up what is shared \(media, processors\): use engine 'labels'"):
         exact_front(problem, Effort())
-    with pytest.raises(PlanError, match="links of this cluster share media"):
+    with pytest.raises(PlanError, match="in this cluster links share media: take the media out of its description"):
         gather_conditions({"probed": problem})
     apart = replace(problem, objectives=(LATENCY, MEMORY))
-    assert not apart.shares_media
+    assert not apart.shares_resources
 
 
 def test_a_throughput_that_the_medium_cannot_bear_is_infeasible():

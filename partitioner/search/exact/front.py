@@ -31,10 +31,11 @@ def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
     """The whole front; its part of least latencies where the budget ends before.
 
     Raises:
-        PlanError: The problem has too many states, or hops share media, whose sums this engine does not carry.
+        PlanError: The problem has too many states, or media or processors are shared, whose sums this engine
+            does not carry.
     """
-    if problem.shares_media:
-        raise PlanError("Engine 'exact' counts each link of a shared medium by itself: use engine 'labels'.")
+    if problem.shares_resources:
+        raise PlanError("Engine 'exact' does not add up what is shared (media, processors): use engine 'labels'.")
     from partitioner.search.exact.descent import front_parts  # noqa: PLC0415  numba loads slowly, and only here
 
     began = effort.clock()
@@ -61,7 +62,7 @@ def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
 def least_latency_plan(problem: SearchProblem, bound: float = np.inf) -> EncodedPlan | None:
     """The plan of least latency among those with no resource busier than `bound` seconds; None where there is none.
 
-    Shared media are no such resources here: a link of one counts by itself.
+    Shared media and processors are no such resources here: a link or device of one counts by itself.
 
     Raises:
         PlanError: The problem has too many states.

@@ -62,8 +62,8 @@ def mixtures(labels: LabelProblem, least: FloatArray) -> list[Guide]:
     """Guides of several sums together, each sum counted in its least over all plans."""
     n_sums = labels.costs.n_sums
     least = np.where(np.isfinite(least) & (least > 0), least, 1.0)
-    if LATENCY in labels.names:  # of the same kind, while some plans may not use a medium at all
-        least[labels.media] = least[labels.names.index(LATENCY)]
+    if LATENCY in labels.names:  # of the same kind, while some plans may not use what is shared at all
+        least[labels.shared] = least[labels.names.index(LATENCY)]
     unit = np.zeros((n_sums, len(labels.names)))
     for figure in range(n_sums):
         unit[figure, figure] = 1.0 / least[figure]
@@ -120,7 +120,7 @@ def gaps_of(labels: LabelProblem, guides: tuple[Guide, ...], corners: FloatArray
     limits = np.tile(bounds * allowance * (1 + ROOM) + LEAST, (len(corners), 1))
     limits[:, labels.covered] = np.minimum(limits[:, labels.covered], corners)
     if labels.bottleneck in labels.covered:
-        limits[:, labels.media] = np.minimum(limits[:, labels.media], limits[:, [labels.bottleneck]])
+        limits[:, labels.shared] = np.minimum(limits[:, labels.shared], limits[:, [labels.bottleneck]])
     n_blocks = -(-len(corners) // BLOCK)
     thresholds = np.full((n_blocks * BLOCK, len(guides)), -np.inf)
     hard = np.full(len(guides), np.inf)

@@ -78,7 +78,7 @@ def make_box(labels: LabelProblem, found: Guided, corners: FloatArray, ends: tup
     """What the compiled loops want to know of a box."""
     is_hard = np.zeros(len(labels.names), dtype=np.int64)
     is_hard[: labels.costs.n_sums] = np.isfinite(labels.bounds()[: labels.costs.n_sums]) | (labels.accuracy == 0)
-    is_hard[labels.media] = 1
+    is_hard[labels.shared] = 1
     allowance = 1.0 + labels.accuracy
     return Box(
         costs=labels.costs,
@@ -145,7 +145,7 @@ def _trace(labels: LabelProblem, room: Labels, label: int) -> EncodedPlan:
 
 def _floor(labels: LabelProblem, done: int) -> float:
     """The least swept peak of plans that are not found when all up to a level are."""
-    if not labels.sweeps_media:
+    if not labels.sweeps_shared:
         return float(labels.levels[done + 1])
     return float(labels.levels[done]) if done >= 0 else 0.0
 
@@ -154,12 +154,12 @@ def _least_level(labels: LabelProblem) -> int:
     """Index of the least level of the swept peak that some plan may have; none has a lower one."""
     low, high = 0, len(labels.levels) - 1
     plain = plain_guides(labels)
-    guides = [*(plain[:1] or [Guide(weights=np.zeros(len(labels.names)))]), *plain[labels.media]]
+    guides = [*(plain[:1] or [Guide(weights=np.zeros(len(labels.names)))]), *plain[labels.shared]]
     while low < high:
         middle = (low + high) // 2
         cap = float(labels.levels[middle])
         least = guided(labels, guides, cap).least
-        if np.isfinite(least[0]) and np.all(least[1:] <= labels.bounds(cap)[labels.media] * (1 + ROOM)):
+        if np.isfinite(least[0]) and np.all(least[1:] <= labels.bounds(cap)[labels.shared] * (1 + ROOM)):
             high = middle
         else:
             low = middle + 1
