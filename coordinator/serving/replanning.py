@@ -185,7 +185,13 @@ def restricted(cost_model: CostModel, usable: frozenset[str], broken_links: froz
         for medium in cluster.media
         if (shared := tuple(pair for pair in medium.links if pair in kept))
     )
-    return replace(cost_model, cluster=replace(cluster, devices=devices, links=links, media=media))
+    processors = tuple(
+        replace(processor, shares=shares)
+        for processor in cluster.processors
+        if (shares := tuple(share for share in processor.shares if share[0] in usable))
+    )
+    left = replace(cluster, devices=devices, links=links, media=media, processors=processors)
+    return replace(cost_model, cluster=left)
 
 
 def is_worthwhile(now: CostEstimate, then: CostEstimate) -> bool:

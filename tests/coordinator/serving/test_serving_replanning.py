@@ -14,6 +14,7 @@ from coordinator.wishes import SearchWish
 from partitioner.cluster import SharedMedium
 from partitioner.errors import InfeasibleError
 from partitioner.onnx_io import load_model
+from partitioner.processors import SharedProcessor
 
 FRONT = (
     candidate_on("d", throughput=90, latency=0.01),
@@ -112,7 +113,8 @@ def test_a_cost_model_is_restricted_to_what_is_left(toy_model):
     whole = made_up_cost_model(model, "abc")
     pairs = (("a", "b"), ("b", "c"))
     media = (SharedMedium(name="air", links=pairs), SharedMedium(name="wire", links=(("c", "a"), ("a", "c"))))
-    whole = replace(whole, cluster=replace(whole.cluster, media=media))
+    cores = (SharedProcessor(name="host", shares=(("a", 0.5), ("c", 1.0))),)
+    whole = replace(whole, cluster=replace(whole.cluster, media=media, processors=cores))
     left = restricted(whole, frozenset("ab"), frozenset({("b", "a")})).cluster
     assert [device.name for device in left.devices] == ["a", "b"]
     assert {(link.source, link.target) for link in left.links} == {
@@ -123,6 +125,7 @@ def test_a_cost_model_is_restricted_to_what_is_left(toy_model):
         ("a", "b"),
     }
     assert [(medium.name, medium.links) for medium in left.media] == [("air", (("a", "b"),))]
+    assert left.processors == (SharedProcessor(name="host", shares=(("a", 0.5),)),)
     found = search_front((restricted(whole, frozenset("a")),), SearchWish(), None).front
     assert {stage.device for one in found for stage in one.plan.stages} == {"a"}
 
