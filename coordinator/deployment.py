@@ -56,7 +56,12 @@ class Deployment:
     @property
     def n_ways(self) -> int:
         """Ways that requests may go, one after the other: more than one where several nodes bear a stage in turn."""
-        return math.lcm(*(len(stage.devices) for stage in self.candidate.plan.stages))
+        return n_ways(self.candidate.plan)
+
+
+def n_ways(plan: Plan) -> int:
+    """Ways that requests of a plan may go; see `Deployment.n_ways`."""
+    return math.lcm(*(len(stage.devices) for stage in plan.stages))
 
 
 @contextmanager
@@ -84,7 +89,7 @@ def deploy_plan(
         NodeError: A node refused its stage or could not be reached.
     """
     check_runnable(candidate.plan, model)
-    _check_codecs(fleet, candidate.plan)
+    check_node_codecs(fleet, candidate.plan)
     name = f"{model.graph.name}-{secrets.token_hex(4)}"
     epoch = 1
     stages = candidate.plan.stages
@@ -102,7 +107,7 @@ def deploy_plan(
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
         opened = [fleet.node_of[device].client.load_stage(load) for device, load in reversed(loads)]
-        with _connect(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
+        with connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
             live = Deployment(
                 name=name,
                 epoch=epoch,
@@ -140,7 +145,7 @@ def runnable_fault(plan: Plan, model: Model) -> str | None:
     return None
 
 
-def _check_codecs(fleet: Fleet, plan: Plan) -> None:
+def check_node_codecs(fleet: Fleet, plan: Plan) -> None:
     """Makes sure that nodes at both ends of a boundary have its codec.
 
     Raises:
@@ -208,9 +213,21 @@ def wire_specs(specs: tuple[TensorSpec, ...]) -> tuple[messages.TensorSpec, ...]
     return tuple(messages.TensorSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in specs)
 
 
-def _connect(
-    fleet: Fleet, model: Model, candidate: Candidate, *, deployment: str, epoch: int, window: int | None
+def connect_plan(
+    fleet: Fleet,
+    model: Model,
+    candidate: Candidate,
+    *,
+    deployment: str,
+    epoch: int,
+    window: int | None = None,
+    first_request: int = 0,
 ) -> Pipeline:
+    """The client's end of a plan whose stages are loaded.
+
+    Raises:
+        NodeError: A node could not be reached, or does not hold its stage.
+    """
     firsts, lasts = ([fleet.node_of[device] for device in candidate.plan.stages[index].devices] for index in (0, -1))
     return open_pipeline(
         firsts,
@@ -221,6 +238,7 @@ def _connect(
         input_names=model.graph.boundaries[0],
         window=window or candidate.plan.window,
         is_ordered=any(stage.replicas for stage in candidate.plan.stages),
+        first_request=first_request,
     )
 
 
@@ -238,6 +256,7 @@ def open_pipeline(
     input_names: tuple[str, ...],
     window: int,
     is_ordered: bool = False,
+    first_request: int = 0,
 ) -> Pipeline:
     """The client's end of stages that are loaded.
 
@@ -250,6 +269,7 @@ def open_pipeline(
         input_names: What the first stage receives.
         window: Most requests in flight.
         is_ordered: Whether results may overtake each other, so that their order is to be restored.
+        first_request: Number of the first request.
 
     Raises:
         NodeError: A node could not be reached, or does not hold its stage.
@@ -274,6 +294,7 @@ def open_pipeline(
         input_names=input_names,
         window=window,
         is_ordered=is_ordered,
+        first_request=first_request,
     )
     sink.failure.listen(pipeline.fail)
     return pipeline

@@ -25,7 +25,7 @@ from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
 from coordinator.report.write import write_objectives, write_report
 from coordinator.run_folder import DEMO, LOCAL, RunFolder, RunSettings
-from coordinator.wishes import SearchWish
+from coordinator.wishes import SearchWish, Wishes
 from partitioner.choice import choose, knee
 from partitioner.cluster import Cluster
 from partitioner.codec import CodecTable
@@ -167,6 +167,7 @@ def search_step(
     with progress.progress(f"Searching ({engine})") as on_lane:
         result = search_front(models, wish, lambda share, what: on_lane(engine, round(100 * share), 100, what))
     folder.save("front", result, seed=wish.seed, model_sha256=digest)
+    folder.save("wishes", Wishes(search=replace(wish, checkpoint=None)), seed=wish.seed, model_sha256=digest)
     draw_objectives(folder, result)
     return result
 
@@ -227,6 +228,7 @@ def search_and_correct_step(
     run.save("profile", profile)
     run.save("correction", correction)
     run.save("front", result)
+    run.save("wishes", Wishes(search=replace(wish, checkpoint=None)))
     draw_objectives(run.folder, result)
     return result, correction
 
@@ -237,6 +239,8 @@ def plan_step(folder: RunFolder, result: SearchResult | RobustResult, wish: str)
     chosen = choose(result.front, wish, objectives)
     settings = folder.load("run", RunSettings)
     folder.save("plan", chosen, seed=settings.seed, model_sha256=settings.model_sha256)
+    wishes = replace(load_wishes(folder), choose=wish)
+    folder.save("wishes", wishes, seed=settings.seed, model_sha256=settings.model_sha256)
     return chosen
 
 
@@ -249,6 +253,11 @@ def predicted_plan(folder: RunFolder, *, is_live: bool = False) -> Candidate:
     """
     chosen = folder.load("plan", Candidate)
     return repredicted(load_cost_model(folder, is_live=True), chosen) if is_live else chosen
+
+
+def load_wishes(folder: RunFolder) -> Wishes:
+    """What the plan was searched and chosen by; the defaults in folders of older versions."""
+    return folder.load("wishes", Wishes) if folder.has("wishes") else Wishes(search=SearchWish())
 
 
 def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: bool = False) -> Measurement:

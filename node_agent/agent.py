@@ -2,6 +2,7 @@
 
 import logging
 import platform
+import secrets
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -67,6 +68,7 @@ class Agent:
             node=config.name, open_shard=self._open_shard, is_emulated=config.slowdown > 0, tls=config.tls
         )
         self._started = time.monotonic()
+        self._instance = secrets.token_hex(8)
         self._profiling = threading.Lock()
         self._meter = find_meter(config.providers, system)
         self._watch = Watch(system)
@@ -102,8 +104,9 @@ class Agent:
             cores=cores,
         )
 
-    def status(self) -> NodeStatus:
-        """How the node is."""
+    def status(self, renew: Iterable[str] = ()) -> NodeStatus:
+        """How the node is; the leases of the deployments `renew` begin anew."""
+        self.stages.renew(renew)
         return NodeStatus(
             uptime_seconds=time.monotonic() - self._started,
             resident_bytes=facts.resident_bytes(),
@@ -113,6 +116,7 @@ class Agent:
             warnings=self._watch.doubts(),
             temperature_celsius=thermal.temperature_celsius(self._system),
             joules=self._meter.joules() if self._meter else 0.0,
+            instance=self._instance,
         )
 
     def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
@@ -132,9 +136,9 @@ class Agent:
         """Makes a stage ready; see `Lifecycle.load`."""
         return self.stages.load(load)
 
-    def unload_stage(self, deployment: str) -> int:
-        """Ends the stages of a deployment on this node and says how many there were."""
-        return self.stages.unload(deployment)
+    def unload_stage(self, deployment: str, *, first_epoch: int = 0, last_epoch: int | None = None) -> int:
+        """Ends the stages of a deployment, of the epochs in between, on this node and says how many there were."""
+        return self.stages.unload(deployment, first_epoch, last_epoch)
 
     def list_stages(self) -> tuple[StageStatus, ...]:
         """All stages that are loaded."""

@@ -53,9 +53,9 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
             description.protocol = agreed
             return description
 
-    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
+    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "Status"):
-            return wire_codec.to_wire(self._agent.status())
+            return wire_codec.to_wire(self._agent.status(request.renew))
 
     def MissingBlobs(self, request: agent_pb2.BlobList, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "MissingBlobs"):
@@ -75,7 +75,11 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
 
     def UnloadStage(self, request: agent_pb2.StageUnload, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "UnloadStage"):
-            return agent_pb2.StageUnloaded(n_stages=self._agent.unload_stage(request.deployment))
+            last_epoch = request.last_epoch if request.HasField("last_epoch") else None
+            n_stages = self._agent.unload_stage(
+                request.deployment, first_epoch=request.first_epoch, last_epoch=last_epoch
+            )
+            return agent_pb2.StageUnloaded(n_stages=n_stages)
 
     def ListStages(self, request: agent_pb2.ListStagesRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
         with errors_to_status(context, "ListStages"):

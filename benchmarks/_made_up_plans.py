@@ -1,0 +1,66 @@
+"""Plans on nodes whose stage times are made up, and held by agents that emulate devices: nothing is measured first."""
+
+from collections.abc import Sequence
+from itertools import pairwise, permutations
+
+from partitioner.cluster import CLIENT, Cluster, Device, Link
+from partitioner.cost import CostModel
+from partitioner.onnx_io import Model
+from partitioner.plan import Candidate, Stage
+from partitioner.profile import DeviceProfile, Profile, SegmentTiming
+
+UNIT_SECONDS = 2e-3
+"""Of every unit on every node."""
+
+
+def made_up_cost_model(model: Model, names: Sequence[str]) -> CostModel:
+    """Equal nodes and fast links."""
+    graph = model.graph
+    spans = [(index, index + 1) for index in range(graph.n_units)] + [(0, graph.n_units)]
+    segments = tuple(_timing(start, stop) for start, stop in spans)
+    links = tuple(
+        Link(source=one, target=two, fixed_seconds=2e-4, bytes_per_second=1e9)
+        for one, two in permutations((CLIENT, *names), 2)
+    )
+    devices = tuple(Device(name=name, memory_bytes=4 << 30) for name in names)
+    return CostModel(
+        graph,
+        Cluster(name="made up", devices=devices, links=links),
+        Profile(
+            model_sha256=graph.model_sha256,
+            batch=graph.batch,
+            n_units=graph.n_units,
+            devices=tuple(DeviceProfile(device=name, segments=segments, runtime="none") for name in names),
+        ),
+    )
+
+
+def _timing(start: int, stop: int) -> SegmentTiming:
+    seconds = UNIT_SECONDS * (stop - start)
+    return SegmentTiming(
+        start=start,
+        stop=stop,
+        seconds=seconds,
+        low_seconds=seconds,
+        high_seconds=seconds,
+        n_samples=10,
+        session_seconds=0.01,
+        memory_bytes=1 << 20,
+    )
+
+
+def plan_on(cost_model: CostModel, *names: str) -> Candidate:
+    """Equal stages on these nodes, in this order."""
+    n_units = cost_model.graph.n_units
+    edges = [round(n_units * index / len(names)) for index in range(len(names) + 1)]
+    return cost_model.candidate(
+        tuple(
+            Stage(device=name, start=start, stop=stop)
+            for name, (start, stop) in zip(names, pairwise(edges), strict=True)
+        )
+    )
+
+
+def plans_of_three(cost_model: CostModel, names: Sequence[str]) -> tuple[Candidate, ...]:
+    """Every order of three of the nodes."""
+    return tuple(plan_on(cost_model, *order) for order in permutations(names, 3))
