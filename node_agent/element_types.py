@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,6 +18,12 @@ DTYPES = {
 """All else is refused before anything is allocated."""
 
 _MAX_RANK = 64
+
+
+@lru_cache(maxsize=64)
+def type_name(dtype: np.dtype) -> str:
+    """`dtype.name`, which NumPy works out anew each time; byte orders have the same name."""
+    return dtype.name
 
 
 def tensor_bytes(name: str, dtype: str, shape: Sequence[int]) -> int:

@@ -12,27 +12,41 @@ _PADDING_TAG = 0x5A
 """Of `FrameHeader.padding`, inside the header."""
 
 _ALIGNMENT = 16
-_PADDINGS = (0, *range(2, _ALIGNMENT + 4))
-"""Bytes that padding can take: none, or a tag, a length and zeroes. Enough for every remainder."""
+_PADDINGS = (b"", *(bytes((_PADDING_TAG, size - 2)) + bytes(size - 2) for size in range(2, 2 * _ALIGNMENT + 2)))
+"""Paddings by rising size: one byte alone cannot be, since tag and length are two."""
+_DIGITS = tuple(bytes((digit,)) for digit in range(0x80))
 
 _MAX_VARINT_BYTES = 5
 
 
-def opening(header: bytes, n_payload: int) -> bytes:
-    """All that stands before a payload of `n_payload` bytes."""
-    payload_length = _varint(n_payload)
-    for n_padding in _PADDINGS:
-        header_length = _varint(len(header) + n_padding)
-        if (2 + len(header_length) + len(header) + n_padding + len(payload_length)) % _ALIGNMENT == 0:
+def opening(header: bytes, n_payload: int) -> tuple[bytearray, int]:
+    """All that stands before a payload of `n_payload` bytes, and where `header` ends in it."""
+    payload_length = varint(n_payload)
+    padding, header_length = _fit(len(header), 2 + len(payload_length))
+    start = bytearray((_HEADER_TAG,))
+    start += header_length
+    start += header
+    header_stop = len(start)
+    start += padding
+    start.append(_PAYLOAD_TAG)
+    start += payload_length
+    return start, header_stop
+
+
+def _fit(n_header: int, n_others: int) -> tuple[bytes, bytes]:
+    """The least padding that aligns the payload, and the header's length with it; the length may grow by it."""
+    n_padding = -(n_others + len(varint(n_header)) + n_header) % _ALIGNMENT
+    for size in range(max(n_padding - 1, 0), 2 * _ALIGNMENT + 2):
+        length = varint(n_header + size)
+        if size != 1 and (n_others + len(length) + n_header + size) % _ALIGNMENT == 0:
             break
-    padding = bytes((_PADDING_TAG, n_padding - 2)) + bytes(n_padding - 2) if n_padding else b""
-    return b"".join(
-        (bytes((_HEADER_TAG,)), header_length, header, padding, bytes((_PAYLOAD_TAG,)), payload_length),
-    )
+    return _PADDINGS[max(size - 1, 0)], length
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     """`value` in base 128, least digit first."""
+    if value < 0x80:
+        return _DIGITS[value]
     digits = bytearray()
     while value >> 7:
         digits.append(value & 0x7F | 0x80)
@@ -41,13 +55,13 @@ def _varint(value: int) -> bytes:
     return bytes(digits)
 
 
-def open_up(received: bytes) -> tuple[bytes, memoryview]:
+def open_up(received: bytes | bytearray | memoryview) -> tuple[bytes, memoryview]:
     """Header and payload of a frame; the payload may be absent, nothing else may be there.
 
     Raises:
         FrameError: `received` is cut off, or is something else.
     """
-    view = memoryview(received)
+    view = memoryview(received).toreadonly()
     if not received or received[0] != _HEADER_TAG:
         raise FrameError(f"{len(received)} bytes came that are no frame: they do not start with a header.")
     start, stop = _extent(view, 1, "header")

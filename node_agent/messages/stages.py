@@ -32,12 +32,15 @@ class StageLoad:
     sends: tuple[TensorSpec, ...]
     """Those that the shard does not make are relayed from `receives`."""
     next_address: str = ""
-    """Where the next stage's node listens; empty for the last stage, whose frames go to the subscriber."""
+    """Where the next stage's node listens for `next_plane`; empty for the last stage, whose frames go to the
+    subscriber."""
     link: LinkEmulation | None = None
     """Of the hop to the next node. The last stage's is named by the subscriber."""
     pace_seconds: float = 0.0
     """Device emulation: the stage ends no earlier than this after its start."""
     queue_limit: int = 4
+    next_plane: str = "grpc"
+    """Data plane of the hop to the next node: one of `dataplane.plane.PLANES`; empty is `grpc`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
