@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from node_agent.dataplane.encoded import EncodedFrame
 from node_agent.dataplane.failure import FailureLatch
 from node_agent.dataplane.frame import encode, encode_timed
 from node_agent.dataplane.pacing import wait_until
@@ -51,7 +52,7 @@ class Destination(Protocol):
         """Bytes that were written."""
         ...
 
-    def send_bytes(self, encoded: bytes) -> None:
+    def send_bytes(self, message: EncodedFrame) -> None:
         """Sends an encoded frame; waits while the way is busy.
 
         Raises:
