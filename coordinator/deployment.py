@@ -13,7 +13,7 @@ from coordinator.fleet import Fleet, FleetNode
 from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards, shard_ref
 from node_agent import messages
-from node_agent.dataplane.grpc_link import FrameSender, subscribe
+from node_agent.dataplane.plane import GRPC, open_sender, subscribe
 from node_agent.errors import NodeError
 from node_agent.messages import StageLoad, SubscribeFrame
 from partitioner.cluster import CLIENT
@@ -167,8 +167,8 @@ def open_pipeline(
     Raises:
         NodeError: A node could not be reached, or does not hold its stage.
     """
-    source = subscribe(last.address, wish, last.tls)
-    sink = FrameSender(first.address, link=link, tls=first.tls)
+    source = subscribe(GRPC, last.address, wish, tls=last.tls)
+    sink = open_sender(GRPC, first.address, link=link, tls=first.tls)
     pipeline = Pipeline(
         deployment=wish.deployment,
         epoch=wish.epoch,

@@ -68,9 +68,7 @@ def _tensor_header(frame: TensorFrame) -> bytes:
 
 @lru_cache(maxsize=256)
 def _shared_header(deployment: str, epoch: int, stage: int, specs: tuple[_Spec, ...]) -> bytes:
-    header = agent_pb2.FrameHeader(
-        kind=agent_pb2.FRAME_KIND_TENSORS, deployment=deployment, epoch=epoch, stage=stage
-    )
+    header = agent_pb2.FrameHeader(kind=agent_pb2.FRAME_KIND_TENSORS, deployment=deployment, epoch=epoch, stage=stage)
     for name, dtype, shape in specs:
         header.tensors.add(name=name, dtype=dtype, shape=shape)
     return header.SerializeToString()
@@ -217,9 +215,7 @@ def _sizes(specs: tuple[_Spec, ...]) -> tuple[int, ...]:
     return tuple(tensor_bytes(*spec) for spec in specs)
 
 
-def _tensors(
-    specs: Sequence[_Spec], sizes: Sequence[int], payload: memoryview
-) -> Iterator[tuple[str, np.ndarray]]:
+def _tensors(specs: Sequence[_Spec], sizes: Sequence[int], payload: memoryview) -> Iterator[tuple[str, np.ndarray]]:
     """Views of the payload. All sizes are checked before the first view is made."""
     if sum(sizes) != len(payload):
         raise FrameError(f"A frame announces tensors of {sum(sizes)} bytes and brings {len(payload)}.")

@@ -108,9 +108,7 @@ class GrpcPushStream(GrpcStream):
             raise
 
 
-def open_results(
-    address: str, wish: SubscribeFrame, *, tls: TlsFiles | None, timeout_seconds: float
-) -> GrpcStream:
+def open_results(address: str, wish: SubscribeFrame, *, tls: TlsFiles | None, timeout_seconds: float) -> GrpcStream:
     """A stream on which the frames of a deployment come; raises as `GrpcStream`."""
     return GrpcStream(address, "Results", (encode(wish).joined(),), tls, timeout_seconds)
 

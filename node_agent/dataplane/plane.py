@@ -1,12 +1,14 @@
 """The data planes: two ways to carry the same frames, with one interface."""
 
-from node_agent.config import TlsFiles
+from dataclasses import replace
+
+from node_agent.config import TlsFiles, parse_address
 from node_agent.dataplane import grpc_link
 from node_agent.dataplane.sender import AnswerListener, FrameSender
 from node_agent.dataplane.subscription import Subscription
 from node_agent.dataplane.tcp import dialing
 from node_agent.errors import RequestRejectedError
-from node_agent.messages import LinkEmulation, SubscribeFrame
+from node_agent.messages import LinkEmulation, NodeDescription, SubscribeFrame
 
 GRPC = "grpc"
 TCP = "tcp"
@@ -24,6 +26,22 @@ def plane_named(name: str) -> str:
     if name and name not in PLANES:
         raise RequestRejectedError(f"There is no data plane {name!r}: want {' or '.join(PLANES)}.")
     return name or GRPC
+
+
+def data_address(address: str, description: NodeDescription, plane: str) -> str:
+    """Where a node that is controlled at `address` listens for a plane.
+
+    Raises:
+        RequestRejectedError: It does not, or there is no such plane.
+    """
+    if plane_named(plane) == GRPC:
+        return address
+    if not description.tcp_port:
+        raise RequestRejectedError(
+            f"Node {description.name!r} at {address} does not listen for the data plane tcp: install a newer splitfront "
+            "there, start it without --tcp-port off, or choose data_plane: grpc."
+        )
+    return str(replace(parse_address(address), port=description.tcp_port))
 
 
 def open_sender(

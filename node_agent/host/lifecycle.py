@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable
 
 from node_agent.config import TlsFiles
-from node_agent.dataplane.grpc_link import FrameSender
 from node_agent.dataplane.outbox import Outbox
+from node_agent.dataplane.plane import open_sender
+from node_agent.dataplane.sender import FrameSender
 from node_agent.dataplane.stage import Stage
 from node_agent.errors import NodeError, NodeUnreachableError, RequestRejectedError, StageMissingError
 from node_agent.host.request_rules import check_load
@@ -83,7 +84,7 @@ class Lifecycle:
 
     def _reach_next(self, load: StageLoad) -> FrameSender:
         try:
-            return FrameSender(load.next_address, link=load.link, tls=self._tls)
+            return open_sender(load.next_plane, load.next_address, link=load.link, tls=self._tls)
         except NodeUnreachableError as exc:
             raise NodeUnreachableError(f"From node {self._node!r}: {exc}") from exc
 

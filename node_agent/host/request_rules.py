@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 from node_agent.config import parse_address
+from node_agent.dataplane.plane import PLANES
 from node_agent.dataplane.shaping import faults_of
 from node_agent.element_types import DTYPES
 from node_agent.errors import AgentConfigError, RequestRejectedError
@@ -29,7 +30,7 @@ def check_load(load: StageLoad) -> None:
     if is_last and load.next_address:
         faults.append(f"the last stage has no next address, got {load.next_address!r}")
     if not is_last:
-        faults += _address_faults(load.next_address)
+        faults += [*_address_faults(load.next_address), *_plane_faults(load.next_plane)]
     if not 0 <= load.pace_seconds < math.inf:
         faults.append(f"pace_seconds must be 0 or more, got {load.pace_seconds:g}")
     if not 1 <= load.queue_limit <= _MAX_QUEUE_LIMIT:
@@ -54,7 +55,7 @@ def check_profile(request: ProfileRequest) -> None:
 
 def check_probe(request: ProbeRequest, max_message_bytes: int) -> None:
     """Raises `RequestRejectedError` unless `request` makes sense in itself."""
-    faults = _address_faults(request.target_address)
+    faults = [*_address_faults(request.target_address), *_plane_faults(request.plane)]
     if not request.sizes_bytes or not 1 <= request.n_rounds * len(request.sizes_bytes) <= _MAX_PROBES:
         faults.append(f"rounds × sizes must be 1 to {_MAX_PROBES}, got {request.n_rounds} × {len(request.sizes_bytes)}")
     faults += [
@@ -96,6 +97,10 @@ def _address_faults(address: str) -> list[str]:
     except AgentConfigError as exc:
         return [str(exc)]
     return []
+
+
+def _plane_faults(plane: str) -> list[str]:
+    return [] if plane in ("", *PLANES) else [f"there is no data plane {plane!r}: want {' or '.join(PLANES)}"]
 
 
 def _link_faults(link: LinkEmulation | None) -> list[str]:

@@ -10,7 +10,7 @@ from node_processes import running_agent
 
 from node_agent.client import NodeClient
 from node_agent.config import TlsFiles
-from node_agent.dataplane.grpc_link import FrameSender
+from node_agent.dataplane.plane import GRPC, open_sender
 from node_agent.errors import NodeUnreachableError
 from node_agent.messages import ProbeRequest
 
@@ -78,7 +78,7 @@ def test_both_planes_work_under_mutual_tls(agent, ends):
         assert client.status().n_stages == 0
         request = ProbeRequest(target_address=agent.address, link=None, link_back=None, sizes_bytes=(1000,), n_rounds=2)
         assert len(client.probe_link(request)) == 2
-    FrameSender(agent.address, tls=ends["client"]).close()
+    open_sender(GRPC, agent.address, tls=ends["client"]).close()
 
 
 @pytest.mark.parametrize("end", ["stranger", None])
@@ -87,4 +87,4 @@ def test_others_are_refused_on_both_planes(agent, ends, end):
     with pytest.raises(NodeUnreachableError, match=agent.address):
         NodeClient.connect(agent.address, tls=tls, timeout_seconds=5)
     with pytest.raises(NodeUnreachableError, match=agent.address):
-        FrameSender(agent.address, tls=tls, timeout_seconds=5)
+        open_sender(GRPC, agent.address, tls=tls, timeout_seconds=5)

@@ -2,6 +2,7 @@
 
 import ssl
 
+from node_agent.channel_options import read_tls_files
 from node_agent.config import TlsFiles
 from node_agent.errors import AgentConfigError
 
@@ -29,17 +30,16 @@ def server_context(tls: TlsFiles) -> ssl.SSLContext:
 
 def _load(context: ssl.SSLContext, tls: TlsFiles) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    read_tls_files(tls)  # names the file that cannot be read
     try:
         context.load_verify_locations(tls.authority)
-        context.load_cert_chain(tls.certificate, tls.key, password="")  # noqa: S106 - an encrypted key is refused, not asked about
-    except ssl.SSLError as exc:
+        # An encrypted key is refused: nobody is there to be asked for its password.
+        context.load_cert_chain(tls.certificate, tls.key, password="")
+    except (ssl.SSLError, ValueError) as exc:
         raise AgentConfigError(
             f"The TLS files {tls.certificate}, {tls.key} and {tls.authority} are not PEM in clear, or do not belong "
-            f"together ({exc.reason or exc})."
+            f"together ({getattr(exc, 'reason', None) or exc})."
         ) from exc
-    except OSError as exc:
-        names = ", ".join(map(str, (tls.authority, tls.certificate, tls.key)))
-        raise AgentConfigError(f"Cannot read one of the TLS files {names}: {exc.strerror}.") from exc
     return context
 
 

@@ -133,7 +133,7 @@ class Connection:
                 f"A message of {n_bytes} bytes is too much, at most {self._max_message_bytes} are taken: "
                 "raise --max-message of the node, or send less at once."
             )
-        content = memoryview(np.empty(n_bytes, np.uint8))
+        content = np.empty(n_bytes, np.uint8).data
         return content.toreadonly() if self._fill(content) else None
 
     def _fill(self, view: memoryview) -> bool:
@@ -179,7 +179,9 @@ class Connection:
             FrameError: The message is too long for a record.
         """
         if n_bytes > MAX_CONTENT_BYTES:
-            raise FrameError(f"A message of {n_bytes} bytes cannot be sent: at most {MAX_CONTENT_BYTES} travel at once.")
+            raise FrameError(
+                f"A message of {n_bytes} bytes cannot be sent: at most {MAX_CONTENT_BYTES} travel at once."
+            )
         with self._writing:
             if self._has_ended:
                 raise BrokenPipeError(f"The stream with the {self.peer} has ended.")
@@ -207,7 +209,7 @@ class Connection:
             self._writing.release()
 
     def end(self, error: NodeError | None = None) -> None:
-        """Ends the stream; the other end is told, with the reason if there is one. Any thread; the first call counts."""
+        """Ends the stream and tells the other end, with the reason if any. Any thread; the first call counts."""
         with self._ending:
             if self._has_ended:
                 return
@@ -232,7 +234,7 @@ class Connection:
         self._transport.shutdown()
 
     def drain(self, seconds: float) -> None:
-        """Takes in and drops what still comes, until the other end has ended, too: else it might not read the reason."""
+        """Drops what still comes, until the other end has ended, too: else it might not get to read the reason."""
         deadline = time.monotonic() + seconds
         dropped = memoryview(bytearray(_DISCARDED_BYTES))
         with self._reading:

@@ -1,7 +1,8 @@
 """Heartbeats of this process on all its connections.
 
-A frozen process still acknowledges packets, since the kernel does that: only what the process itself says shows that it
-is at work. So does a stage that computes for long, or waits for a slow follower: the heart beats in a thread of its own.
+A frozen process still acknowledges packets, since the kernel does that: only what the process itself says shows that
+it is at work. A thread of its own says it, whatever others compute or wait for. It says it to the end that dialed over
+the direction that no frames fill, so that a slow link does not look like a dead node.
 """
 
 import threading

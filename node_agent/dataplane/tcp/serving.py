@@ -5,6 +5,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from node_agent.config import Address
@@ -143,12 +145,8 @@ class ServedConnection:
     def _serve(self, connection: Connection) -> None:
         try:
             wanted = connection.read_wanted()
-            if not self._free_streams.acquire(blocking=False):
-                raise RequestRejectedError("The node serves as many streams as it can: close some, or use another node.")
-            try:
+            with self._one_stream():
                 (self._push if wanted is Wanted.PUSH else self._results)(connection)
-            finally:
-                self._free_streams.release()
         except NodeError as exc:
             self._log("broke", str(exc))
             connection.end(exc)
@@ -157,6 +155,15 @@ class ServedConnection:
         except Exception:
             _logger.exception("a stream of the data plane tcp broke", extra={"peer": self._peer})
             connection.end(NodeError("A stream broke on the node for a reason that is not the peer's: see its log."))
+
+    @contextmanager
+    def _one_stream(self) -> Iterator[None]:
+        if not self._free_streams.acquire(blocking=False):
+            raise RequestRejectedError("The node serves as many streams as it can: close some, or use another node.")
+        try:
+            yield
+        finally:
+            self._free_streams.release()
 
     def _push(self, connection: Connection) -> None:
         """Takes frames in; answers probes."""

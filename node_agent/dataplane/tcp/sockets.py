@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from node_agent.dataplane.encoded import Buffer
 
@@ -141,7 +141,7 @@ class TlsTransport(_Connected):
         """One end of a connection; `server_name` is what the other end's certificate must name, None at the server."""
         super().__init__(connected)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(
+        self._tls: Any = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_name is None, server_hostname=server_name
         )
         self._lock = threading.Lock()
