@@ -6,8 +6,8 @@ ends with zeroes (its field `padding`), so many that the payload starts at a mul
 
 from node_agent.errors import FrameError
 
-_HEADER_TAG = 0x0A
-_PAYLOAD_TAG = 0x12
+_HEADER_TAG = b"\x0a"
+_PAYLOAD_TAG = b"\x12"
 _PADDING_TAG = 0x5A
 """Of `FrameHeader.padding`, inside the header."""
 
@@ -19,28 +19,31 @@ _DIGITS = tuple(bytes((digit,)) for digit in range(0x80))
 _MAX_VARINT_BYTES = 5
 
 
-def opening(header: bytes, n_payload: int) -> tuple[bytearray, int]:
+def opening(header: bytes, n_payload: int) -> tuple[bytes, int]:
     """All that stands before a payload of `n_payload` bytes, and where `header` ends in it."""
-    payload_length = varint(n_payload)
-    padding, header_length = _fit(len(header), 2 + len(payload_length))
-    start = bytearray((_HEADER_TAG,))
-    start += header_length
-    start += header
-    header_stop = len(start)
-    start += padding
-    start.append(_PAYLOAD_TAG)
-    start += payload_length
-    return start, header_stop
+    end = payload_start(n_payload)
+    padding, n_padded = _fit(len(header), 1 + len(end))
+    begin = start(n_padded) + header
+    return begin + padding + end, len(begin)
 
 
-def _fit(n_header: int, n_others: int) -> tuple[bytes, bytes]:
-    """The least padding that aligns the payload, and the header's length with it; the length may grow by it."""
+def start(n_header: int) -> bytes:
+    """What stands before a header of so many bytes, its padding included."""
+    return _HEADER_TAG + varint(n_header)
+
+
+def payload_start(n_payload: int) -> bytes:
+    """What stands between header and payload."""
+    return _PAYLOAD_TAG + varint(n_payload)
+
+
+def _fit(n_header: int, n_others: int) -> tuple[bytes, int]:
+    """The least padding that aligns the payload, and the header's size with it, whose own length may grow by it."""
     n_padding = -(n_others + len(varint(n_header)) + n_header) % _ALIGNMENT
     for size in range(max(n_padding - 1, 0), 2 * _ALIGNMENT + 2):
-        length = varint(n_header + size)
-        if size != 1 and (n_others + len(length) + n_header + size) % _ALIGNMENT == 0:
+        if size != 1 and (n_others + len(varint(n_header + size)) + n_header + size) % _ALIGNMENT == 0:
             break
-    return _PADDINGS[max(size - 1, 0)], length
+    return _PADDINGS[max(size - 1, 0)], n_header + size
 
 
 def varint(value: int) -> bytes:
@@ -62,13 +65,13 @@ def open_up(received: bytes | bytearray | memoryview) -> tuple[bytes, memoryview
         FrameError: `received` is cut off, or is something else.
     """
     view = memoryview(received).toreadonly()
-    if not received or received[0] != _HEADER_TAG:
+    if not received or view[:1] != _HEADER_TAG:
         raise FrameError(f"{len(received)} bytes came that are no frame: they do not start with a header.")
     start, stop = _extent(view, 1, "header")
     header = bytes(view[start:stop])
     if stop == len(view):
         return header, view[stop:]
-    if view[stop] != _PAYLOAD_TAG:
+    if view[stop : stop + 1] != _PAYLOAD_TAG:
         raise FrameError(f"A frame of {len(view)} bytes has something else than a payload after its header.")
     start, end = _extent(view, stop + 1, "payload")
     if end != len(view):

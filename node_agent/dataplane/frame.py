@@ -5,7 +5,7 @@ payload several times; here it is written once, and reading gives views of the r
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -19,17 +19,15 @@ from node_agent.errors import FrameError
 from node_agent.messages import ErrorFrame, Frame, LinkEmulation, ProbeFrame, StageTrace, SubscribeFrame, TensorFrame
 from node_agent.wire import agent_pb2
 
-_Spec = tuple[str, str, tuple[int, ...]]
+Spec = tuple[str, str, tuple[int, ...]]
 """Name, element type and shape of a tensor."""
 
 _REQUEST_TAG = b"\x20"
 _TRACE_TAG = b"\x3a"
 """Of `FrameHeader.request` and `FrameHeader.trace`."""
-_NO_TIME = b"\x29" + bytes(8)
+_TIME_BYTES = 8
+_NO_TIME = b"\x29" + bytes(_TIME_BYTES)
 """`StageTrace.encode_seconds` with room for a double."""
-
-_REMEMBERED_BYTES = 4096
-"""The tensors that a header announces are remembered up to this size: no peer can make a node remember more."""
 
 
 def encode(frame: Frame) -> EncodedFrame:
@@ -39,11 +37,10 @@ def encode(frame: Frame) -> EncodedFrame:
         FrameError: A tensor has an element type that cannot travel.
     """
     if isinstance(frame, TensorFrame):
-        tensors = [_bytes_of(*tensor) for tensor in frame.tensors]
-        return EncodedFrame(b"".join((_tensor_header(frame), *map(_trace_element, frame.trace))), tensors)
+        return _encode_tensors(frame, [_trace_element(trace) for trace in frame.trace])
     if isinstance(frame, ProbeFrame):
-        return EncodedFrame(_probe_header(frame).SerializeToString(), [memoryview(frame.payload)])
-    return EncodedFrame(_header(frame).SerializeToString(), [])
+        return _encode_plain(_probe_header(frame), frame.payload)
+    return _encode_plain(_header(frame))
 
 
 def encode_timed(frame: TensorFrame) -> EncodedFrame:
@@ -53,35 +50,56 @@ def encode_timed(frame: TensorFrame) -> EncodedFrame:
         FrameError: A tensor has an element type that cannot travel.
     """
     started = time.perf_counter()
-    tensors = [_bytes_of(*tensor) for tensor in frame.tensors]
-    *former, last = frame.trace
-    header = (_tensor_header(frame), *map(_trace_element, former), _trace_element(last, is_open=True))
-    return EncodedFrame(b"".join(header), tensors, started=started)
+    traces = [_trace_element(trace) for trace in frame.trace[:-1]]
+    traces.append(_trace_element(frame.trace[-1], is_open=True))
+    return _encode_tensors(frame, traces, started)
 
 
-def _tensor_header(frame: TensorFrame) -> bytes:
-    """The header of a frame, but for its trace. Fields may come in any order: what all requests share is first."""
-    specs = tuple([(name, type_name(values.dtype), values.shape) for name, values in frame.tensors])
-    shared = _shared_header(frame.deployment, frame.epoch, frame.stage, specs)
-    return shared + _REQUEST_TAG + envelope.varint(frame.request)
+def _encode_plain(header: agent_pb2.FrameHeader, payload: Buffer = b"") -> EncodedFrame:
+    opening, _ = envelope.opening(header.SerializeToString(), len(payload))
+    return EncodedFrame(opening, (payload,), len(opening) + len(payload))
+
+
+def _encode_tensors(frame: TensorFrame, traces: list[bytes], started: float = 0.0) -> EncodedFrame:
+    """Where `started` is given, the traces end with room for a time."""
+    own = b"".join((_REQUEST_TAG, envelope.varint(frame.request), *traces))
+    tensors = [_in_order(*tensor) for tensor in frame.tensors]
+    specs = tuple([(tensor[0], type_name(tensor[1].dtype), tensor[1].shape) for tensor in frame.tensors])
+    before, after, n_bytes = _shared_opening(frame.deployment, frame.epoch, frame.stage, specs, len(own))
+    time_at = len(before) + len(own) - _TIME_BYTES if started else 0
+    return EncodedFrame(before + own + after, tensors, n_bytes, started=started, time_at=time_at)
+
+
+def _in_order(name: str, values: np.ndarray) -> np.ndarray:
+    """The tensor, copied only if its bytes do not lie in order."""
+    dtype = DTYPES.get(type_name(values.dtype))
+    if dtype is None:
+        raise FrameError(f"Tensor {name!r} has elements of {values.dtype}: only {', '.join(DTYPES)} can travel.")
+    if values.flags.c_contiguous and values.dtype == dtype:
+        return values
+    return np.ascontiguousarray(values, dtype=dtype)
 
 
 @lru_cache(maxsize=256)
-def _shared_header(deployment: str, epoch: int, stage: int, specs: tuple[_Spec, ...]) -> bytes:
+def _shared_opening(
+    deployment: str, epoch: int, stage: int, specs: tuple[Spec, ...], n_own: int
+) -> tuple[bytes, bytes, int]:
+    """What all frames of a stream share: bytes before and after the `n_own` bytes of a request's own; the frame's size.
+
+    Fields of a protobuf message may come in any order: those that are shared come first.
+    """
+    shared = shared_header(deployment, epoch, stage, specs)
+    n_payload = sum(tensor_bytes(*spec) for spec in specs)
+    opening, header_stop = envelope.opening(shared + bytes(n_own), n_payload)
+    return opening[: header_stop - n_own], opening[header_stop:], len(opening) + n_payload
+
+
+def shared_header(deployment: str, epoch: int, stage: int, specs: tuple[Spec, ...]) -> bytes:
+    """The part of a header that all frames of a stream share; `encode` writes it first."""
     header = agent_pb2.FrameHeader(kind=agent_pb2.FRAME_KIND_TENSORS, deployment=deployment, epoch=epoch, stage=stage)
     for name, dtype, shape in specs:
         header.tensors.add(name=name, dtype=dtype, shape=shape)
     return header.SerializeToString()
-
-
-def _bytes_of(name: str, values: np.ndarray) -> memoryview:
-    """A tensor's bytes, copied only if they do not lie in order."""
-    dtype = DTYPES.get(type_name(values.dtype))
-    if dtype is None:
-        raise FrameError(f"Tensor {name!r} has elements of {values.dtype}: only {', '.join(DTYPES)} can travel.")
-    if not values.flags.c_contiguous or values.dtype != dtype:
-        values = np.ascontiguousarray(values, dtype=dtype)
-    return values.reshape(-1).view(np.uint8).data
 
 
 def _trace_element(trace: StageTrace, *, is_open: bool = False) -> bytes:
@@ -144,7 +162,7 @@ def decode(received: Buffer) -> Frame:
     except DecodeError as exc:
         raise FrameError(f"A frame of {len(received)} bytes has no readable header: {exc}.") from exc
     if header.kind == agent_pb2.FRAME_KIND_TENSORS:
-        return _tensor_frame(header, payload, is_remembered=len(header_bytes) <= _REMEMBERED_BYTES)
+        return _tensor_frame(header, payload)
     if header.kind == agent_pb2.FRAME_KIND_PROBE:
         return ProbeFrame(
             request=header.request,
@@ -162,16 +180,14 @@ def decode(received: Buffer) -> Frame:
     raise FrameError(f"A frame has the unknown kind {header.kind}: want tensors, error, probe or subscribe.")
 
 
-def _tensor_frame(header: agent_pb2.FrameHeader, payload: memoryview, *, is_remembered: bool) -> TensorFrame:
-    specs = tuple([(spec.name, spec.dtype, tuple(spec.shape)) for spec in header.tensors])
-    sizes = (_sizes if is_remembered else _sizes.__wrapped__)(specs)
+def _tensor_frame(header: agent_pb2.FrameHeader, payload: memoryview) -> TensorFrame:
     return TensorFrame(
         deployment=header.deployment,
         epoch=header.epoch,
         request=header.request,
         stage=header.stage,
-        tensors=tuple(_tensors(specs, sizes, payload)),
-        trace=_trace_from_wire(header),
+        tensors=tuple(_tensors(header, payload)),
+        trace=trace_from_wire(header),
     )
 
 
@@ -183,11 +199,12 @@ def _error_frame(header: agent_pb2.FrameHeader) -> ErrorFrame:
         stage=header.stage,
         error=header.error,
         message=header.message,
-        trace=_trace_from_wire(header),
+        trace=trace_from_wire(header),
     )
 
 
-def _trace_from_wire(header: agent_pb2.FrameHeader) -> tuple[StageTrace, ...]:
+def trace_from_wire(header: agent_pb2.FrameHeader) -> tuple[StageTrace, ...]:
+    """The trace in a header."""
     return tuple(
         StageTrace(
             stage=trace.stage,
@@ -207,19 +224,14 @@ def _link_back(header: agent_pb2.FrameHeader) -> LinkEmulation | None:
     return link
 
 
-@lru_cache(maxsize=256)
-def _sizes(specs: tuple[_Spec, ...]) -> tuple[int, ...]:
-    """Bytes of each tensor that a header announces."""
-    if len({name for name, _, _ in specs}) != len(specs):
-        raise FrameError("A frame brings two tensors of the same name.")
-    return tuple(tensor_bytes(*spec) for spec in specs)
-
-
-def _tensors(specs: Sequence[_Spec], sizes: Sequence[int], payload: memoryview) -> Iterator[tuple[str, np.ndarray]]:
+def _tensors(header: agent_pb2.FrameHeader, payload: memoryview) -> Iterator[tuple[str, np.ndarray]]:
     """Views of the payload. All sizes are checked before the first view is made."""
+    sizes = [tensor_bytes(spec.name, spec.dtype, spec.shape) for spec in header.tensors]
     if sum(sizes) != len(payload):
         raise FrameError(f"A frame announces tensors of {sum(sizes)} bytes and brings {len(payload)}.")
+    if len({spec.name for spec in header.tensors}) != len(sizes):
+        raise FrameError("A frame brings two tensors of the same name.")
     offset = 0
-    for (name, dtype, shape), size in zip(specs, sizes, strict=True):
-        yield name, np.ndarray(shape, DTYPES[dtype], payload, offset)
+    for spec, size in zip(header.tensors, sizes, strict=True):
+        yield spec.name, np.ndarray(tuple(spec.shape), DTYPES[spec.dtype], payload, offset)
         offset += size

@@ -38,8 +38,8 @@ def data_address(address: str, description: NodeDescription, plane: str) -> str:
         return address
     if not description.tcp_port:
         raise RequestRejectedError(
-            f"Node {description.name!r} at {address} does not listen for the data plane tcp: install a newer splitfront "
-            "there, start it without --tcp-port off, or choose data_plane: grpc."
+            f"Node {description.name!r} at {address} does not listen for the data plane tcp: install a newer "
+            "splitfront there, start it without --tcp-port off, or choose data_plane: grpc."
         )
     return str(replace(parse_address(address), port=description.tcp_port))
 

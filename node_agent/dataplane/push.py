@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from node_agent.dataplane.decoder import FrameDecoder
 from node_agent.dataplane.encoded import Buffer
-from node_agent.dataplane.frame import decode, encode
+from node_agent.dataplane.frame import encode
 from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.dataplane.stage import Arrival, Stage
 from node_agent.dataplane.stream import Link
@@ -39,6 +40,7 @@ class PushStream:
         """Answers to probes go to `answers`; it is closed with an error when a stage fails that the stream feeds."""
         self._stages = stages
         self._answers = answers
+        self._decoder = FrameDecoder()
         self._followed: set[Stage] = set()
         self._dropped: tuple[str, int, int] | None = None
 
@@ -64,7 +66,7 @@ class PushStream:
 
     def _take(self, received: Buffer) -> None:
         started = time.perf_counter()
-        frame = decode(received)
+        frame = self._decoder.decode(received)
         now = time.perf_counter()
         if isinstance(frame, ProbeFrame):
             self._answer(frame)

@@ -4,9 +4,10 @@ import logging
 import threading
 from collections.abc import Callable
 
+from node_agent.dataplane.decoder import FrameDecoder
 from node_agent.dataplane.encoded import EncodedFrame
 from node_agent.dataplane.failure import FailureLatch
-from node_agent.dataplane.frame import decode, encode
+from node_agent.dataplane.frame import encode
 from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.dataplane.stream import TwoWayStream
 from node_agent.errors import NodeError, NodeUnreachableError
@@ -68,10 +69,11 @@ class FrameSender:
 
     def _read(self) -> None:
         """Takes what comes back, until the stream ends."""
+        decoder = FrameDecoder()
         try:
             for answer in self._stream.received():
                 if self._on_answer is not None:
-                    self._on_answer(decode(answer))
+                    self._on_answer(decoder.decode(answer))
             error: NodeError = NodeUnreachableError(f"The node at {self.address} has ended the stream.")
         except NodeError as exc:
             error = exc

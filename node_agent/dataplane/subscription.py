@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from node_agent.dataplane.frame import decode
+from node_agent.dataplane.decoder import FrameDecoder
 from node_agent.dataplane.stream import IncomingStream
 from node_agent.errors import NodeError
 from node_agent.messages import Frame
@@ -14,6 +14,7 @@ class Subscription:
     def __init__(self, stream: IncomingStream) -> None:
         self._stream = stream
         self._received = stream.received()
+        self._decoder = FrameDecoder()
         self._is_closed = False
 
     def __iter__(self) -> Iterator[Frame]:
@@ -27,7 +28,7 @@ class Subscription:
             FrameError: What came is no frame.
         """
         try:
-            return decode(next(self._received))
+            return self._decoder.decode(next(self._received))
         except NodeError:
             if self._is_closed:
                 raise StopIteration from None

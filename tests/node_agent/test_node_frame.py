@@ -100,7 +100,7 @@ def test_payload_starts_at_a_multiple_of_sixteen(n_name, n_values):
     opening, header_stop = envelope.opening(header, n_values)
     assert len(opening) % 16 == 0
     assert opening[:header_stop].endswith(header)
-    message = agent_pb2.Frame.FromString(bytes(opening) + bytes(n_values))
+    message = agent_pb2.Frame.FromString(opening + bytes(n_values))
     assert message.header.deployment == "n" * n_name
     assert len(message.payload) == n_values
 

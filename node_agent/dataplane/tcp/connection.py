@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from node_agent.dataplane.encoded import Buffer
+from node_agent.dataplane.encoded import Buffer, Piece
 from node_agent.dataplane.tcp.certificates import refusal
 from node_agent.dataplane.tcp.pulse import PULSE
 from node_agent.dataplane.tcp.records import (
@@ -171,7 +171,7 @@ class Connection:
                 f"The {self.peer} has said nothing for {self._patience_seconds:g} s: it hangs, or is cut off."
             )
 
-    def write_message(self, pieces: Sequence[Buffer], n_bytes: int) -> None:
+    def write_message(self, pieces: Sequence[Piece], n_bytes: int) -> None:
         """Writes a message of `n_bytes` where its pieces lie; waits while the other end takes nothing.
 
         Raises:

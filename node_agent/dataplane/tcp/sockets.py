@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from node_agent.dataplane.encoded import Buffer
+from node_agent.dataplane.encoded import Piece, byte_view
 
 TICK_SECONDS = 0.5
 """A read that gets nothing gives up after as long, so that its caller can look at the time."""
@@ -39,7 +39,7 @@ class Transport(Protocol):
         """
         ...
 
-    def write(self, pieces: Sequence[Buffer], n_bytes: int) -> None:
+    def write(self, pieces: Sequence[Piece], n_bytes: int) -> None:
         """Writes all pieces, `n_bytes` together; waits while the other end takes nothing.
 
         Raises:
@@ -114,7 +114,7 @@ class PlainTransport(_Connected):
         """See `Transport`."""
         return self._socket.recv_into(view, 0, socket.MSG_WAITALL)
 
-    def write(self, pieces: Sequence[Buffer], n_bytes: int) -> None:
+    def write(self, pieces: Sequence[Piece], n_bytes: int) -> None:
         """See `Transport`."""
         sent = self._socket.sendmsg(pieces[:_MOST_PIECES])
         while sent < n_bytes:
@@ -122,12 +122,13 @@ class PlainTransport(_Connected):
             sent = self._socket.sendmsg(pieces[:_MOST_PIECES])
 
 
-def _without(pieces: Sequence[Buffer], n_bytes: int) -> Sequence[Buffer]:
+def _without(pieces: Sequence[Piece], n_bytes: int) -> Sequence[Piece]:
     """What is left of the pieces without their first `n_bytes`."""
     for index, piece in enumerate(pieces):
-        if n_bytes < len(piece):
-            return [memoryview(piece)[n_bytes:], *pieces[index + 1 :]]
-        n_bytes -= len(piece)
+        view = byte_view(piece)
+        if n_bytes < len(view):
+            return [view[n_bytes:], *pieces[index + 1 :]]
+        n_bytes -= len(view)
     return []
 
 
@@ -199,12 +200,12 @@ class TlsTransport(_Connected):
             else:
                 self._incoming.write_eof()
 
-    def write(self, pieces: Sequence[Buffer], n_bytes: int) -> None:
+    def write(self, pieces: Sequence[Piece], n_bytes: int) -> None:
         """See `Transport`."""
         if n_bytes <= _RECORD_BYTES:
             pieces = (b"".join(pieces),)
         for piece in pieces:
-            view = memoryview(piece)
+            view = byte_view(piece)
             for start in range(0, len(view), _CHUNK_BYTES):
                 with self._lock:
                     self._tls.write(view[start : start + _CHUNK_BYTES])
