@@ -14,7 +14,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-MIN_WIDTH = 110
+MIN_WIDTH = 140
 """Of the table: names of figures are read whole, also in a log."""
 
 

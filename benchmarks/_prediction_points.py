@@ -19,6 +19,9 @@ class Figures:
     """All of the latency that is not computing."""
     stages: tuple[float, ...]
     """Computing of each stage, one request in flight."""
+    latency_ends: tuple[float, float]
+    throughput_ends: tuple[float, float]
+    """95 % intervals within the run; without width where predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ def predicted_figures(cost: CostEstimate) -> Figures:
         throughput=cost.throughput_per_second,
         transfer=cost.latency_seconds - sum(stages),
         stages=stages,
+        latency_ends=(cost.latency_seconds,) * 2,
+        throughput_ends=(cost.throughput_per_second,) * 2,
     )
 
 
@@ -57,12 +62,14 @@ def measured_figures(found: PlanMeasurement) -> Figures:
     stages = tuple(stage.unloaded_compute_seconds.value for stage in found.stages if stage.unloaded_compute_seconds)
     if len(stages) != len(found.stages):
         raise ValueError(f"{found.label} has {len(stages)} unloaded stage times of {len(found.stages)} stages.")
-    latency = found.latency_seconds.p50.value
+    latency, rate = found.latency_seconds.p50, found.throughput_per_second
     return Figures(
-        latency=latency,
-        throughput=found.throughput_per_second.value,
-        transfer=latency - sum(stages),
+        latency=latency.value,
+        throughput=rate.value,
+        transfer=latency.value - sum(stages),
         stages=stages,
+        latency_ends=(latency.low, latency.high),
+        throughput_ends=(rate.low, rate.high),
     )
 
 

@@ -1,8 +1,8 @@
 """Predicted against measured: stage times, transfers, latency and throughput of many plans on unpaced nodes.
 
 For each model, network condition and plan: predict it from the profile alone ("before") and after measure-and-correct
-("after": its stages were run alone on the nodes), deploy it, measure it. Nodes are unpaced and unequal: kept to a core
-each, or a share of one, by a quota, one also by a lower optimisation level. Links are emulated by their senders.
+("after": its stages were run alone on the nodes), deploy it, measure it. Nodes are unpaced, pinned to cores and
+unequal by the optimisation level of their runtime. Links are emulated by their senders.
 
 A part of the plans is measured twice, long after one another: how far the two are apart is the floor of the noise, that
 no prediction can be expected to beat. `--points FILE` writes every plan's figures as CSV; no plan is left out.
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from benchmarks._figures import argument_parser, publish
-from benchmarks._prediction_figures import figures_of
+from benchmarks._prediction_figures import figures_of, worst_lines
 from benchmarks._prediction_points import write_points
 from benchmarks._prediction_runs import Scope, run_all
 
@@ -31,10 +31,17 @@ def main() -> int:
         cluster_file=arguments.cluster,
         n_conditions=1 if arguments.quick else 3,
     )
-    points = run_all(scope, say=lambda line: print(line, file=sys.stderr, flush=True))
+    points = run_all(scope, say=say)
     if arguments.points is not None:
         write_points(points, arguments.points)
+    for line in worst_lines(points):
+        say(line)
     return publish(figures_of(points), arguments.json)
+
+
+def say(line: str) -> None:
+    """To where it does not mix with the figures."""
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

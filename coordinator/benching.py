@@ -16,6 +16,7 @@ from coordinator.prediction_quality import (
     node_warnings,
     prediction_quality,
     shared_machines,
+    unshared_media,
 )
 from coordinator.recalibration import correct_each_by_others, recalibrate
 from partitioner.choice import least_latency, most_throughput
@@ -51,7 +52,7 @@ def bench(
         NodeError: A node failed.
     """
     workload = make_workload(model, seed=seed)
-    doubts = [*shared_machines(fleet.nodes)]
+    doubts = [*shared_machines(fleet.nodes), *unshared_media(fleet)]
     health = node_warnings(fleet)
 
     def measure(candidate: Candidate, label: str, effort: Effort) -> PlanMeasurement:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coordinator.deployment import check_outputs
 from coordinator.errors import OutputMismatchError
+from coordinator.output_gate import EXACT, OutputErrors, OutputGate
 from coordinator.pipeline import Answer, Pipeline
 from node_agent.errors import StageFailedError
 from node_agent.messages import StageTrace
@@ -31,6 +31,7 @@ class Workload:
 class Record:
     """Times of one answered request; its outputs were compared and let go."""
 
+    request: int
     sent_at: float
     received_at: float
     """Both by `time.perf_counter()` of the client."""
@@ -44,8 +45,8 @@ class LoadResult:
     records: tuple[Record, ...]
     """In the order of arrival."""
     n_errors: int
-    max_relative_error: float
-    """Of all answers."""
+    errors: OutputErrors
+    """Of all answers, the worst."""
 
 
 def make_workload(model: Model, *, seed: int, n_inputs: int = N_DISTINCT_INPUTS) -> Workload:
@@ -60,11 +61,12 @@ class Recorder:
     Answers come from the pipeline's receiving thread, one at a time.
     """
 
-    def __init__(self, workload: Workload) -> None:
+    def __init__(self, workload: Workload, gate: OutputGate) -> None:
         self._workload = workload
+        self._gate = gate
         self._records: list[Record] = []
         self._n_errors = 0
-        self._worst = 0.0
+        self._errors = OutputErrors()
         self._failure: BaseException | None = None
 
     def expect(self, future: "Future[Answer]", index: int) -> None:
@@ -75,12 +77,12 @@ class Recorder:
         """What came so far.
 
         Raises:
-            OutputMismatchError: An output differed from the whole model's.
+            OutputMismatchError: An answer did not pass the gate.
             NodeError: The pipeline broke.
         """
         if self._failure is not None:
             raise self._failure
-        return LoadResult(records=tuple(self._records), n_errors=self._n_errors, max_relative_error=self._worst)
+        return LoadResult(records=tuple(self._records), n_errors=self._n_errors, errors=self._errors)
 
     def _take(self, future: "Future[Answer]", index: int) -> None:
         error = future.exception()
@@ -93,12 +95,14 @@ class Recorder:
 
     def _compare(self, answer: Answer, index: int) -> None:
         try:
-            relative = check_outputs(answer.outputs, self._workload.expected[index])
+            errors = self._gate.check(answer.outputs, self._workload.expected[index])
         except OutputMismatchError as error:
             self._failure = self._failure or error
             return
-        self._worst = max(self._worst, relative)
-        self._records.append(Record(sent_at=answer.sent_at, received_at=answer.received_at, trace=answer.trace))
+        self._errors = self._errors.worse(errors)
+        self._records.append(
+            Record(request=answer.request, sent_at=answer.sent_at, received_at=answer.received_at, trace=answer.trace)
+        )
 
 
 def run_load(
@@ -109,6 +113,7 @@ def run_load(
     n_requests: int,
     budget_seconds: float,
     on_done: Callable[[int], None],
+    gate: OutputGate = EXACT,
 ) -> LoadResult:
     """Sends requests until there were enough or the budget is spent, and waits for the last answer.
 
@@ -119,12 +124,13 @@ def run_load(
         n_requests: At most.
         budget_seconds: For sending; at least `MIN_REQUESTS` are sent all the same.
         on_done: Called with the number of requests sent.
+        gate: What the answers are held against.
 
     Raises:
-        OutputMismatchError: An output differed from the whole model's.
+        OutputMismatchError: An answer did not pass the gate.
         NodeError: The pipeline broke.
     """
-    recorder = Recorder(workload)
+    recorder = Recorder(workload, gate)
     ends_at = time.perf_counter() + budget_seconds
     futures: list[Future[Answer]] = []
     while len(futures) < n_requests and (len(futures) < MIN_REQUESTS or time.perf_counter() < ends_at):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from partitioner.accuracy import ErrorSummary, RankAgreement
+from partitioner.codec import NO_CODEC
 from partitioner.plan import CostEstimate, Plan
 
 
@@ -32,6 +33,8 @@ class Prediction:
 
     latency_seconds: float
     throughput_per_second: float
+    output_error: float = 0.0
+    """Relative L2 error of the outputs that codecs bring; 0 without lossy ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +42,22 @@ class Bottleneck:
     """The resource that was busy longest for each request, by the stage times of the same run."""
 
     resource: str
-    """`device:NAME` or `link:SOURCE->TARGET`."""
+    """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` or `processor:NAME`."""
     busy_seconds: float
     bound_per_second: float
     """batch / busy_seconds: no pipeline can be faster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaMeasurement:
+    """Means of one of several devices that bear a stage in turn, over the offline run, per request that it bore."""
+
+    device: str
+    n_requests: int
+    compute_seconds: float
+    send_seconds: float
+    """Time for which its outgoing links were busy."""
+    sent_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +87,21 @@ class StageMeasurement:
     """Of computing in the offline run, as a coefficient of variation: see `statistics.robust_variation`."""
     is_paced: bool = False
     """Emulated: it takes the time that the profile says by construction, which proves nothing of the prediction."""
+    codec: str = NO_CODEC
+    """In which it sends."""
+    predicted_sent_bytes: int | None = None
+    """Of tensors as the codec leaves them; `sent_bytes` holds the frames' headers as well."""
+    predicted_decode_seconds: float = 0.0
+    """0 where nothing comes in a codec."""
+    predicted_encode_seconds: float = 0.0
+    """0 without a codec."""
+    replicas: tuple[ReplicaMeasurement, ...] = ()
+    """All devices that bear the stage, where there are several; the figures above are means over all requests."""
+
+    @property
+    def n_replicas(self) -> int:
+        """Devices that bear it."""
+        return max(1, len(self.replicas))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +133,7 @@ class PlanMeasurement:
     n_requests: int
     n_errors: int
     max_relative_error: float
-    """Largest of all outputs of all requests, against the whole model."""
+    """Largest of all outputs of all requests, against the whole model: see `equality.relative_error`."""
     predicted: Prediction
     """Before anything was measured."""
     bottleneck: Bottleneck
@@ -115,6 +145,9 @@ class PlanMeasurement:
     corrected: Prediction | None = None
     """By the cost model corrected with the live stage times of the *other* measured plans; None where none of them
     tells of this plan's devices."""
+    output_error: float | None = None
+    """Largest relative L2 error of all outputs of all requests, against the whole model: what lossy codecs did; None
+    without any."""
 
     @property
     def is_paced(self) -> bool:

@@ -1,18 +1,18 @@
 """Measuring one deployed plan: warm-up, single stream, offline."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from coordinator.bottleneck import find_bottleneck
 from coordinator.deployment import Deployment, deploy_plan
 from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet
 from coordinator.loadgen import LoadResult, Workload, run_load
-from coordinator.measurement import Bottleneck, PlanMeasurement, Prediction, StageMeasurement
+from coordinator.measurement import PlanMeasurement, Prediction, ReplicaMeasurement, StageMeasurement
 from coordinator.spans import request_spans
 from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation
 from node_agent.messages import StageStatus
-from partitioner.cluster import CLIENT
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
 
@@ -70,6 +70,7 @@ def measure_deployment(
             n_requests=n_requests,
             budget_seconds=effort.seconds,
             on_done=lambda n_done: on_step(f"{label}: {what}", n_done, n_requests),
+            gate=deployment.gate,
         )
 
     load("warm-up", effort.n_warmup)
@@ -77,7 +78,7 @@ def measure_deployment(
     before = Busy.read(fleet, deployment)
     offline = load("offline", effort.n_requests)
     after = Busy.read(fleet, deployment)
-    paced = {node.name for node in fleet.nodes if node.is_paced}
+    paced = frozenset(node.name for node in fleet.nodes if node.is_paced)
     return _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced)
 
 
@@ -86,42 +87,51 @@ class Busy:
     """Running sums of a deployment's resources."""
 
     input_seconds: float
-    stages: tuple[StageStatus, ...]
+    stages: tuple[Mapping[str, StageStatus], ...]
+    """By device that bears the stage."""
 
     @classmethod
     def read(cls, fleet: Fleet, deployment: Deployment) -> "Busy":
         """The sums as they stand now."""
-        devices = {stage.device for stage in deployment.candidate.plan.stages}
-        found = [
-            status
-            for device in devices
+        stages = deployment.candidate.plan.stages
+        found = {
+            (status.stage, device): status
+            for device in {device for stage in stages for device in stage.devices}
             for status in fleet.node_of[device].client.list_stages()
-            if status.deployment == deployment.name
-        ]
+            if (status.deployment, status.epoch) == (deployment.name, deployment.epoch)
+        }
         return cls(
             input_seconds=deployment.pipeline.input_busy_seconds,
-            stages=tuple(sorted(found, key=lambda status: status.stage)),
+            stages=tuple({name: found[index, name] for name in stage.devices} for index, stage in enumerate(stages)),
         )
 
     def since(self, earlier: "Busy") -> "BusyMeans":
-        """Means per frame between two readings.
+        """Means between two readings.
 
         Raises:
-            MeasurementError: A stage saw no frame in between.
+            MeasurementError: A device saw no request in between.
         """
-        pairs = list(zip(earlier.stages, self.stages, strict=True))
-        counts = [late.n_frames - early.n_frames for early, late in pairs]
-        if not all(counts):
-            raise MeasurementError(f"Stage {counts.index(0)} saw no request while it was measured: measure again.")
-        return BusyMeans(
-            input_seconds=(self.input_seconds - earlier.input_seconds) / counts[0],
-            send_seconds=tuple(
-                (late.send_seconds - early.send_seconds) / n for (early, late), n in zip(pairs, counts, strict=True)
-            ),
-            sent_bytes=tuple(
-                (late.sent_bytes - early.sent_bytes) // n for (early, late), n in zip(pairs, counts, strict=True)
-            ),
+        stages = tuple(
+            tuple(_replica(name, early[name], late[name]) for name in late)
+            for early, late in zip(earlier.stages, self.stages, strict=True)
         )
+        n_requests = sum(replica.n_requests for replica in stages[0])
+        return BusyMeans(input_seconds=(self.input_seconds - earlier.input_seconds) / n_requests, stages=stages)
+
+
+def _replica(device: str, early: StageStatus, late: StageStatus) -> ReplicaMeasurement:
+    n_requests = late.n_frames - early.n_frames
+    if not n_requests:
+        raise MeasurementError(
+            f"Stage {late.stage} saw no request on '{device}' while it was measured: measure again, or longer."
+        )
+    return ReplicaMeasurement(
+        device=device,
+        n_requests=n_requests,
+        compute_seconds=(late.compute_seconds - early.compute_seconds) / n_requests,
+        send_seconds=(late.send_seconds - early.send_seconds) / n_requests,
+        sent_bytes=(late.sent_bytes - early.sent_bytes) // n_requests,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +139,19 @@ class BusyMeans:
     """Busy time and bytes per request."""
 
     input_seconds: float
-    send_seconds: tuple[float, ...]
-    sent_bytes: tuple[int, ...]
+    stages: tuple[tuple[ReplicaMeasurement, ...], ...]
+    """Of each device that bears a stage, by the requests that it bore."""
+
+    def send_seconds(self, stage: int) -> float:
+        """For how long a request of the pipeline kept one of the links that leave a stage."""
+        return self._mean(stage, [replica.send_seconds for replica in self.stages[stage]])
+
+    def sent_bytes(self, stage: int) -> int:
+        """That a stage sent for a request of the pipeline."""
+        return int(self._mean(stage, [replica.sent_bytes for replica in self.stages[stage]]))
+
+    def _mean(self, stage: int, values: Sequence[float]) -> float:
+        return fmean(values, [replica.n_requests for replica in self.stages[stage]])
 
 
 def _summarise(
@@ -140,7 +161,7 @@ def _summarise(
     *,
     busy: BusyMeans,
     label: str,
-    paced: Collection[str],
+    paced: frozenset[str],
 ) -> PlanMeasurement:
     candidate = deployment.candidate
     plan = candidate.plan
@@ -149,6 +170,7 @@ def _summarise(
             f"'{label}' answered {len(single.records)} and {len(offline.records)} requests; at least 2 are needed: "
             "look at the nodes' logs."
         )
+    errors = single.errors.worse(offline.errors)
     stages = stage_measurements(candidate, single, offline, busy, paced)
     steady = [record.received_at for record in offline.records[min(plan.window, len(offline.records) - 2) :]]
     rate = rate_estimate(steady)
@@ -162,20 +184,22 @@ def _summarise(
         window=plan.window,
         n_requests=sum(len(result.records) + result.n_errors for result in (single, offline)),
         n_errors=single.n_errors + offline.n_errors,
-        max_relative_error=max(single.max_relative_error, offline.max_relative_error),
+        max_relative_error=errors.relative,
+        output_error=errors.l2,
         predicted=Prediction(
             latency_seconds=candidate.cost.latency_seconds,
             throughput_per_second=candidate.cost.throughput_per_second,
+            output_error=candidate.cost.output_error,
         ),
-        bottleneck=find_bottleneck(stages, busy.input_seconds, batch=plan.batch),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost, batch=plan.batch),
         stages=stages,
         input_send_seconds=busy.input_seconds,
-        spans=request_spans(candidate.cost, single.records),
+        spans=request_spans(candidate, single.records),
     )
 
 
 def stage_measurements(
-    candidate: Candidate, single: LoadResult, offline: LoadResult, busy: BusyMeans, paced: Collection[str] = ()
+    candidate: Candidate, single: LoadResult, offline: LoadResult, busy: BusyMeans, paced: frozenset[str] = frozenset()
 ) -> tuple[StageMeasurement, ...]:
     """Times of each stage: means of the offline run, in which resources are busy, and medians of both runs.
 
@@ -187,7 +211,7 @@ def stage_measurements(
         paced: Names of devices that are emulated.
     """
     return tuple(
-        _stage_measurement(candidate, index, single, offline, busy, is_paced=stage.device in paced)
+        _stage_measurement(candidate, index, single, offline, busy, is_paced=not paced.isdisjoint(stage.devices))
         for index, stage in enumerate(candidate.plan.stages)
     )
 
@@ -196,6 +220,7 @@ def _stage_measurement(
     candidate: Candidate, index: int, single: LoadResult, offline: LoadResult, busy: BusyMeans, *, is_paced: bool
 ) -> StageMeasurement:
     stage, traces = candidate.plan.stages[index], [record.trace[index] for record in offline.records]
+    cost = candidate.cost.stages[index]
     computing = [trace.compute_seconds for trace in traces]
     alone = [record.trace[index].compute_seconds for record in single.records]
     return StageMeasurement(
@@ -207,22 +232,16 @@ def _stage_measurement(
         decode_seconds=fmean(trace.decode_seconds for trace in traces),
         compute_seconds=fmean(computing),
         encode_seconds=fmean(trace.encode_seconds for trace in traces),
-        send_seconds=busy.send_seconds[index],
-        sent_bytes=busy.sent_bytes[index],
-        predicted_compute_seconds=candidate.cost.stages[index].compute_seconds,
+        send_seconds=busy.send_seconds(index),
+        sent_bytes=busy.sent_bytes(index),
+        predicted_compute_seconds=cost.compute_seconds,
         compute_median_seconds=quantile_estimate(computing, 0.5),
         unloaded_compute_seconds=quantile_estimate(alone, 0.5),
         variation=robust_variation(computing),
         is_paced=is_paced,
+        codec=stage.codec,
+        predicted_sent_bytes=candidate.cost.hops[index + 1].n_bytes,
+        predicted_decode_seconds=cost.decode_seconds,
+        predicted_encode_seconds=cost.encode_seconds,
+        replicas=busy.stages[index] if stage.replicas else (),
     )
-
-
-def find_bottleneck(stages: Sequence[StageMeasurement], input_send_seconds: float, *, batch: int) -> Bottleneck:
-    """The resource that was busy longest for each request: a device computing, or a link sending."""
-    targets = [*(stage.device for stage in stages[1:]), CLIENT]
-    busy = {f"link:{CLIENT}->{stages[0].device}": input_send_seconds}
-    for stage, target in zip(stages, targets, strict=True):
-        busy[f"device:{stage.device}"] = stage.compute_seconds
-        busy[f"link:{stage.device}->{target}"] = stage.send_seconds
-    resource = max(busy, key=busy.__getitem__)
-    return Bottleneck(resource=resource, busy_seconds=busy[resource], bound_per_second=batch / busy[resource])

@@ -2,23 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import takewhile
 from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 
 from coordinator.errors import MeasurementError
-from node_agent.errors import NodeError, NodeUnreachableError, StageFailedError
+from node_agent.dataplane.reception import uncoded
+from node_agent.errors import FrameError, NodeError, NodeUnreachableError, StageFailedError
 from node_agent.messages import ErrorFrame, Frame, StageTrace, TensorFrame
 
 
 class FrameSink(Protocol):
     """Takes frames on their way to a node."""
 
-    def send(self, frame: Frame) -> None:
+    def send(self, frame: TensorFrame) -> None:
         """Hands a frame over; may block while the link is busy."""
         ...
 
@@ -61,6 +63,16 @@ class Answer:
         return self.received_at - self.sent_at
 
 
+@dataclass(slots=True, kw_only=True)
+class _Open:
+    """A request without its result, or whose result waits for those before it."""
+
+    sent_at: float
+    future: "Future[Answer]"
+    frame: TensorFrame | ErrorFrame | None = None
+    """What came for it."""
+
+
 class Pipeline:
     """Requests to a deployed plan. Thread-safe: requests may be submitted from several threads."""
 
@@ -73,15 +85,30 @@ class Pipeline:
         source: FrameSource,
         input_names: tuple[str, ...],
         window: int,
+        is_ordered: bool = False,
     ) -> None:
+        """Begins to listen.
+
+        Args:
+            deployment: Name of it.
+            epoch: Of it; frames of others are dropped.
+            sink: Takes requests. Belongs to the pipeline from now on.
+            source: Gives results. As it.
+            input_names: What the first stage receives.
+            window: Most requests in flight.
+            is_ordered: Whether a result waits until all earlier requests have theirs; it keeps its place in the window
+                meanwhile. To be asked for where replicas may overtake each other; elsewhere results come in order.
+        """
         self._deployment = deployment
         self._epoch = epoch
         self._sink = sink
         self._source = source
         self._input_names = input_names
+        self._is_ordered = is_ordered
         self._credits = threading.Semaphore(window)
         self._lock = threading.Lock()
-        self._pending: dict[int, tuple[float, Future[Answer]]] = {}
+        self._pending: dict[int, _Open] = {}
+        """In the order of requests."""
         self._next_request = 0
         self._broken: NodeError | None = None
         self._receiver = threading.Thread(target=self._receive, name=f"results-{deployment}", daemon=True)
@@ -119,7 +146,7 @@ class Pipeline:
                 raise self._broken
             request = self._next_request
             self._next_request += 1
-            self._pending[request] = (time.perf_counter(), future)
+            self._pending[request] = _Open(sent_at=time.perf_counter(), future=future)
         frame = TensorFrame(
             deployment=self._deployment,
             epoch=self._epoch,
@@ -159,47 +186,66 @@ class Pipeline:
     def _receive(self) -> None:
         try:
             for frame in self._source:
-                if isinstance(frame, TensorFrame):
-                    self._answer(frame)
-                elif isinstance(frame, ErrorFrame):
-                    self._fail(frame)
+                if isinstance(frame, TensorFrame | ErrorFrame):
+                    self._take(frame)
             self.fail(NodeUnreachableError(f"The results of deployment {self._deployment} ended."))
         except NodeError as error:
             self.fail(error)
 
-    def _answer(self, frame: TensorFrame) -> None:
-        received_at = time.perf_counter()
-
-        def settle(sent_at: float, future: "Future[Answer]") -> None:
-            future.set_result(
-                Answer(
-                    request=frame.request,
-                    outputs=dict(frame.tensors),
-                    sent_at=sent_at,
-                    received_at=received_at,
-                    trace=frame.trace,
-                )
-            )
-
-        self._settle(frame, settle)
-
-    def _fail(self, frame: ErrorFrame) -> None:
-        self._settle(frame, lambda _sent_at, future: future.set_exception(StageFailedError(frame.message)))
-
-    def _settle(self, frame: TensorFrame | ErrorFrame, settle: Callable[[float, "Future[Answer]"], None]) -> None:
+    def _take(self, frame: TensorFrame | ErrorFrame) -> None:
+        """Settles a request by what came for it; late and doubled frames are dropped."""
         if (frame.deployment, frame.epoch) != (self._deployment, self._epoch):
             return
         with self._lock:
-            found = self._pending.pop(frame.request, None)
-        if found is not None:
+            found = self._pending.get(frame.request)
+            if found is None or found.frame is not None:
+                return
+            found.frame = frame
+            settled = [self._pending.pop(request) for request in self._due(frame.request)]
+        for one in settled:
             self._credits.release()
-            settle(*found)
+            _settle(one)
+
+    def _due(self, request: int) -> list[int]:
+        """Requests that may end now that `request` has its result."""
+        if not self._is_ordered:
+            return [request]
+        return list(takewhile(lambda number: self._pending[number].frame is not None, self._pending))
 
     def fail(self, error: NodeError) -> None:
-        """Ends every open request, and every later one, in this error; the first one said is kept."""
+        """Ends every open request, and every later one, in this error; the first one said is kept.
+
+        A request whose result has come, and waited for others, ends in that.
+        """
         with self._lock:
             self._broken = self._broken or error
             pending, self._pending = self._pending, {}
-        for _, future in pending.values():
+        for one in pending.values():
             self._credits.release()
-            future.set_exception(error)
+            if one.frame is None:
+                one.future.set_exception(error)
+            else:
+                _settle(one)
+
+
+def _settle(request: _Open) -> None:
+    """Ends a request in what came for it."""
+    if isinstance(request.frame, ErrorFrame):
+        request.future.set_exception(StageFailedError(request.frame.message))
+    elif request.frame is not None:
+        try:
+            answer = _answer(request.frame, request.sent_at)
+        except FrameError as error:
+            request.future.set_exception(error)
+        else:
+            request.future.set_result(answer)
+
+
+def _answer(frame: TensorFrame, sent_at: float) -> Answer:
+    return Answer(
+        request=frame.request,
+        outputs=uncoded(frame),
+        sent_at=sent_at,
+        received_at=time.perf_counter(),
+        trace=frame.trace,
+    )

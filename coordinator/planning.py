@@ -5,6 +5,7 @@ from functools import partial
 
 from coordinator.fleet import Fleet
 from coordinator.probing import find_link
+from coordinator.shared_cores import shared_processors
 from coordinator.wishes import SearchWish
 from node_agent.dataplane.probing import probe
 from node_agent.messages import ProbeRequest
@@ -38,6 +39,8 @@ def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> C
         name=fleet.config.name,
         devices=tuple(node.device for node in fleet.nodes),
         links=tuple(links),
+        media=fleet.config.shared_media,
+        processors=shared_processors(fleet.nodes),
     )
 
 
@@ -45,8 +48,10 @@ def _probe_link(fleet: Fleet, source: str, target: str) -> Link:
     """A link to the client is asked for by it, since nobody can dial it."""
     is_download = target == CLIENT
     asking, answering = (target, source) if is_download else (source, target)
+    plane = fleet.config.plane_of(source, target)
     request = ProbeRequest(
-        target_address=fleet.node_of[answering].address,
+        target_address=fleet.node_of[answering].data_address(plane),
+        plane=plane,
         link=fleet.config.link_emulation(asking, answering),
         link_back=fleet.config.link_emulation(answering, asking),
         is_download=is_download,

@@ -13,6 +13,7 @@ from coordinator.measurement import (
     PredictionQuality,
 )
 from coordinator.report import quantities
+from coordinator.shared_cores import core_groups
 from partitioner.accuracy import rank_agreement, signed_error, summarise_errors
 
 MOST_ERROR = 0.10
@@ -71,19 +72,28 @@ def node_warnings(fleet: Fleet) -> NodeWarnings:
 
 
 def shared_machines(nodes: Iterable[FleetNode]) -> Iterator[str]:
-    """Machines with more threads of unpaced nodes than cores; paced nodes mostly wait."""
-    hosts: dict[str, list[FleetNode]] = {}
-    for node in nodes:
-        if not node.description.slowdown > 0:
-            hosts.setdefault(node.description.host_id, []).append(node)
-    for sharing in hosts.values():
-        n_threads, n_cores = sum(node.description.n_threads for node in sharing), sharing[0].description.n_cores
-        if len(sharing) > 1 and n_threads > n_cores:
-            names = ", ".join(repr(node.name) for node in sharing)
+    """Machines on which nodes share too few cores."""
+    for group in core_groups(nodes):
+        n_threads, n_cores = sum(node.description.n_threads for node in group.nodes), len(group.cores)
+        names = ", ".join(repr(node.name) for node in group.nodes)
+        yield (
+            f"Nodes {names} share one machine and compute with {n_threads} threads on "
+            f"{n_cores} {'core' if n_cores == 1 else 'cores'}, so that they slow each other down. That is part of the "
+            "prediction, but machines of their own would not: give each node cores of its own, or fewer threads."
+        )
+
+
+def unshared_media(fleet: Fleet) -> Iterator[str]:
+    """Media whose links are emulated, each by its sender."""
+    for medium in fleet.config.shared_media:
+        links = [
+            f"{source} → {target}" for source, target in medium.links if fleet.config.link_emulation(source, target)
+        ]
+        if links:
             yield (
-                f"Nodes {names} share one machine and compute with {n_threads} threads on "
-                f"{n_cores} {'core' if n_cores == 1 else 'cores'}, so that they slow each other down: give each node "
-                "cores of its own, or fewer threads."
+                f"Medium {medium.name!r} is shared in predictions only, since the senders emulate {len(links)} of its "
+                f"{len(medium.links)} links each by itself ({links[0]} first): plans that use it may be measured "
+                "faster than predicted."
             )
 
 

@@ -126,7 +126,8 @@ def live_spans(cost_model: CostModel, measured: Iterable[PlanMeasurement], regim
     for plan in measured:
         cost = cost_model.predict(plan.plan)
         for stage in plan.stages:
-            span = _live_span(plan, stage, cost.stages[stage.stage], regime)
+            is_stretched = stage.stage in cost.contending_stages
+            span = _live_span(plan, stage, cost.stages[stage.stage], regime, is_stretched=is_stretched)
             if span is not None:
                 seen.setdefault((span.device, span.start, span.stop), []).append(span)
     return tuple(_together(seen[key]) for key in sorted(seen))
@@ -170,8 +171,12 @@ def correct_each_by_others(cost_model: CostModel, measured: Sequence[PlanMeasure
     )
 
 
-def _live_span(plan: PlanMeasurement, stage: StageMeasurement, cost: StageCost, regime: Regime) -> LiveSpan | None:
+def _live_span(
+    plan: PlanMeasurement, stage: StageMeasurement, cost: StageCost, regime: Regime, *, is_stretched: bool
+) -> LiveSpan | None:
+    """Others on the same processor stretch a stage under load, which is not its own time: that is the unloaded one."""
     loaded, unloaded = stage.compute_median_seconds, stage.unloaded_compute_seconds
+    loaded = unloaded if is_stretched else loaded
     if loaded is None or unloaded is None or stage.is_paced or not min(loaded.value, unloaded.value) > 0:
         return None
     n_unloaded = plan.latency_seconds.n_samples
@@ -191,13 +196,18 @@ def _busy_estimate(loaded: Estimate, unloaded: Estimate, cost: StageCost) -> Est
 
     Computing is longer under load where handling takes its processor meanwhile; so much of it is seen already.
     """
-    handling = cost.busy_seconds * cost.n_replicas - cost.compute_seconds
+    handling = _uncoded_busy_seconds(cost) - cost.compute_seconds
     unseen = max(0.0, handling - max(0.0, loaded.value - unloaded.value))
     return Estimate(value=loaded.value + unseen, low=loaded.low + unseen, high=loaded.high + unseen)
 
 
 def _predicted_seconds(stage: StageCost, regime: Regime) -> float:
-    return stage.compute_seconds if regime == "unloaded" else stage.busy_seconds * stage.n_replicas
+    return stage.compute_seconds if regime == "unloaded" else _uncoded_busy_seconds(stage)
+
+
+def _uncoded_busy_seconds(stage: StageCost) -> float:
+    """For how long a request keeps one device busy beside coding, which spans of the profile leave out."""
+    return stage.busy_seconds * stage.n_replicas - stage.coding_seconds
 
 
 def _together(same: Sequence[LiveSpan]) -> LiveSpan:
@@ -247,8 +257,8 @@ def _live_trial(span: LiveSpan, tried: StageTrial | None, regime: Regime) -> Sta
         compute_seconds=cost.compute_seconds,
         low_seconds=cost.compute_seconds,
         high_seconds=cost.compute_seconds,
-        handover_seconds=max(0.0, cost.seconds - cost.compute_seconds),
-        busy_seconds=cost.busy_seconds * cost.n_replicas,
+        handover_seconds=max(0.0, cost.seconds - cost.coding_seconds - cost.compute_seconds),
+        busy_seconds=_uncoded_busy_seconds(cost),
         n_samples=span.n_samples,
     )
     if regime == "busy":

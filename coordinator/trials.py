@@ -1,4 +1,4 @@
-"""Stages as they will run: one at a time, between the client and the client, through the data plane.
+"""Stages as they will run: each between the client and the client, in the company that they will have.
 
 What a node does with a message beside computing (threads that hand over, copies, a quota that is spent) shows only
 there. Links are not emulated meanwhile, and are probed as they are, so that what is left of a round trip belongs to the
@@ -11,14 +11,15 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from coordinator.deployment import QUEUE_LIMIT, open_pipeline, wire_specs
-from coordinator.fleet import FleetNode
+from coordinator.company import Company, Span
+from coordinator.deployment import QUEUE_LIMIT, no_emulation, open_pipeline, wire_specs
+from coordinator.fleet import Fleet, FleetNode
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.probing import LinkFit, find_link
 from coordinator.provisioning import send_shards, shard_ref
@@ -26,13 +27,11 @@ from coordinator.statistics import quantile_estimate
 from node_agent.dataplane.probing import probe
 from node_agent.drawing import draw_tensors
 from node_agent.errors import NodeError
-from node_agent.messages import ProbeRequest, StageLoad, SubscribeFrame
+from node_agent.messages import ProbeRequest, StageLoad
 from partitioner.onnx_io import Model
 from partitioner.profile import StageTrial
 from partitioner.shard import Shard
 from partitioner.tensors import TensorSpec
-
-Span = tuple[int, int]
 
 Hops = tuple[LinkFit, LinkFit]
 """From the client and to it."""
@@ -44,9 +43,8 @@ MIN_REQUESTS = 5
 """Of each visit, one by one and under load alike, however long they take."""
 WINDOW = QUEUE_LIMIT
 """Requests in flight under load."""
-PAUSE_SECONDS = (0.02, 0.06)
-"""Between requests one by one, drawn anew each time. In a pipeline the others work meanwhile, and what a processor does
-after a pause (caches, frequency, a quota that fills up) is part of the latency."""
+REST_SPREAD = (0.5, 1.5)
+"""Of the rest before a lone request, drawn anew each time, so that none falls into step with anything."""
 STARVED_SHARE = 0.2
 """A stage at which requests wait for a smaller share of its period had nothing to do: its link was the bottleneck."""
 
@@ -65,62 +63,120 @@ class _Samples:
 
 
 def try_stages(
-    node: FleetNode,
+    fleet: Fleet,
     model: Model,
-    spans: Sequence[Span],
+    companies: Sequence[Company],
     *,
     seconds: float,
     seed: int,
     on_trial: OnTrial,
-    hops: Hops | None = None,
-) -> tuple[StageTrial, ...]:
-    """Runs each span as a stage of its own on a node, and times it alone and under load.
+    hops_of: Mapping[str, Hops],
+) -> dict[str, tuple[StageTrial, ...]]:
+    """Runs stages as pipelines of their own, and times them one request at a time and under load.
 
     Args:
-        node: Where to; its other stages rest meanwhile.
+        fleet: Whose nodes they run on; other stages rest meanwhile.
         model: Whose units are run.
-        spans: Units [start, stop).
-        seconds: For each span, all visits together, deployment not counted.
+        companies: Stages that run in turn, and under load at the same time, as far as they have processors.
+        seconds: For each company, all visits together, deployment not counted.
         seed: Of the inputs and the order.
         on_trial: Told before each visit.
-        hops: What `bare_hops` found; probed anew where None.
+        hops_of: What `bare_hops` found, by device.
+
+    Returns:
+        Trials by device.
 
     Raises:
-        NodeError: The node failed, or refused a stage.
+        NodeError: A node failed, or refused a stage.
     """
-    shards = {span: model.cut(*span) for span in spans}
-    send_shards(node.client, model, shards.values())
-    hops = hops or bare_hops(node)
-    samples = {span: _Samples() for span in spans}
+    stages = tuple(dict.fromkeys(stage for company in companies for stage in company.stages))
+    shards = {stage: model.cut(*stage[1]) for stage in stages}
+    spans_of: dict[str, list[Span]] = {}
+    for name, span in stages:
+        spans_of.setdefault(name, []).append(span)
+    for name, spans in spans_of.items():
+        send_shards(fleet.node_of[name].client, model, [shards[name, span] for span in spans])
+    samples = {stage: _Samples() for stage in stages}
     order = random.Random(seed)  # noqa: S311 - an order, not a secret
-    visits = [span for _ in range(N_VISITS) for span in order.sample(list(spans), len(spans))]
-    for n_done, span in enumerate(visits):
-        on_trial(node.name, n_done, len(visits), f"trying units {span[0]} … {span[1]}")
-        _visit(node, shards[span], hops, samples[span], seconds=seconds / N_VISITS, seed=seed)
-    on_trial(node.name, len(visits), len(visits), "tried")
-    return tuple(_trial(span, samples[span], is_paced=node.is_paced) for span in spans)
+    visits = [company for _ in range(N_VISITS) for company in order.sample(list(companies), len(companies))]
+    for n_done, company in enumerate(visits):
+        what = " with ".join(f"{name}[{start}:{stop}]" for name, (start, stop) in company.stages)
+        on_trial(company.stages[0][0], n_done, len(visits), f"trying {what}")
+        groups = [
+            [
+                _Guest(fleet.node_of[name], shards[name, span], hops_of[name], samples[name, span])
+                for name, span in group
+            ]
+            for group in company.groups
+        ]
+        _visit(groups, seconds=seconds / N_VISITS, rest_seconds=company.rest_seconds, seed=seed)
+    for name in spans_of:
+        on_trial(name, len(visits), len(visits), "tried")
+
+    def trial(name: str, span: Span) -> StageTrial:
+        return _trial(span, samples[name, span], is_paced=fleet.node_of[name].is_paced)
+
+    return {name: tuple(trial(name, span) for span in spans) for name, spans in spans_of.items()}
 
 
 def bare_hops(node: FleetNode) -> Hops:
     """The links from and to the client as they are, with no emulation."""
-    upload = ProbeRequest(target_address=node.address, link=None, link_back=None)
+    upload, download = (
+        ProbeRequest(
+            target_address=node.data_address(plane),
+            plane=plane,
+            link=None,
+            link_back=None,
+            is_download=is_download,
+        )
+        for plane, is_download in ((node.input_plane, False), (node.output_plane, True))
+    )
     ask = partial(probe, tls=node.tls)
-    return find_link(ask, upload), find_link(ask, replace(upload, is_download=True))
+    return find_link(ask, upload), find_link(ask, download)
 
 
-def _visit(node: FleetNode, shard: Shard, hops: Hops, samples: _Samples, *, seconds: float, seed: int) -> None:
-    slowdown = node.description.slowdown or 1.0
-    specs = wire_specs(shard.receives)
-    inputs = draw_tensors(specs, np.random.default_rng(seed))
-    hop_seconds = hops[0].seconds(_n_bytes(shard.receives)) + hops[1].seconds(_n_bytes(shard.sends))
-    with _deployed(node, shard, samples) as pipeline:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Guest:
+    """A stage that is tried, and where its times go."""
+
+    node: FleetNode
+    shard: Shard
+    hops: Hops
+    samples: _Samples
+
+    @property
+    def hop_seconds(self) -> float:
+        """From the client and back to it, without the stage."""
+        return self.hops[0].seconds(_n_bytes(self.shard.receives)) + self.hops[1].seconds(_n_bytes(self.shard.sends))
+
+    def take(self, answer: Answer) -> None:
+        """Keeps the times of a lone request."""
+        compute = answer.trace[0].compute_seconds
+        self.samples.compute.append(compute * (self.node.description.slowdown or 1.0))
+        self.samples.handover.append(answer.latency_seconds - compute - self.hop_seconds)
+
+
+def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, rest_seconds: float, seed: int) -> None:
+    guests = [guest for group in groups for guest in group]
+    with ExitStack() as stack:
+        pipelines = {guest: stack.enter_context(_deployed(guest.node, guest.shard, guest.samples)) for guest in guests}
+        inputs = {
+            guest: draw_tensors(wire_specs(guest.shard.receives), np.random.default_rng(seed)) for guest in guests
+        }
         for _ in range(N_WARM_UP):
-            pipeline.infer(inputs)
-        for answer in _one_by_one(pipeline, inputs, seconds / 2):
-            compute = answer.trace[0].compute_seconds
-            samples.compute.append(compute * slowdown)
-            samples.handover.append(answer.latency_seconds - compute - hop_seconds)
-        samples.busy.append(_busy_seconds(_under_load(pipeline, inputs, seconds / 2)))
+            for guest in guests:
+                pipelines[guest].infer(inputs[guest])
+        draw = random.Random(seed)  # noqa: S311 - rests, not secrets
+        n_rounds, ends_at = 0, time.perf_counter() + seconds / 2
+        while n_rounds < MIN_REQUESTS or time.perf_counter() < ends_at:
+            for guest in guests:
+                time.sleep(rest_seconds * draw.uniform(*REST_SPREAD))
+                guest.take(pipelines[guest].infer(inputs[guest]))
+            n_rounds += 1
+        for group in groups:
+            sends = [partial(pipelines[guest].submit, inputs[guest]) for guest in group]
+            for guest, answers in zip(group, _under_load(sends, seconds / 2 / len(groups)), strict=True):
+                guest.samples.busy.append(_busy_seconds(answers))
 
 
 @contextmanager
@@ -138,9 +194,10 @@ def _deployed(node: FleetNode, shard: Shard, samples: _Samples) -> Iterator[Pipe
     )
     try:
         samples.memory_bytes = max(samples.memory_bytes, node.client.load_stage(load).memory_bytes)
-        wish = SubscribeFrame(deployment=name, epoch=1)
         names = tuple(spec.name for spec in shard.receives)
-        with open_pipeline(node, node, wish, link=None, input_names=names, window=WINDOW) as pipeline:
+        with open_pipeline(
+            [node], [node], deployment=name, epoch=1, link_to=no_emulation, input_names=names, window=WINDOW
+        ) as pipeline:
             yield pipeline
     finally:
         with suppress(NodeError):  # a node that is gone holds nothing
@@ -151,23 +208,14 @@ def _n_bytes(specs: Sequence[TensorSpec]) -> int:
     return sum(spec.n_bytes for spec in specs)
 
 
-def _one_by_one(pipeline: Pipeline, inputs: Mapping[str, np.ndarray], seconds: float) -> list[Answer]:
-    """Answers of lone requests, after pauses of random length, so that none falls into step with anything."""
-    draw = random.Random(len(inputs))  # noqa: S311 - pauses, not secrets
-    answers: list[Answer] = []
+def _under_load(sends: Sequence[Callable[[], Future[Answer]]], seconds: float) -> list[list[Answer]]:
+    """Answers of stages that all work at once, none ahead of the slowest by more than its window, as in a pipeline."""
     ends_at = time.perf_counter() + seconds
-    while len(answers) < MIN_REQUESTS or time.perf_counter() < ends_at:
-        time.sleep(draw.uniform(*PAUSE_SECONDS))
-        answers.append(pipeline.infer(inputs))
-    return answers
-
-
-def _under_load(pipeline: Pipeline, inputs: Mapping[str, np.ndarray], seconds: float) -> list[Answer]:
-    ends_at = time.perf_counter() + seconds
-    futures: list[Future[Answer]] = []
-    while len(futures) < WINDOW + MIN_REQUESTS or time.perf_counter() < ends_at:
-        futures.append(pipeline.submit(inputs))
-    return [future.result() for future in futures]
+    futures: list[list[Future[Answer]]] = [[] for _ in sends]
+    while len(futures[0]) < WINDOW + MIN_REQUESTS or time.perf_counter() < ends_at:
+        for sent, send in zip(futures, sends, strict=True):
+            sent.append(send())
+    return [[future.result() for future in sent] for sent in futures]
 
 
 def _busy_seconds(answers: Sequence[Answer]) -> float:

@@ -20,6 +20,8 @@ MESSAGE_OF: dict[type, type[Message]] = {
     messages.TensorSpec: agent_pb2.TensorSpec,
     messages.ShardRef: agent_pb2.ShardRef,
     messages.LinkEmulation: agent_pb2.LinkEmulation,
+    messages.NextHop: agent_pb2.NextHop,
+    messages.CodingPace: agent_pb2.CodingPace,
     messages.StageLoad: agent_pb2.StageLoad,
     messages.StageLoaded: agent_pb2.StageLoaded,
     messages.StageStatus: agent_pb2.StageStatus,

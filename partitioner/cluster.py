@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from partitioner.media import SharedMedium
+from partitioner.processors import SharedProcessor
+
 CLIENT = "client"
 """Name of the end that sends inputs and takes results: the coordinator, seen as a place on the network."""
 
@@ -56,6 +59,10 @@ class Cluster:
     name: str
     devices: tuple[Device, ...]
     links: tuple[Link, ...]
+    media: tuple[SharedMedium, ...] = ()
+    """What links share; a link may be in several."""
+    processors: tuple[SharedProcessor, ...] = ()
+    """What devices share; one may be on several, where cores of some are among those of others."""
 
     @cached_property
     def link_of(self) -> dict[tuple[str, str], Link]:
@@ -66,3 +73,21 @@ class Cluster:
     def device_of(self) -> dict[str, Device]:
         """Device of each name."""
         return {device.name: device for device in self.devices}
+
+    @cached_property
+    def media_of(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Names of the media of each (source, target) that is in some, in the order of `media`."""
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        for medium in self.media:
+            for pair in dict.fromkeys(medium.links):
+                found[pair] = (*found.get(pair, ()), medium.name)
+        return found
+
+    @cached_property
+    def shares_of(self) -> dict[str, tuple[tuple[str, float], ...]]:
+        """(processor, weight) … of each device that is on some, in the order of `processors`."""
+        found: dict[str, tuple[tuple[str, float], ...]] = {}
+        for processor in self.processors:
+            for device, weight in processor.shares:
+                found[device] = (*found.get(device, ()), (processor.name, weight))
+        return found

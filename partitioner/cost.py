@@ -12,7 +12,7 @@ from partitioner.cost_faults import input_faults, plan_faults
 from partitioner.errors import CostModelError, PlanError
 from partitioner.front import FloatArray
 from partitioner.graph import Graph
-from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, Stage, StageCost
+from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, SharedCost, Stage, StageCost
 from partitioner.profile import Profile
 from partitioner.stage_memory import Int64Array, format_mebibytes, stage_memory_bytes
 from partitioner.stage_tables import StageTables, stage_tables
@@ -27,7 +27,9 @@ class CostModel:
 
     - Latency: input hop + Σ (stage + hop), in the order of the flow; a hop takes `fixed + bytes / rate`.
     - Resources: each device is busy for what its stages keep it busy, each link direction for `bytes / rate` at the
-      rate that it sustains. Neither need be what a lone request takes. The bottleneck is the busiest of them.
+      rate that it sustains. Neither need be what a lone request takes. Each shared medium is busy for all hops over
+      its links, one after another; each shared processor for all stages on its devices, each times the part of its
+      cores that the device uses. The bottleneck is the busiest of them.
     - Codecs: a stage decodes what it takes and encodes what it sends; the hop carries the coded bytes.
     - Replicas: requests go round, so that each of r devices is busy for 1 / r of its stage; request k takes the link
       from replica k mod r of one stage to replica k mod s of the next, so that each link in use bears 1 / lcm(r, s).
@@ -157,13 +159,10 @@ class CostModel:
 
     def _stage_cost(self, stage: Stage, received_codec: str) -> StageCost:
         span = stage.start, stage.stop
+        decoding = {name: self.coding_seconds(name, stage.start, received_codec)[1] for name in stage.devices}
+        encoding = {name: self.coding_seconds(name, stage.stop, stage.codec)[0] for name in stage.devices}
         seconds, busy = (
-            {
-                name: self.coding_seconds(name, stage.start, received_codec)[1]
-                + float(matrix(name)[span])
-                + self.coding_seconds(name, stage.stop, stage.codec)[0]
-                for name in stage.devices
-            }
+            {name: decoding[name] + float(matrix(name)[span]) + encoding[name] for name in stage.devices}
             for matrix in (self.stage_seconds_matrix, self.stage_busy_matrix)
         )
         busiest = max(stage.devices, key=busy.__getitem__)
@@ -176,7 +175,20 @@ class CostModel:
             memory_bytes=max(int(self.stage_memory_matrix(name)[span]) for name in stage.devices),
             n_replicas=len(stage.devices),
             joules=None if watts is None else watts * busy[busiest],
+            decode_seconds=max(decoding.values()),
+            encode_seconds=max(encoding.values()),
+            processors=self._processor_costs(busy) if self.cluster.processors else (),
         )
+
+    def _processor_costs(self, busy: dict[str, float]) -> tuple[SharedCost, ...]:
+        """Of one stage, by for how long a request keeps each of its devices busy that it goes to."""
+        longest = max(busy.values())
+        parts: dict[str, list[float]] = defaultdict(list)
+        for device, seconds in busy.items():
+            for name, weight in self.cluster.shares_of.get(device, ()):
+                parts[name].append(weight * (seconds / longest))
+        each = longest / len(busy)
+        return tuple(SharedCost(name=name, busy_seconds=math.fsum(used) * each) for name, used in parts.items())
 
     def _hop_costs(self, plan: Plan) -> tuple[HopCost, ...]:
         places = ((CLIENT,), *(stage.devices for stage in plan.stages), (CLIENT,))
@@ -198,6 +210,22 @@ class CostModel:
             seconds=max(link.seconds(n_bytes) for link in links),
             busy_seconds=max(link.busy_seconds(n_bytes) for link in links) / n_turns,
             output_error=self.output_error(position, codec),
+            media=self._medium_costs(sources, targets, n_bytes) if self.cluster.media else (),
+        )
+
+    def _medium_costs(self, sources: tuple[str, ...], targets: tuple[str, ...], n_bytes: int) -> tuple[SharedCost, ...]:
+        """Of one hop, whose requests go round: the slowest link on a medium, times the share of requests on it."""
+        n_turns = math.lcm(len(sources), len(targets))
+        pairs = [(sources[turn % len(sources)], targets[turn % len(targets)]) for turn in range(n_turns)]
+        slowest: dict[str, float] = {}
+        n_on: dict[str, int] = defaultdict(int)
+        for pair in pairs:
+            seconds = self.cluster.link_of[pair].busy_seconds(n_bytes)
+            for name in self.cluster.media_of.get(pair, ()):
+                slowest[name] = max(seconds, slowest.get(name, 0.0))
+                n_on[name] += 1
+        return tuple(
+            SharedCost(name=name, busy_seconds=seconds * (n_on[name] / n_turns)) for name, seconds in slowest.items()
         )
 
     @cached_property
@@ -235,6 +263,10 @@ def _busiest(stages: tuple[StageCost, ...], hops: tuple[HopCost, ...]) -> tuple[
     busy: dict[str, float] = defaultdict(float)
     for stage in stages:
         busy[f"device:{stage.device}"] += stage.busy_seconds
+        for processor in stage.processors:
+            busy[f"processor:{processor.name}"] += processor.busy_seconds
     for hop in hops:
         busy[f"link:{hop.source}->{hop.target}"] += hop.busy_seconds
+        for medium in hop.media:
+            busy[f"medium:{medium.name}"] += medium.busy_seconds
     return max(busy.items(), key=lambda item: item[1])

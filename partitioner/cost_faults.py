@@ -7,7 +7,9 @@ from itertools import pairwise, product
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.codec import NO_CODEC, CodecTable
 from partitioner.graph import Graph
+from partitioner.media import repeated_names
 from partitioner.plan import Plan, Stage
+from partitioner.processors import processor_faults
 from partitioner.profile import DeviceProfile, Profile
 
 
@@ -74,6 +76,14 @@ def _cluster_faults(cluster: Cluster) -> Iterator[str]:
         yield f"a device is named {CLIENT!r}, which is the name of the client"
     for link in cluster.links:
         yield from _link_faults(link, {*names, CLIENT})
+    yield from repeated_names(cluster.media, "media")
+    for medium in cluster.media:
+        for end in sorted({end for pair in medium.links for end in pair} - {*names, CLIENT}):
+            yield f"medium {medium.name!r} names the unknown device {end!r}"
+    yield from processor_faults(cluster.processors)
+    for processor in cluster.processors:
+        for device in sorted({device for device, _ in processor.shares} - set(names)):
+            yield f"processor {processor.name!r} names the unknown device {device!r}"
 
 
 def _link_faults(link: Link, places: set[str]) -> Iterator[str]:

@@ -1,8 +1,13 @@
 """A choice of split points, devices and window, and what it is predicted to cost."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from partitioner.codec import NO_CODEC
+
+ROUNDING = 1e-9
+"""Share by which parts of a processor may exceed the whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,7 @@ class Plan:
     @property
     def is_split(self) -> bool:
         """Whether more than one device works."""
-        return len(self.stages) > 1
+        return len(self.stages) > 1 or any(stage.replicas for stage in self.stages)
 
     def describe(self) -> str:
         """One line for people: `pi-1[0:12] → server[12:54]`; a codec stands between, ` →int8→ `."""
@@ -48,6 +53,14 @@ class Plan:
             stage.describe() + (" → " if stage.codec == NO_CODEC else f" →{stage.codec}→ ") for stage in self.stages
         ]
         return "".join(parts).removesuffix(" → ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedCost:
+    """For how long one request keeps busy what links, or devices, share: a medium, or a processor."""
+
+    name: str
+    busy_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +81,22 @@ class StageCost:
     """Computing alone, of the slowest replica; 0 becomes `seconds`, as where the two were not told apart."""
     busy_seconds: float = 0.0
     """Busy time of each device that bears it, per request of the pipeline; 0 becomes `seconds / n_replicas`."""
+    decode_seconds: float = 0.0
+    """Part of `seconds`, and of what keeps a device busy: decoding what comes in a codec, on the slowest replica."""
+    encode_seconds: float = 0.0
+    """As it: encoding what is sent in one."""
+    processors: tuple[SharedCost, ...] = ()
+    """Those that its devices share with others, each busy for the part of it that they use."""
 
     def __post_init__(self) -> None:
         fallbacks = {"compute_seconds": self.seconds, "busy_seconds": self.seconds / max(self.n_replicas, 1)}
         for name, seconds in fallbacks.items():
             object.__setattr__(self, name, getattr(self, name) or seconds)
+
+    @property
+    def coding_seconds(self) -> float:
+        """Decoding and encoding."""
+        return self.decode_seconds + self.encode_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +111,8 @@ class HopCost:
     """Per request of the pipeline: replicas share the requests out over their links."""
     output_error: float = 0.0
     """Relative L2 error of the outputs that the codec brings, 0 without one."""
+    media: tuple[SharedCost, ...] = ()
+    """Those that the hop crosses. Every request crosses them, whichever replica it goes to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +124,7 @@ class CostEstimate:
     bottleneck_seconds: float
     """Busy time of the busiest resource for one request (of `batch` samples)."""
     bottleneck_resource: str
-    """`device:NAME` or `link:SOURCE->TARGET`."""
+    """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` or `processor:NAME`."""
     throughput_per_second: float
     """Samples per second with the plan's window."""
     stages: tuple[StageCost, ...]
@@ -109,6 +135,29 @@ class CostEstimate:
     def sample_seconds(self) -> float:
         """Seconds from sample to sample at the plan's window and batch: 1 / throughput."""
         return 1.0 / self.throughput_per_second
+
+    @property
+    def media(self) -> tuple[SharedCost, ...]:
+        """Shared media that the plan uses, each with the sum over its hops, in the order of the flow."""
+        return _summed(medium for hop in self.hops for medium in hop.media)
+
+    @property
+    def processors(self) -> tuple[SharedCost, ...]:
+        """Shared processors that the plan uses, each with the sum over its stages, in the order of the flow."""
+        return _summed(processor for stage in self.stages for processor in stage.processors)
+
+    @property
+    def contending_stages(self) -> frozenset[int]:
+        """Stages on a processor that cannot bear all of its stages at a time: under load they stretch each other."""
+        wanted: dict[str, float] = defaultdict(float)
+        for stage in self.stages:
+            for processor in stage.processors:
+                wanted[processor.name] += processor.busy_seconds / stage.busy_seconds
+        return frozenset(
+            index
+            for index, stage in enumerate(self.stages)
+            if any(wanted[processor.name] > 1 + ROUNDING for processor in stage.processors)
+        )
 
     @property
     def memory_bytes(self) -> int:
@@ -130,6 +179,13 @@ class CostEstimate:
     def output_error(self) -> float:
         """Relative L2 error of the outputs: the sum of what each codec brings alone."""
         return sum(hop.output_error for hop in self.hops)
+
+
+def _summed(costs: Iterable[SharedCost]) -> tuple[SharedCost, ...]:
+    busy: dict[str, float] = {}
+    for cost in costs:
+        busy[cost.name] = busy.get(cost.name, 0.0) + cost.busy_seconds
+    return tuple(SharedCost(name=name, busy_seconds=seconds) for name, seconds in busy.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

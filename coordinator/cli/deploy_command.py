@@ -25,7 +25,7 @@ def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import resumed_run
-    from coordinator.deployment import deploy_plan, verify_pipeline
+    from coordinator.deployment import deploy_plan, verify_deployment
     from coordinator.run_folder import RunFolder
     from partitioner.plan import Candidate
 
@@ -35,13 +35,15 @@ def command(*, folder: Path, seconds: float | None, dry_run: bool) -> None:
         terminal.say(f"Would load {len(chosen.plan.stages)} stages: {chosen.plan.describe()}")
         return
     with resumed_run(folder, terminal) as run, deploy_plan(run.fleet, run.model, chosen) as deployment:
+        words = "equal" if deployment.gate.is_exact else f"are within {deployment.gate.bound:.1e} (relative L2) of"
         terminal.say(
             f"Live as {deployment.name}: {chosen.plan.describe()}; {deployment.sent_bytes / 2**20:.1f} MiB sent, "
-            "outputs equal the whole model's. Ctrl-C takes it off."
+            f"outputs {words} the whole model's. Ctrl-C takes it off."
         )
         ends_at = time.monotonic() + seconds if seconds is not None else float("inf")
         while (left := ends_at - time.monotonic()) > 0:
             time.sleep(min(left, 10.0))
-            error = verify_pipeline(deployment.pipeline, run.model)
-            terminal.say(f"answers correctly (largest relative error {error:.1e})")
+            errors = verify_deployment(deployment, run.model)
+            l2 = "" if errors.l2 is None else f", relative L2 {errors.l2:.1e}"
+            terminal.say(f"answers correctly (largest relative error {errors.relative:.1e}{l2})")
     terminal.say("Taken off.")

@@ -13,8 +13,10 @@ from coordinator.config.quantities import duration_text, rate_text
 from coordinator.config.relations import relation_faults
 from coordinator.config.sections import (
     ClientConfig,
+    DataPlane,
     LinkConfig,
     LinksConfig,
+    MediumConfig,
     Name,
     NodeConfig,
     Section,
@@ -23,6 +25,7 @@ from coordinator.config.sections import (
 from coordinator.errors import ConfigError
 from node_agent.messages import LinkEmulation
 from partitioner.cluster import CLIENT
+from partitioner.media import SharedMedium
 
 
 class ClusterConfig(Section):
@@ -30,7 +33,11 @@ class ClusterConfig(Section):
 
     name: Name
     nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]
+    data_plane: DataPlane = "grpc"
+    """How tensors travel over all links that say nothing else."""
     links: LinksConfig = LinksConfig()
+    media: tuple[MediumConfig, ...] = ()
+    """Each is one more resource, busy for all that crosses it."""
     client: ClientConfig = ClientConfig()
     security: SecurityConfig = SecurityConfig()
 
@@ -42,6 +49,23 @@ class ClusterConfig(Section):
     @cached_property
     def _link_of(self) -> dict[tuple[str, str], LinkConfig]:
         return {direction: link for link in self.links.between for direction in link.directions}
+
+    @property
+    def shared_media(self) -> tuple[SharedMedium, ...]:
+        """The media with their links."""
+        places = (CLIENT, *(node.name for node in self.nodes))
+        return tuple(SharedMedium(name=medium.name, links=medium.directions(places)) for medium in self.media)
+
+    def plane_of(self, source: str, target: str) -> str:
+        """Data plane of the link from `source` to `target` (node names or `client`)."""
+        link = self._link_of.get((source, target))
+        return (link.data_plane if link else None) or self.data_plane
+
+    def planes_at(self, name: str) -> frozenset[str]:
+        """Data planes that a node must listen for: those of the links to it, and of the one from it to the client."""
+        sources = (CLIENT, *(node.name for node in self.nodes if node.name != name))
+        into = {self.plane_of(source, name) for source in sources if not self.is_forbidden(source, name)}
+        return frozenset({*into, self.plane_of(name, CLIENT)})
 
     def is_forbidden(self, source: str, target: str) -> bool:
         """Whether no plan may send from `source` to `target`."""

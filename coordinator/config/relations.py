@@ -33,6 +33,7 @@ def relation_faults(content: object) -> Iterator[Fault]:
         yield from _link_faults(link, places)
     yield from _repeated_directions(links)
     yield from _default_faults(_mapping(_mapping(top.get("links")).get("default")), nodes)
+    yield from _media_faults(top.get("media"), places)
     yield from _security_faults(_mapping(top.get("security")), nodes)
 
 
@@ -155,14 +156,15 @@ def _link_faults(link: _Link, places: Mapping[str, bool]) -> Iterator[Fault]:
     if link.source and link.source == link.target:
         yield Fault(path=link.path, message=f"leads from '{link.source}' to itself: a node needs no link to itself")
     shaped = [key for key in _EMULATED if key in link.raw]
-    if link.raw.get("forbidden") is True and shaped:
-        message = f"is forbidden, so that {', '.join(shaped)} would mean nothing: keep one of the two"
+    said = [key for key in (*_EMULATED, "data_plane") if key in link.raw]
+    if link.raw.get("forbidden") is True and said:
+        message = f"is forbidden, so that {', '.join(said)} would mean nothing: keep one of the two"
         yield Fault(path=link.path, message=message)
     elif shaped and (real := [name for name in ends.values() if places.get(name) is False]):
-        message = f"'{real[0]}' is not local, so that the link is probed, not emulated: only forbidden may stand here"
+        message = f"'{real[0]}' is not local, so that the link is probed, not emulated: only data_plane or forbidden may stand here"
         yield Fault(path=(*link.path, shaped[0]), message=message)
-    elif not shaped and "forbidden" not in link.raw:
-        yield Fault(path=link.path, message=f"says nothing: wanted {', '.join(_EMULATED)} or forbidden")
+    elif not said and "forbidden" not in link.raw:
+        yield Fault(path=link.path, message=f"says nothing: wanted {', '.join(_EMULATED)}, data_plane or forbidden")
 
 
 def _repeated_directions(links: tuple[_Link, ...]) -> Iterator[Fault]:
@@ -185,6 +187,31 @@ def _default_faults(default: Mapping[str, object], nodes: tuple[_Node, ...]) -> 
     if default and nodes and not any(node.is_local for node in nodes):
         message = "no node is local, so that every link is probed and none emulated: take it out"
         yield Fault(path=("links", "default"), message=message)
+
+
+def _media_faults(media: object, places: Mapping[str, bool]) -> Iterator[Fault]:
+    first: dict[str, KeyPath] = {}
+    for index, raw in _entries(media):
+        path: KeyPath = ("media", index)
+        name = _text(raw.get("name"))
+        if name and name in first:
+            message = f"'{name}' is already that of {path_text(first[name])}: choose another"
+            yield Fault(path=(*path, "name"), message=message)
+        first.setdefault(name, path)
+        if not raw.get("nodes") and not raw.get("links"):
+            yield Fault(path=path, message="says nothing: wanted the nodes or the links that share it")
+        nodes = raw.get("nodes")
+        ends = [
+            ((*path, "nodes", number), node) for number, node in enumerate(nodes if isinstance(nodes, list) else [])
+        ]
+        for number, link in _entries(raw.get("links")):
+            here = (*path, "links", number)
+            ends += [((*here, key), link.get(key)) for key in ("from", "to")]
+            if link.get("from") == link.get("to") is not None:
+                yield Fault(path=here, message=f"leads from '{link.get('to')}' to itself: no medium is crossed")
+        for where, end in ends:
+            if _text(end) and end not in places:
+                yield Fault(path=where, message=f"there is no node '{end}': {nearest(_text(end), places)}")
 
 
 def _security_faults(security: Mapping[str, object], nodes: tuple[_Node, ...]) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """The parts of `cluster.yaml`, each by itself; what holds between them is in `config_relations`."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,6 +83,10 @@ class NodeConfig(Section):
         return "; ".join(filter(None, (paced, limited))) or None
 
 
+DataPlane = Literal["grpc", "tcp"]
+"""How tensors travel: `grpc`, or `tcp`, which is lighter and costs a node one more port."""
+
+
 class LinkShape(Section):
     """How a link behaves where it is emulated. What is None comes from the default."""
 
@@ -95,15 +100,13 @@ class LinkShape(Section):
     """Probability that a packet is lost and sent again."""
 
 
-class LinkConfig(LinkShape):
-    """A link between two places, `client` included."""
+class LinkEnds(Section):
+    """Two places, `client` included."""
 
     source: Name = Field(alias="from")
     target: Name = Field(alias="to")
     both: StrictBool = True
     """Whether it also holds for the way back."""
-    forbidden: StrictBool = False
-    """Whether no plan may send this way."""
 
     @property
     def directions(self) -> tuple[tuple[str, str], ...]:
@@ -112,11 +115,40 @@ class LinkConfig(LinkShape):
         return (there, there[::-1]) if self.both else (there,)
 
 
+class LinkConfig(LinkEnds, LinkShape):
+    """A link between two places."""
+
+    data_plane: DataPlane | None = None
+    """How tensors travel over it; None: as over the others."""
+    forbidden: StrictBool = False
+    """Whether no plan may send this way."""
+
+
 class LinksConfig(Section):
     """All links: between local nodes they are emulated, between others probed."""
 
     default: LinkShape = LinkShape()
     between: tuple[LinkConfig, ...] = ()
+
+
+class MediumConfig(Section):
+    """What several links share, so that one of them sends at a time: a radio channel, a bus, a half-duplex line."""
+
+    name: Name
+    nodes: tuple[Name, ...] = ()
+    """All that these send and receive crosses the medium; `client` may be among them."""
+    links: tuple[LinkEnds, ...] = ()
+    """Single links that cross it."""
+
+    def directions(self, places: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """(source, target) of each link between some places that crosses the medium."""
+        named = {direction for link in self.links for direction in link.directions}
+        return tuple(
+            (source, target)
+            for source in places
+            for target in places
+            if source != target and ({source, target} & set(self.nodes) or (source, target) in named)
+        )
 
 
 class ClientConfig(Section):

@@ -13,7 +13,7 @@ ROOM_FOR_TEXT = 1.22
 
 
 def busy_figure(run: Run) -> Figure:
-    """Two bars for each device and link direction: predicted, and measured where there is a measurement."""
+    """Two bars for each device, link direction, medium and processor: predicted, and measured where that was done."""
     found = resources(run)
     predicted = [resource.predicted_seconds for resource in found]
     measured = [resource.measured_seconds or 0.0 for resource in found] if run.measurement else []
@@ -25,7 +25,9 @@ def busy_figure(run: Run) -> Figure:
     return Figure(
         name="busy",
         caption="A pipeline can answer no faster than its busiest resource: batch divided by the longest bar. "
-        "A device is busy while it computes, a link while bytes of this request keep others off it.",
+        "A device is busy while it computes, a link while bytes of this request keep others off it, a "
+        "shared medium for all hops over its links; cores that devices share are busy for the part that each of "
+        "them uses.",
         traces=tuple(traces),
         layout=_layout(found, longest),
         height=120 + (44 if measured else 34) * len(found),

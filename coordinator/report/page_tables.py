@@ -10,9 +10,16 @@ from partitioner.accuracy import signed_error
 from partitioner.cluster import Link
 from partitioner.plan import Candidate
 
+_L2_COLUMNS = (
+    Column(head="L2 error", is_number=True),
+    Column(head="predicted", is_number=True, copied=("predicted L2 error",)),
+)
+"""Of plans with codecs that change values."""
+
 
 def measured_table(run: Run) -> Table:
     """Every measured plan, the chosen one first and marked."""
+    is_coded = any(plan.output_error is not None for plan in run.measured_plans)
     columns = (
         Column(head="plan", copied=("plan", "stages")),
         estimate_column("latency p50 (ms)"),
@@ -28,10 +35,13 @@ def measured_table(run: Run) -> Table:
         Column(head="busiest"),
         Column(head="busy (ms)", is_number=True),
         Column(head="output error", is_number=True),
+        *(_L2_COLUMNS if is_coded else ()),
         Column(head="failed", is_number=True),
     )
-    rows = tuple(_measured_row(plan) for plan in run.measured_plans)
+    rows = tuple(_measured_row(plan, is_coded=is_coded) for plan in run.measured_plans)
     caption = "Measured plans. Small figures are 95 % intervals; an error is predicted minus measured, over measured."
+    if is_coded:
+        caption += " L2 error: of the outputs, relative; predicted is the sum of what each codec brings alone."
     return Table(caption=caption, columns=columns, rows=rows, marked=frozenset({0}))
 
 
@@ -63,6 +73,7 @@ def stage_table(run: Run) -> Table:
         Column(head="weights (MiB)", is_number=True),
         Column(head="memory (MiB)", is_number=True),
         Column(head="tensors sent", is_number=True),
+        Column(head="codec"),
         Column(head="compute, predicted (ms)", is_number=True),
     )
     measured_columns = tuple(
@@ -75,6 +86,7 @@ def stage_table(run: Run) -> Table:
             "encode (ms)",
             "link busy (ms)",
             "sent (KiB)",
+            "predicted (KiB)",
         )
     )
     stages = run.measurement.stages if run.measurement else ()
@@ -102,7 +114,7 @@ def link_table(run: Run) -> Table:
     return Table(caption="Links as probed: a message takes fixed + bytes / rate.", columns=columns, rows=rows)
 
 
-def _measured_row(plan: PlanMeasurement) -> tuple[Cell, ...]:
+def _measured_row(plan: PlanMeasurement, *, is_coded: bool) -> tuple[Cell, ...]:
     latency, throughput, predicted = plan.latency_seconds, plan.throughput_per_second, plan.predicted
     return (
         noted(plan.label, describe_plan(plan.plan)),
@@ -119,8 +131,14 @@ def _measured_row(plan: PlanMeasurement) -> tuple[Cell, ...]:
         words(resource_label(plan.bottleneck.resource)),
         figure(plan.bottleneck.busy_seconds, quantities.milliseconds, 1e3),
         figure(plan.max_relative_error, quantities.relative_error),
+        *(_l2_cells(plan) if is_coded else ()),
         figure(plan.n_errors, _count),
     )
+
+
+def _l2_cells(plan: PlanMeasurement) -> tuple[Cell, Cell]:
+    predicted = None if plan.output_error is None else plan.predicted.output_error
+    return figure(plan.output_error, quantities.relative_error), figure(predicted, quantities.relative_error)
 
 
 def _front_row(run: Run, number: int, candidate: Candidate) -> tuple[Cell, ...]:
@@ -147,11 +165,12 @@ def _stage_row(run: Run, index: int) -> tuple[Cell, ...]:
     predicted_seconds = measured[index].predicted_compute_seconds if measured else cost.compute_seconds
     return (
         figure(index, _count),
-        words(shorten(stage.device)),
+        words(shorten("+".join(stage.devices))),
         noted(f"{stage.start}–{stage.stop - 1}", span_names(run.graph, stage)),
         figure(run.graph.weight_bytes(stage.start, stage.stop), _mebibytes, 2.0**-20),
         figure(cost.memory_bytes, _mebibytes, 2.0**-20),
         figure(len(run.graph.boundaries[stage.stop]), _count),
+        words(stage.codec),
         figure(predicted_seconds, quantities.milliseconds, 1e3),
     )
 
@@ -163,6 +182,7 @@ def _measured_stage(stage: StageMeasurement) -> tuple[Cell, ...]:
         _error(stage.predicted_compute_seconds, stage.compute_seconds),
         *(figure(seconds, quantities.milliseconds, 1e3) for seconds in times),
         figure(stage.sent_bytes, _kibibytes, 2.0**-10),
+        figure(stage.predicted_sent_bytes, _kibibytes, 2.0**-10),
     )
 
 

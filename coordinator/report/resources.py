@@ -1,18 +1,19 @@
-"""What each device and link direction of the chosen plan is busy with, for one request."""
+"""What each device, link direction, shared medium and processor of the chosen plan is busy with, for one request."""
 
 from dataclasses import dataclass
 
 from coordinator.report.run import Run, resource_label
+from coordinator.shared_busy import computing_seconds, shared_seconds
 from partitioner.cluster import CLIENT
-from partitioner.plan import Plan
+from partitioner.plan import CostEstimate, Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One device or one direction of a link."""
+    """One device, one direction of a link, or what links or devices share."""
 
     name: str
-    """`device:NAME` or `link:SOURCE->TARGET`."""
+    """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` or `processor:NAME`."""
     predicted_seconds: float
     measured_seconds: float | None
     is_predicted_bottleneck: bool
@@ -33,7 +34,7 @@ def lanes(plan: Plan) -> tuple[str, ...]:
 
 
 def resources(run: Run) -> tuple[Resource, ...]:
-    """Resources of the chosen plan in flow order; a device is busy while it computes."""
+    """Resources of the chosen plan in flow order, what is shared last; a device is busy while it computes."""
     predicted, measured = _predicted_seconds(run), _measured_seconds(run)
     found_bottleneck = run.measurement.bottleneck.resource if run.measurement else None
     return tuple(
@@ -44,7 +45,7 @@ def resources(run: Run) -> tuple[Resource, ...]:
             is_predicted_bottleneck=name == run.chosen.cost.bottleneck_resource,
             is_measured_bottleneck=name == found_bottleneck,
         )
-        for name in lanes(run.chosen.plan)
+        for name in (*lanes(run.chosen.plan), *_shared_costs(run.chosen.cost))
     )
 
 
@@ -54,7 +55,12 @@ def _predicted_seconds(run: Run) -> dict[str, float]:
         _add(busy, f"device:{stage.device}", stage.busy_seconds)
     for hop in run.chosen.cost.hops:
         _add(busy, _link(hop.source, hop.target), hop.busy_seconds)
-    return busy
+    return busy | _shared_costs(run.chosen.cost)
+
+
+def _shared_costs(cost: CostEstimate) -> dict[str, float]:
+    media = {f"medium:{medium.name}": medium.busy_seconds for medium in cost.media}
+    return media | {f"processor:{processor.name}": processor.busy_seconds for processor in cost.processors}
 
 
 def _measured_seconds(run: Run) -> dict[str, float]:
@@ -64,9 +70,9 @@ def _measured_seconds(run: Run) -> dict[str, float]:
     busy = {_link(CLIENT, measurement.stages[0].device): measurement.input_send_seconds}
     following = (*(stage.device for stage in measurement.stages[1:]), CLIENT)
     for stage, target in zip(measurement.stages, following, strict=True):
-        _add(busy, f"device:{stage.device}", stage.compute_seconds)
+        _add(busy, f"device:{stage.device}", computing_seconds(stage, stage.compute_seconds, run.chosen.cost))
         _add(busy, _link(stage.device, target), stage.send_seconds)
-    return busy
+    return busy | shared_seconds(measurement.stages, measurement.input_send_seconds, run.chosen.cost)
 
 
 def _link(source: str, target: str) -> str:

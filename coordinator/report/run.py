@@ -48,12 +48,20 @@ class Run:
 
 
 def resource_label(resource: str) -> str:
-    """`device:pi-1` as `pi-1`, `link:a->b` as `a → b`; anything else as it is."""
+    """Name of a resource for people.
+
+    `device:pi-1` as `pi-1`, `link:a->b` as `a → b`, `medium:wifi` as `wifi (shared)`, `processor:a+b` as
+    `cores of a, b`; anything else as it is.
+    """
     kind, separator, rest = resource.partition(":")
     if separator and kind == "device":
         return rest
     if separator and kind == "link":
         return rest.replace("->", " → ", 1)
+    if separator and kind == "medium":
+        return f"{rest} (shared)"
+    if separator and kind == "processor":
+        return f"cores of {rest.replace('+', ', ')}"
     return resource.replace("->", " → ", 1)
 
 

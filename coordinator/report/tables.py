@@ -138,7 +138,18 @@ def _measured_row(plan: PlanMeasurement) -> tuple[Text, ...]:
         Text(
             f"{printable(resource_label(plan.bottleneck.resource))}\n{quantities.seconds(plan.bottleneck.busy_seconds)}"
         ),
-        Text(f"{quantities.relative_error(plan.max_relative_error)}{_failures(plan)}"),
+        Text(f"{quantities.relative_error(plan.max_relative_error)}{_l2_error(plan)}{_failures(plan)}"),
+    )
+
+
+def _l2_error(plan: PlanMeasurement) -> str:
+    """What lossy codecs did, and were predicted to do; nothing without any."""
+    if plan.output_error is None:
+        return ""
+    predicted = plan.predicted.output_error
+    return (
+        f"\nL2 {quantities.relative_error(plan.output_error)}"
+        f"\n{quantities.relative_error(predicted)} {error_text(predicted, plan.output_error)}"
     )
 
 

@@ -22,9 +22,11 @@ def headline(run: Run) -> str:
     """What to do, in one sentence: the measurement's own recommendation, or the one that the search allows."""
     if run.measurement is not None and run.measurement.recommendation:
         return printable(run.measurement.recommendation)
-    devices = [printable(stage.device) for stage in run.chosen.plan.stages]
+    devices = [printable("+".join(stage.devices)) for stage in run.chosen.plan.stages]
     if not run.chosen.plan.is_split:
         return f"Do not split: run the whole model on {devices[0]}."
+    if len(devices) == 1:
+        return f"Let {devices[0]} take turns at the whole model."
     where = ", ".join(split_names(run.graph, run.chosen.plan))
     return f"Split after {where}: {' → '.join(devices)}."
 
@@ -78,9 +80,15 @@ def error_text(predicted: float, measured: float) -> str:
 def correctness_sentence(measured: PlanMeasurement) -> str:
     """How far the outputs are from those of the whole model, and how many requests failed."""
     failed = "none failed" if measured.n_errors == 0 else f"{measured.n_errors:,} failed"
+    coded = (
+        ""
+        if measured.output_error is None
+        else f", {quantities.relative_error(measured.output_error)} in L2 where codecs were predicted to bring "
+        f"{quantities.relative_error(measured.predicted.output_error)}"
+    )
     return (
         f"Outputs of {measured.n_requests:,} requests differ from the whole model's by at most "
-        f"{quantities.relative_error(measured.max_relative_error)} (relative); {failed}."
+        f"{quantities.relative_error(measured.max_relative_error)} (relative){coded}; {failed}."
     )
 
 

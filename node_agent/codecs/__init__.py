@@ -12,7 +12,7 @@ Those that change values leave all other element types alone. A node has `zstd` 
 installed (extra `compression`). What an encoded tensor means depends on its specification, which travels beside it.
 """
 
-from node_agent.codecs.coding import CODECS, MAX_TENSOR_BYTES, available_codecs, decode, encode
+from node_agent.codecs.coding import CODECS, MAX_TENSOR_BYTES, available_codecs, check_codec, decode, encode
 from node_agent.codecs.timing import time_codecs
 
-__all__ = ["CODECS", "MAX_TENSOR_BYTES", "available_codecs", "decode", "encode", "time_codecs"]
+__all__ = ["CODECS", "MAX_TENSOR_BYTES", "available_codecs", "check_codec", "decode", "encode", "time_codecs"]

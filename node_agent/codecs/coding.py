@@ -60,6 +60,11 @@ def available_codecs() -> tuple[str, ...]:
     return tuple(name for name, codec in _CODECS.items() if codec.is_available())
 
 
+def check_codec(codec: str) -> None:
+    """Raises `CodecMissingError` unless this machine has the codec; the message says which it has."""
+    _find(codec)
+
+
 def encode(codec: str, values: np.ndarray) -> memoryview:
     """A tensor's values as bytes, C order, little-endian.
 

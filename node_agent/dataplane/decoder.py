@@ -1,6 +1,7 @@
 """Decoding the frames of one stream, which have all but request and trace in common."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -76,11 +77,12 @@ class _Known:
 
 
 def _known_of(received: memoryview, frame: TensorFrame) -> _Known | None:
-    """What is to be known of a frame; None where it is too long, or written by another encoder than ours."""
+    """What is to be known of a frame; None where it is long or coded, or was written by another encoder than ours."""
     header, payload = envelope.open_up(received)
-    if len(header) > _REMEMBERED_BYTES:
+    arrays = [(name, values) for name, values in frame.tensors if isinstance(values, np.ndarray)]
+    if len(header) > _REMEMBERED_BYTES or len(arrays) < len(frame.tensors):
         return None
-    specs = tuple((name, type_name(values.dtype), values.shape) for name, values in frame.tensors)
+    specs = tuple((name, type_name(values.dtype), values.shape, "", values.nbytes) for name, values in arrays)
     shared = shared_header(frame.deployment, frame.epoch, frame.stage, specs)
     before = envelope.start(len(header)) + shared
     after = envelope.payload_start(len(payload))
@@ -88,9 +90,7 @@ def _known_of(received: memoryview, frame: TensorFrame) -> _Known | None:
     opening = bytes(received[:n_opening])
     if not opening.startswith(before) or not opening.endswith(after) or len(before) + len(after) > n_opening:
         return None
-    offsets = [n_opening]
-    for _, values in frame.tensors:
-        offsets.append(offsets[-1] + values.nbytes)
+    offsets = accumulate((n_bytes for *_, n_bytes in specs), initial=n_opening)
     return _Known(
         before=before,
         after=after,
@@ -100,6 +100,7 @@ def _known_of(received: memoryview, frame: TensorFrame) -> _Known | None:
         epoch=frame.epoch,
         stage=frame.stage,
         tensors=tuple(
-            (name, shape, DTYPES[dtype], offset) for (name, dtype, shape), offset in zip(specs, offsets, strict=False)
+            (name, shape, DTYPES[dtype], offset)
+            for (name, dtype, shape, *_), offset in zip(specs, offsets, strict=False)
         ),
     )

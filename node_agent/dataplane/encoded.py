@@ -30,7 +30,13 @@ class EncodedFrame:
     __slots__ = ("_opening", "_started", "_tensors", "_time_at", "n_bytes")
 
     def __init__(
-        self, opening: bytes, tensors: Sequence[Piece], n_bytes: int, *, started: float = 0.0, time_at: int = 0
+        self,
+        opening: bytes,
+        tensors: Sequence[Piece],
+        n_bytes: int,
+        *,
+        started: float = 0.0,
+        time_at: int | None = None,
     ) -> None:
         """A frame of `n_bytes`.
 
@@ -39,8 +45,7 @@ class EncodedFrame:
             tensors: Their bytes, in the order of the header.
             n_bytes: Of opening and tensors together.
             started: When encoding began, by `time.perf_counter`, where the frame says how long that took.
-            time_at: Where in the opening a double takes the seconds until the frame is handed to the transport; 0:
-                nowhere.
+            time_at: Where in the opening a double takes the seconds until the frame is handed to the transport.
         """
         self._opening = opening
         self._tensors = tensors
@@ -58,13 +63,13 @@ class EncodedFrame:
         buffer.write(self._opening)
         for tensor in self._tensors:
             buffer.write(tensor)
-        if self._time_at:
+        if self._time_at is not None:
             buffer.seek(0)
             buffer.write(self._timed_opening())
         return buffer.getvalue()
 
     def _timed_opening(self) -> Buffer:
-        if not self._time_at:
+        if self._time_at is None:
             return self._opening
         opening = bytearray(self._opening)
         _DOUBLE.pack_into(opening, self._time_at, time.perf_counter() - self._started)

@@ -6,21 +6,31 @@ payload several times; here it is written once, and reading gives views of the r
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from node_agent import wire_codec
+from node_agent import codecs, wire_codec
 from node_agent.dataplane import envelope
-from node_agent.dataplane.encoded import Buffer, EncodedFrame
+from node_agent.dataplane.encoded import Buffer, EncodedFrame, Piece
 from node_agent.element_types import DTYPES, tensor_bytes, type_name
 from node_agent.errors import FrameError
-from node_agent.messages import ErrorFrame, Frame, LinkEmulation, ProbeFrame, StageTrace, SubscribeFrame, TensorFrame
+from node_agent.messages import (
+    CodedTensor,
+    ErrorFrame,
+    Frame,
+    LinkEmulation,
+    ProbeFrame,
+    StageTrace,
+    SubscribeFrame,
+    TensorFrame,
+)
 from node_agent.wire import agent_pb2
 
-Spec = tuple[str, str, tuple[int, ...]]
-"""Name, element type and shape of a tensor."""
+Spec = tuple[str, str, tuple[int, ...], str, int]
+"""Name, element type, shape and codec of a tensor, and how many bytes of it travel; no codec is an empty name."""
 
 _REQUEST_TAG = b"\x20"
 _TRACE_TAG = b"\x3a"
@@ -43,16 +53,38 @@ def encode(frame: Frame) -> EncodedFrame:
     return _encode_plain(_header(frame))
 
 
-def encode_timed(frame: TensorFrame) -> EncodedFrame:
+def encode_timed(frame: TensorFrame, coding_seconds: float = 0.0) -> EncodedFrame:
     """As `encode`; the last entry of the trace then says how long encoding took, until the frame was written.
+
+    Args:
+        frame: To be written.
+        coding_seconds: What was spent on its tensors before; told with it.
 
     Raises:
         FrameError: A tensor has an element type that cannot travel.
     """
-    started = time.perf_counter()
+    started = time.perf_counter() - coding_seconds
     traces = [_trace_element(trace) for trace in frame.trace[:-1]]
     traces.append(_trace_element(frame.trace[-1], is_open=True))
     return _encode_tensors(frame, traces, started)
+
+
+def with_codec(frame: TensorFrame, codec: str) -> TensorFrame:
+    """The frame with its tensors as a codec leaves them.
+
+    Raises:
+        CodecMissingError: No codec of this name here.
+        FrameError: A tensor has an element type that cannot travel.
+    """
+    tensors = tuple(
+        (
+            name,
+            CodedTensor(codec=codec, dtype=values.dtype.name, shape=values.shape, content=codecs.encode(codec, values)),
+        )
+        for name, values in frame.tensors
+        if isinstance(values, np.ndarray)
+    )
+    return replace(frame, tensors=tensors)
 
 
 def _encode_plain(header: agent_pb2.FrameHeader, payload: Buffer = b"") -> EncodedFrame:
@@ -60,14 +92,22 @@ def _encode_plain(header: agent_pb2.FrameHeader, payload: Buffer = b"") -> Encod
     return EncodedFrame(opening, (payload,), len(opening) + len(payload))
 
 
-def _encode_tensors(frame: TensorFrame, traces: list[bytes], started: float = 0.0) -> EncodedFrame:
+def _encode_tensors(frame: TensorFrame, traces: list[bytes], started: float | None = None) -> EncodedFrame:
     """Where `started` is given, the traces end with room for a time."""
     own = b"".join((_REQUEST_TAG, envelope.varint(frame.request), *traces))
-    tensors = [_in_order(*tensor) for tensor in frame.tensors]
-    specs = tuple([(tensor[0], type_name(tensor[1].dtype), tensor[1].shape) for tensor in frame.tensors])
-    before, after, n_bytes = _shared_opening(frame.deployment, frame.epoch, frame.stage, specs, len(own))
-    time_at = len(before) + len(own) - _TIME_BYTES if started else 0
-    return EncodedFrame(before + own + after, tensors, n_bytes, started=started, time_at=time_at)
+    specs: list[Spec] = []
+    pieces: list[Piece] = []
+    for name, tensor in frame.tensors:
+        if isinstance(tensor, CodedTensor):
+            specs.append((name, tensor.dtype, tensor.shape, tensor.codec, len(tensor.content)))
+            pieces.append(tensor.content)
+        else:
+            values = _in_order(name, tensor)
+            specs.append((name, type_name(values.dtype), values.shape, "", values.nbytes))
+            pieces.append(values)
+    before, after, n_bytes = _shared_opening(frame.deployment, frame.epoch, frame.stage, tuple(specs), len(own))
+    time_at = None if started is None else len(before) + len(own) - _TIME_BYTES
+    return EncodedFrame(before + own + after, pieces, n_bytes, started=started or 0.0, time_at=time_at)
 
 
 def _in_order(name: str, values: np.ndarray) -> np.ndarray:
@@ -89,7 +129,7 @@ def _shared_opening(
     Fields of a protobuf message may come in any order: those that are shared come first.
     """
     shared = shared_header(deployment, epoch, stage, specs)
-    n_payload = sum(tensor_bytes(*spec) for spec in specs)
+    n_payload = sum(n_bytes for *_, n_bytes in specs)
     opening, header_stop = envelope.opening(shared + bytes(n_own), n_payload)
     return opening[: header_stop - n_own], opening[header_stop:], len(opening) + n_payload
 
@@ -97,8 +137,8 @@ def _shared_opening(
 def shared_header(deployment: str, epoch: int, stage: int, specs: tuple[Spec, ...]) -> bytes:
     """The part of a header that all frames of a stream share; `encode` writes it first."""
     header = agent_pb2.FrameHeader(kind=agent_pb2.FRAME_KIND_TENSORS, deployment=deployment, epoch=epoch, stage=stage)
-    for name, dtype, shape in specs:
-        header.tensors.add(name=name, dtype=dtype, shape=shape)
+    for name, dtype, shape, codec, n_bytes in specs:
+        header.tensors.add(name=name, dtype=dtype, shape=shape, codec=codec, n_bytes=n_bytes if codec else 0)
     return header.SerializeToString()
 
 
@@ -151,7 +191,7 @@ def _trace_to_wire(trace: StageTrace) -> agent_pb2.StageTrace:
 
 
 def decode(received: Buffer) -> Frame:
-    """The frame in `received`; its arrays are read-only views of these bytes.
+    """The frame in `received`; its arrays are read-only views of these bytes, and coded tensors are left as they are.
 
     Raises:
         FrameError: The bytes are no frame, or lengths, shapes and element types do not fit each other.
@@ -224,14 +264,26 @@ def _link_back(header: agent_pb2.FrameHeader) -> LinkEmulation | None:
     return link
 
 
-def _tensors(header: agent_pb2.FrameHeader, payload: memoryview) -> Iterator[tuple[str, np.ndarray]]:
+def _tensors(header: agent_pb2.FrameHeader, payload: memoryview) -> Iterator[tuple[str, np.ndarray | CodedTensor]]:
     """Views of the payload. All sizes are checked before the first view is made."""
-    sizes = [tensor_bytes(spec.name, spec.dtype, spec.shape) for spec in header.tensors]
+    sizes = [_travelling_bytes(spec) for spec in header.tensors]
     if sum(sizes) != len(payload):
         raise FrameError(f"A frame announces tensors of {sum(sizes)} bytes and brings {len(payload)}.")
     if len({spec.name for spec in header.tensors}) != len(sizes):
         raise FrameError("A frame brings two tensors of the same name.")
     offset = 0
     for spec, size in zip(header.tensors, sizes, strict=True):
-        yield spec.name, np.ndarray(tuple(spec.shape), DTYPES[spec.dtype], payload, offset)
+        yield spec.name, _tensor(spec, payload[offset : offset + size])
         offset += size
+
+
+def _travelling_bytes(spec: agent_pb2.FrameTensor) -> int:
+    plain = tensor_bytes(spec.name, spec.dtype, spec.shape)
+    return spec.n_bytes if spec.codec else plain
+
+
+def _tensor(spec: agent_pb2.FrameTensor, content: memoryview) -> np.ndarray | CodedTensor:
+    shape = tuple(spec.shape)
+    if spec.codec:
+        return CodedTensor(codec=spec.codec, dtype=spec.dtype, shape=shape, content=content)
+    return np.ndarray(shape, DTYPES[spec.dtype], content)

@@ -1,47 +1,14 @@
-"""The data planes: two ways to carry the same frames, with one interface."""
+"""Streams to nodes over either data plane: two ways to carry the same frames, with one interface."""
 
-from dataclasses import replace
-
-from node_agent.config import TlsFiles, parse_address
+from node_agent.config import TlsFiles
 from node_agent.dataplane import grpc_link
+from node_agent.dataplane.planes import GRPC, plane_named
 from node_agent.dataplane.sender import AnswerListener, FrameSender
 from node_agent.dataplane.subscription import Subscription
 from node_agent.dataplane.tcp import dialing
-from node_agent.errors import RequestRejectedError
-from node_agent.messages import LinkEmulation, NodeDescription, SubscribeFrame
-
-GRPC = "grpc"
-TCP = "tcp"
-PLANES = (GRPC, TCP)
+from node_agent.messages import LinkEmulation, SubscribeFrame
 
 _OPEN_SECONDS = 10.0
-
-
-def plane_named(name: str) -> str:
-    """One of `PLANES`; nothing means `grpc`, since nodes of older versions say nothing.
-
-    Raises:
-        RequestRejectedError: There is no such plane.
-    """
-    if name and name not in PLANES:
-        raise RequestRejectedError(f"There is no data plane {name!r}: want {' or '.join(PLANES)}.")
-    return name or GRPC
-
-
-def data_address(address: str, description: NodeDescription, plane: str) -> str:
-    """Where a node that is controlled at `address` listens for a plane.
-
-    Raises:
-        RequestRejectedError: It does not, or there is no such plane.
-    """
-    if plane_named(plane) == GRPC:
-        return address
-    if not description.tcp_port:
-        raise RequestRejectedError(
-            f"Node {description.name!r} at {address} does not listen for the data plane tcp: install a newer "
-            "splitfront there, start it without --tcp-port off, or choose data_plane: grpc."
-        )
-    return str(replace(parse_address(address), port=description.tcp_port))
 
 
 def open_sender(
@@ -56,7 +23,7 @@ def open_sender(
     """A sender of frames to a node, which has taken the stream.
 
     Args:
-        plane: One of `PLANES`.
+        plane: One of `planes.PLANES`.
         address: Where the node listens for this plane.
         link: Emulated on the way there.
         tls: Files of this end, where the node speaks TLS.
@@ -83,7 +50,7 @@ def subscribe(
     """Asks the node of the last stage for a deployment's results; an earlier subscriber is replaced.
 
     Args:
-        plane: One of `PLANES`.
+        plane: One of `planes.PLANES`.
         address: Where the node of the last stage listens for this plane.
         wish: Names the deployment, its epoch, and the link to emulate on the way back.
         tls: Files of this end, where the node speaks TLS.

@@ -3,21 +3,22 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from node_agent.dataplane.encoded import EncodedFrame
+from node_agent.dataplane.departure import Departure, Destination
 from node_agent.dataplane.failure import FailureLatch
-from node_agent.dataplane.frame import encode, encode_timed
-from node_agent.dataplane.pacing import wait_until
+from node_agent.dataplane.pacing import EmulatedDevice
 from node_agent.dataplane.queueing import BoundedQueue, QueueClosedError
-from node_agent.errors import FrameError, NodeError, StageFailedError
-from node_agent.messages import ErrorFrame, StageLoad, StageStatus, StageTrace, TensorFrame, TensorSpec
+from node_agent.dataplane.reception import receive
+from node_agent.errors import NodeError, StageFailedError
+from node_agent.messages import CodingPace, ErrorFrame, StageLoad, StageStatus, StageTrace, TensorFrame
 
 _JOIN_SECONDS = 5.0
+_UNPACED = CodingPace(decode_seconds=0.0, encode_seconds=0.0)
 _logger = logging.getLogger(__name__)
 
 Tensors = Mapping[str, np.ndarray]
@@ -39,40 +40,24 @@ class Computation(Protocol):
         ...
 
 
-class Destination(Protocol):
-    """Where a stage's frames go: the next node, or the client's outbox."""
-
-    @property
-    def busy_seconds(self) -> float:
-        """For how long the way was busy."""
-        ...
-
-    @property
-    def sent_bytes(self) -> int:
-        """Bytes that were written."""
-        ...
-
-    def send_bytes(self, message: EncodedFrame) -> None:
-        """Sends an encoded frame; waits while the way is busy.
-
-        Raises:
-            NodeError: The way is broken for good.
-            QueueClosedError: It was closed on this side.
-        """
-        ...
-
-    def close(self) -> None:
-        """Ends the way."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A frame for a stage, and when it came."""
 
     frame: TensorFrame | ErrorFrame
     at: float
-    """By `time.perf_counter`, decoded."""
+    """By `time.perf_counter`, read."""
+    decode_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """An arrival that waits for its turn."""
+
+    frame: TensorFrame
+    tensors: Tensors | NodeError
+    """Decoded, or why they cannot be computed with."""
+    at: float
     decode_seconds: float
 
 
@@ -84,14 +69,24 @@ class _Sums:
 
 
 class Stage:
-    """A loaded stage with its two threads. `offer` may be called by several threads.
+    """A loaded stage with its threads: one computes, one codes where a codec is used, one sends to each destination.
+
+    `offer` may be called by several threads, which decode. On an emulated device decoding, computing and encoding take
+    turns, as its model says.
 
     A request on which the computation fails becomes an error frame, which travels to the client like a result; the
     stage goes on. When its destination is gone the stage fails for good: `failure` is set, and `offer` raises it.
     """
 
     def __init__(
-        self, load: StageLoad, *, node: str, computation: Computation, destination: Destination, is_paced: bool
+        self,
+        load: StageLoad,
+        *,
+        node: str,
+        computation: Computation,
+        destination: Destination,
+        is_paced: bool,
+        further: Sequence[Destination] = (),
     ) -> None:
         """Starts the threads.
 
@@ -99,24 +94,26 @@ class Stage:
             load: The order that the stage was made by.
             node: Name of this node, for messages.
             computation: Belongs to the stage from now on.
-            destination: Belongs to the stage from now on.
-            is_paced: Whether `load.pace_seconds` holds here.
+            destination: Where the frames go. Belongs to the stage from now on.
+            is_paced: Whether the paces of `load` hold here.
+            further: Where frames go in turn with `destination`, request r to number r modulo all. As it.
         """
         self.load = load
         self.failure = FailureLatch()
         self.destination = destination
         self._label = f"Stage {load.stage} of {load.deployment!r} on node {node!r}"
         self._computation = computation
-        self._pace_seconds = load.pace_seconds if is_paced else 0.0
-        self._expected = {spec.name: spec for spec in load.receives}
-        self._inbound: BoundedQueue[Arrival] = BoundedQueue(load.queue_limit)
-        self._outbound: BoundedQueue[TensorFrame | ErrorFrame] = BoundedQueue(load.queue_limit)
-        self._sums = _Sums()
         self._stopping = threading.Event()
-        self._threads = [
-            self._start(self._compute_next, "compute"),
-            self._start(self._send_next, "send"),
-        ]
+        self._device = EmulatedDevice(self._stopping)
+        self._pace_seconds = load.pace_seconds if is_paced else 0.0
+        coding_pace = load.coding_pace if is_paced and load.coding_pace else _UNPACED
+        self._decode_seconds = coding_pace.decode_seconds
+        self._expected = {spec.name: spec for spec in load.receives}
+        self._inbound: BoundedQueue[_Request | ErrorFrame] = BoundedQueue(load.queue_limit)
+        self._departure = Departure((destination, *further), load, self._device, coding_pace.encode_seconds)
+        self._sums = _Sums()
+        steps = [("compute", self._compute_next), *self._departure.steps()]
+        self._threads = [self._start(step, what) for what, step in steps]
 
     def _start(self, step: Callable[[], None], what: str) -> threading.Thread:
         name = f"{what} {self.load.deployment}/{self.load.stage}"
@@ -125,15 +122,17 @@ class Stage:
         return thread
 
     def offer(self, arrival: Arrival) -> None:
-        """Takes a frame in; waits while the queue is full.
+        """Takes a frame in, decoding it; waits while the queue is full.
 
         Raises:
             NodeError: What ended the stage; NodeUnreachableError names the node that is gone.
             QueueClosedError: The stage was unloaded.
         """
         self.failure.check()
+        frame = arrival.frame
+        received = frame if isinstance(frame, ErrorFrame) else self._receive(frame, arrival)
         try:
-            self._inbound.put(arrival)
+            self._inbound.put(received)
         except QueueClosedError:
             self.failure.check()
             raise
@@ -147,8 +146,8 @@ class Stage:
             n_frames=self._sums.n_frames,
             n_errors=self._sums.n_errors,
             compute_seconds=self._sums.compute_seconds,
-            send_seconds=self.destination.busy_seconds,
-            sent_bytes=self.destination.sent_bytes,
+            send_seconds=self._departure.busy_seconds,
+            sent_bytes=self._departure.sent_bytes,
             n_queued=len(self._inbound),
         )
 
@@ -165,16 +164,16 @@ class Stage:
         self._stopping.set()
         self._end_queues()
         self._computation.close()
-        self.destination.close()
+        self._departure.close()
         for thread in self._threads:
             thread.join(_JOIN_SECONDS)
 
     def _end_queues(self) -> None:
         self._inbound.close()
-        self._outbound.close()
+        self._departure.end()
 
     def _repeat(self, step: Callable[[], None]) -> None:
-        """Main function of both threads."""
+        """Main function of all threads."""
         try:
             while True:
                 step()
@@ -186,30 +185,39 @@ class Stage:
             _logger.exception("stage broke", extra={"stage": self._label})
             self.fail(StageFailedError(f"{self._label} broke unexpectedly ({exc!r}): see the node's log."))
 
-    def _compute_next(self) -> None:
-        arrival = self._inbound.get()
-        started = time.perf_counter()
-        frame = self._advance(arrival, started)
-        self._sums.n_frames += 1
-        self._sums.compute_seconds += time.perf_counter() - started
-        self._outbound.put(frame)
+    def _receive(self, frame: TensorFrame, arrival: Arrival) -> _Request:
+        tensors: Tensors | NodeError
+        with self._device.work(self._decode_seconds) as began:
+            try:
+                tensors = receive(frame, self._expected)
+            except NodeError as exc:
+                tensors = exc
+        now = time.perf_counter()
+        decode_seconds = arrival.decode_seconds + (now - began)
+        return _Request(frame=frame, tensors=tensors, at=now, decode_seconds=decode_seconds)
 
-    def _advance(self, arrival: Arrival, started: float) -> TensorFrame | ErrorFrame:
+    def _compute_next(self) -> None:
+        received = self._inbound.get()
+        frame = _passed_on(received) if isinstance(received, ErrorFrame) else self._advance(received)
+        self._sums.n_frames += 1
+        self._departure.put(frame)
+
+    def _advance(self, request: _Request) -> TensorFrame | ErrorFrame:
         """The frame that goes out for one that came in."""
-        frame = arrival.frame
-        if isinstance(frame, ErrorFrame):
-            return _passed_on(frame)
+        frame = request.frame
         try:
-            tensors = self._compute(frame)
+            with self._device.work(self._pace_seconds) as began:
+                tensors = self._compute(request.tensors)
         except NodeError as exc:
             self._sums.n_errors += 1
             return self._error_frame(frame, exc)
-        wait_until(started + self._pace_seconds, self._stopping)
+        seconds = time.perf_counter() - began
+        self._sums.compute_seconds += seconds
         trace = StageTrace(
             stage=self.load.stage,
-            queue_seconds=started - arrival.at,
-            decode_seconds=arrival.decode_seconds,
-            compute_seconds=time.perf_counter() - started,
+            queue_seconds=began - request.at,
+            decode_seconds=request.decode_seconds,
+            compute_seconds=seconds,
             encode_seconds=0.0,
         )
         return TensorFrame(
@@ -221,26 +229,13 @@ class Stage:
             trace=(*frame.trace, trace),
         )
 
-    def _compute(self, frame: TensorFrame) -> tuple[tuple[str, np.ndarray], ...]:
-        received = dict(frame.tensors)
-        self._check(received)
+    def _compute(self, received: Tensors | NodeError) -> tuple[tuple[str, np.ndarray], ...]:
+        if isinstance(received, NodeError):
+            raise received
         made = self._computation.run(received)
         return tuple(
             (spec.name, made[spec.name] if spec.name in made else received[spec.name]) for spec in self.load.sends
         )
-
-    def _check(self, received: Tensors) -> None:
-        faults = [f"{name!r} is missing" for name in self._expected.keys() - received.keys()]
-        for name, values in received.items():
-            expected = self._expected.get(name)
-            if expected is None:
-                faults.append(f"{name!r} is not expected")
-            elif not _fits(values, expected):
-                faults.append(
-                    f"{name!r} is {values.dtype} of shape {values.shape}, want {expected.dtype} of {expected.shape}"
-                )
-        if faults:
-            raise FrameError("tensors do not fit: " + "; ".join(sorted(faults)))
 
     def _error_frame(self, frame: TensorFrame, error: NodeError) -> ErrorFrame:
         message = f"{self._label} failed on request {frame.request}: {error}"
@@ -255,10 +250,6 @@ class Stage:
             trace=frame.trace,
         )
 
-    def _send_next(self) -> None:
-        frame = self._outbound.get()
-        self.destination.send_bytes(encode_timed(frame) if isinstance(frame, TensorFrame) else encode(frame))
-
 
 def _passed_on(frame: ErrorFrame) -> ErrorFrame:
     return ErrorFrame(
@@ -270,10 +261,3 @@ def _passed_on(frame: ErrorFrame) -> ErrorFrame:
         message=frame.message,
         trace=frame.trace,
     )
-
-
-def _fits(values: np.ndarray, expected: TensorSpec) -> bool:
-    """Whether element type and shape are as announced; a negative size stands for any."""
-    if values.dtype.name != expected.dtype or values.ndim != len(expected.shape):
-        return False
-    return all(size == wanted or wanted < 0 for size, wanted in zip(values.shape, expected.shape, strict=True))

@@ -3,7 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 
+from node_agent.codecs import check_codec
 from node_agent.config import TlsFiles
 from node_agent.dataplane.outbox import Outbox
 from node_agent.dataplane.plane import open_sender
@@ -12,7 +14,7 @@ from node_agent.dataplane.stage import Stage
 from node_agent.errors import NodeError, NodeUnreachableError, RequestRejectedError, StageMissingError
 from node_agent.host.request_rules import check_load
 from node_agent.host.runtime import ShardSession, check_tensors
-from node_agent.messages import ShardRef, StageLoad, StageLoaded, StageStatus
+from node_agent.messages import NextHop, ShardRef, StageLoad, StageLoaded, StageStatus
 
 _logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Lifecycle:
             RequestRejectedError: The order makes no sense, or is older than the stage that is there.
             BlobMissingError: The store lacks a blob of the shard.
             ShardRejectedError: The runtime cannot load the shard, or its tensors are not those announced.
+            CodecMissingError: The node lacks the codec in which the stage shall send.
             NodeUnreachableError: The next node cannot be reached from here.
         """
         check_load(load)
@@ -74,17 +77,35 @@ class Lifecycle:
         return StageLoaded(session_seconds=session.seconds, memory_bytes=session.memory_bytes)
 
     def _start(self, load: StageLoad, session: ShardSession) -> Stage:
-        sender = self._reach_next(load) if load.next_address else None
+        if load.codec:
+            check_codec(load.codec)
+        senders = self._reach_next(load)
+        destination, *further = senders or (Outbox(),)
         stage = Stage(
-            load, node=self._node, computation=session, destination=sender or Outbox(), is_paced=self._is_emulated
+            load,
+            node=self._node,
+            computation=session,
+            destination=destination,
+            further=further,
+            is_paced=self._is_emulated,
         )
-        if sender is not None:
+        for sender in senders:
             sender.failure.listen(stage.fail)
         return stage
 
-    def _reach_next(self, load: StageLoad) -> FrameSender:
+    def _reach_next(self, load: StageLoad) -> tuple[FrameSender, ...]:
+        """Streams to all nodes that bear the next stage; none stays open where one cannot be reached."""
+        with ExitStack() as reached:
+            senders = []
+            for hop in load.hops:
+                senders.append(self._reach(hop))
+                reached.callback(senders[-1].close)
+            reached.pop_all()
+        return tuple(senders)
+
+    def _reach(self, hop: NextHop) -> FrameSender:
         try:
-            return open_sender(load.next_plane, load.next_address, link=load.link, tls=self._tls)
+            return open_sender(hop.plane, hop.address, link=hop.link, tls=self._tls)
         except NodeUnreachableError as exc:
             raise NodeUnreachableError(f"From node {self._node!r}: {exc}") from exc
 

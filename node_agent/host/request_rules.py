@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterable
 
 from node_agent.config import parse_address
-from node_agent.dataplane.plane import PLANES
+from node_agent.dataplane.planes import PLANES
 from node_agent.dataplane.shaping import faults_of
 from node_agent.element_types import DTYPES
 from node_agent.errors import AgentConfigError, RequestRejectedError
 from node_agent.messages import CodecProfileRequest, LinkEmulation, ProbeRequest, ProfileRequest, StageLoad, TensorSpec
 
 _MAX_QUEUE_LIMIT = 1024
+_MAX_HOPS = 64
 _MAX_ROUNDS = 100_000
 _MAX_PROBES = 10_000
 _MAX_PROBE_MESSAGES = 1024
@@ -27,15 +28,19 @@ def check_load(load: StageLoad) -> None:
     if load.epoch < 0:
         faults.append(f"the epoch must be 0 or more, got {load.epoch}")
     is_last = load.stage == load.n_stages - 1
-    if is_last and load.next_address:
-        faults.append(f"the last stage has no next address, got {load.next_address!r}")
+    if is_last and load.hops:
+        faults.append(f"the last stage has no next address, got {load.hops[0].address!r}")
+    if is_last and load.codec:
+        faults.append(f"the last stage sends as it is, got the codec {load.codec!r}")
     if not is_last:
-        faults += [*_address_faults(load.next_address), *_plane_faults(load.next_plane)]
-    if not 0 <= load.pace_seconds < math.inf:
-        faults.append(f"pace_seconds must be 0 or more, got {load.pace_seconds:g}")
+        faults += _hop_faults(load)
+    for name, seconds in _paces(load).items():
+        if not 0 <= seconds < math.inf:
+            faults.append(f"{name} must be 0 or more, got {seconds:g}")
     if not 1 <= load.queue_limit <= _MAX_QUEUE_LIMIT:
         faults.append(f"queue_limit must be 1 to {_MAX_QUEUE_LIMIT}, got {load.queue_limit}")
     faults += [*_tensor_faults(load.receives), *_tensor_faults(load.sends), *_link_faults(load.link)]
+    faults += [fault for hop in load.next_hops for fault in _link_faults(hop.link)]
     _reject(f"Stage {load.stage} of {load.deployment!r}", faults)
 
 
@@ -89,6 +94,29 @@ def check_codec_profile(request: CodecProfileRequest, max_message_bytes: int) ->
 def _reject(what: str, faults: list[str]) -> None:
     if faults:
         raise RequestRejectedError(f"{what} is rejected: " + "; ".join(faults) + ".")
+
+
+def _hop_faults(load: StageLoad) -> list[str]:
+    if load.next_hops and load.next_address:
+        return [f"there is a next address, {load.next_address!r}, beside {len(load.next_hops)} next hops"]
+    if len(load.next_hops) > _MAX_HOPS:
+        return [f"there are {len(load.next_hops)} next hops: at most {_MAX_HOPS}"]
+    planes = dict.fromkeys(hop.plane for hop in load.hops)
+    return [
+        *(fault for address in _addresses(load) for fault in _address_faults(address)),
+        *(fault for plane in planes for fault in _plane_faults(plane)),
+    ]
+
+
+def _addresses(load: StageLoad) -> list[str]:
+    return [hop.address for hop in load.hops] or [load.next_address]
+
+
+def _paces(load: StageLoad) -> dict[str, float]:
+    paces = {"pace_seconds": load.pace_seconds}
+    if load.coding_pace:
+        paces |= {name: getattr(load.coding_pace, name) for name in ("decode_seconds", "encode_seconds")}
+    return paces
 
 
 def _address_faults(address: str) -> list[str]:

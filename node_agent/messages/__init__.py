@@ -1,9 +1,17 @@
 """What is said between a coordinator and a node, as values. `wire_codec` turns them into protobuf and back."""
 
 from node_agent.messages.content import BlobRef, ShardRef, TensorSpec
-from node_agent.messages.frames import ErrorFrame, Frame, ProbeFrame, StageTrace, SubscribeFrame, TensorFrame
+from node_agent.messages.frames import (
+    CodedTensor,
+    ErrorFrame,
+    Frame,
+    ProbeFrame,
+    StageTrace,
+    SubscribeFrame,
+    TensorFrame,
+)
 from node_agent.messages.node import NodeDescription, NodeStatus
-from node_agent.messages.stages import LinkEmulation, StageLoad, StageLoaded, StageStatus
+from node_agent.messages.stages import CodingPace, LinkEmulation, NextHop, StageLoad, StageLoaded, StageStatus
 from node_agent.messages.timing import (
     CodecProfileRequest,
     CodecSample,
@@ -20,9 +28,12 @@ __all__ = [
     "BlobRef",
     "CodecProfileRequest",
     "CodecSample",
+    "CodedTensor",
+    "CodingPace",
     "ErrorFrame",
     "Frame",
     "LinkEmulation",
+    "NextHop",
     "NodeDescription",
     "NodeStatus",
     "ProbeFrame",

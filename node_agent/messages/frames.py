@@ -18,6 +18,18 @@ class StageTrace:
     encode_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CodedTensor:
+    """A tensor as a codec left it. One that came from the wire may be anything."""
+
+    codec: str
+    dtype: str
+    """Of the tensor, NumPy's name; so is the shape."""
+    shape: tuple[int, ...]
+    content: memoryview
+    """Bytes; those of a decoded frame are a view of the received ones."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorFrame:
     """Tensors of one request on their way to a stage, or to the client."""
@@ -26,8 +38,8 @@ class TensorFrame:
     epoch: int
     request: int
     stage: int
-    tensors: tuple[tuple[str, np.ndarray], ...]
-    """(name, values); decoded arrays are read-only views of the received bytes."""
+    tensors: tuple[tuple[str, np.ndarray | CodedTensor], ...]
+    """(name, values); arrays of a received frame are read-only views of its bytes."""
     trace: tuple[StageTrace, ...] = ()
 
 

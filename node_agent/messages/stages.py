@@ -20,6 +20,27 @@ class LinkEmulation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NextHop:
+    """One of the nodes that bear the next stage."""
+
+    address: str
+    """Where it listens for `plane`."""
+    link: LinkEmulation | None = None
+    plane: str = "grpc"
+    """As `StageLoad.next_plane`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodingPace:
+    """How long an emulated device takes at least to code one request."""
+
+    decode_seconds: float
+    """For what the stage receives; 0 where that comes as it is."""
+    encode_seconds: float
+    """For what it sends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageLoad:
     """An order to make a stage ready."""
 
@@ -40,7 +61,19 @@ class StageLoad:
     """Device emulation: the stage ends no earlier than this after its start."""
     queue_limit: int = 4
     next_plane: str = "grpc"
-    """Data plane of the hop to the next node: one of `dataplane.plane.PLANES`; empty is `grpc`."""
+    """Data plane of the hop to the next node: one of `dataplane.planes.PLANES`; empty is `grpc`."""
+    codec: str = ""
+    """In which the stage sends, one of `codecs.CODECS`; empty: as they are. The last stage sends as it is."""
+    next_hops: tuple[NextHop, ...] = ()
+    """Instead of `next_address`, `next_plane` and `link`, where several nodes bear the next stage in turn."""
+    coding_pace: CodingPace | None = None
+
+    @property
+    def hops(self) -> tuple[NextHop, ...]:
+        """Where frames go: request r to number r modulo their number; empty for the last stage."""
+        if self.next_hops or not self.next_address:
+            return self.next_hops
+        return (NextHop(address=self.next_address, link=self.link, plane=self.next_plane),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

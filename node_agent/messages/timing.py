@@ -66,7 +66,7 @@ class ProbeRequest:
     n_messages: int = 1
     """Sent one after another, of which only the last is waited for."""
     plane: str = "grpc"
-    """Data plane that is timed: one of `dataplane.plane.PLANES`; empty is `grpc`."""
+    """Data plane that is timed: one of `dataplane.planes.PLANES`; empty is `grpc`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -390,6 +390,9 @@ class StageLoad(_message.Message):
     PACE_SECONDS_FIELD_NUMBER: _builtins.int
     QUEUE_LIMIT_FIELD_NUMBER: _builtins.int
     NEXT_PLANE_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    NEXT_HOPS_FIELD_NUMBER: _builtins.int
+    CODING_PACE_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     epoch: _builtins.int
     stage: _builtins.int
@@ -401,6 +404,8 @@ class StageLoad(_message.Message):
     queue_limit: _builtins.int
     next_plane: _builtins.str
     """Data plane of the hop to the next node: `grpc` (empty is the same) or `tcp`."""
+    codec: _builtins.str
+    """In which the stage sends; empty: as it is, which is how the last stage sends."""
     @_builtins.property
     def shard(self) -> Global___ShardRef: ...
     @_builtins.property
@@ -411,6 +416,16 @@ class StageLoad(_message.Message):
     def sends(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]: ...
     @_builtins.property
     def link(self) -> Global___LinkEmulation: ...
+    @_builtins.property
+    def next_hops(self) -> _containers.RepeatedCompositeFieldContainer[Global___NextHop]:
+        """Where the requests go if several nodes bear the next stage in turn: request r to number r mod n. Instead of
+        `next_address`, `next_plane` and `link`.
+        """
+
+    @_builtins.property
+    def coding_pace(self) -> Global___CodingPace:
+        """Device emulation of coding, beside `pace_seconds`. Absent: not paced."""
+
     def __init__(
         self,
         *,
@@ -426,14 +441,71 @@ class StageLoad(_message.Message):
         pace_seconds: _builtins.float = ...,
         queue_limit: _builtins.int = ...,
         next_plane: _builtins.str = ...,
+        codec: _builtins.str = ...,
+        next_hops: _abc.Iterable[Global___NextHop] | None = ...,
+        coding_pace: Global___CodingPace | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "shard", b"shard"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coding_pace", b"coding_pace", "link", b"link", "shard", b"shard"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "epoch", b"epoch", "link", b"link", "n_stages", b"n_stages", "next_address", b"next_address", "next_plane", b"next_plane", "pace_seconds", b"pace_seconds", "queue_limit", b"queue_limit", "receives", b"receives", "sends", b"sends", "shard", b"shard", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "coding_pace", b"coding_pace", "deployment", b"deployment", "epoch", b"epoch", "link", b"link", "n_stages", b"n_stages", "next_address", b"next_address", "next_hops", b"next_hops", "next_plane", b"next_plane", "pace_seconds", b"pace_seconds", "queue_limit", b"queue_limit", "receives", b"receives", "sends", b"sends", "shard", b"shard", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StageLoad: _TypeAlias = StageLoad  # noqa: Y015
+
+@_typing.final
+class NextHop(_message.Message):
+    """One of the nodes that bear the next stage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    PLANE_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """Where it listens for `plane`."""
+    plane: _builtins.str
+    """As `StageLoad.next_plane`."""
+    @_builtins.property
+    def link(self) -> Global___LinkEmulation: ...
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        link: Global___LinkEmulation | None = ...,
+        plane: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "link", b"link", "plane", b"plane"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NextHop: _TypeAlias = NextHop  # noqa: Y015
+
+@_typing.final
+class CodingPace(_message.Message):
+    """How long an emulated device takes at least to decode what a stage receives, and to encode what it sends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECODE_SECONDS_FIELD_NUMBER: _builtins.int
+    ENCODE_SECONDS_FIELD_NUMBER: _builtins.int
+    decode_seconds: _builtins.float
+    encode_seconds: _builtins.float
+    def __init__(
+        self,
+        *,
+        decode_seconds: _builtins.float = ...,
+        encode_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decode_seconds", b"decode_seconds", "encode_seconds", b"encode_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CodingPace: _TypeAlias = CodingPace  # noqa: Y015
 
 @_typing.final
 class StageLoaded(_message.Message):
@@ -906,7 +978,7 @@ Global___CodecSample: _TypeAlias = CodecSample  # noqa: Y015
 class Frame(_message.Message):
     """One message of the data plane. On the wire it is this message; both ends of ours write and read it without copying
     the payload, so `payload` must stay the last field and all tensors lie in it one after another, C order,
-    little-endian.
+    little-endian, or as their codecs left them.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -929,6 +1001,42 @@ class Frame(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Frame: _TypeAlias = Frame  # noqa: Y015
+
+@_typing.final
+class FrameTensor(_message.Message):
+    """A tensor in the payload: the fields of `TensorSpec`, and how it travels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    N_BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    dtype: _builtins.str
+    codec: _builtins.str
+    """Empty: as it is, so that type and shape say how many bytes it has."""
+    n_bytes: _builtins.int
+    """Of the encoded tensor; 0 without a codec."""
+    @_builtins.property
+    def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        dtype: _builtins.str = ...,
+        shape: _abc.Iterable[_builtins.int] | None = ...,
+        codec: _builtins.str = ...,
+        n_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "dtype", b"dtype", "n_bytes", b"n_bytes", "name", b"name", "shape", b"shape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrameTensor: _TypeAlias = FrameTensor  # noqa: Y015
 
 @_typing.final
 class FrameHeader(_message.Message):
@@ -963,7 +1071,7 @@ class FrameHeader(_message.Message):
     n_answers: _builtins.int
     """Only in PROBE: answers that shall come."""
     @_builtins.property
-    def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]: ...
+    def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___FrameTensor]: ...
     @_builtins.property
     def trace(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageTrace]: ...
     @_builtins.property
@@ -978,7 +1086,7 @@ class FrameHeader(_message.Message):
         epoch: _builtins.int = ...,
         request: _builtins.int = ...,
         stage: _builtins.int = ...,
-        tensors: _abc.Iterable[Global___TensorSpec] | None = ...,
+        tensors: _abc.Iterable[Global___FrameTensor] | None = ...,
         trace: _abc.Iterable[Global___StageTrace] | None = ...,
         error: _builtins.str = ...,
         message: _builtins.str = ...,

@@ -66,6 +66,8 @@ def build_problem(
         device_watts=_watts(cluster),
         stage_busy_seconds=None if np.array_equal(seconds, busy) else busy,
         link_busy_bytes_per_second=busy_rate,
+        link_media=_link_media(cluster, names),
+        processor_weights=_processor_weights(cluster, names),
         cost_model=cost_model,
     )
     return with_replicas(with_codecs(problem, codecs), _checked_replicas(max_replicas))
@@ -111,6 +113,23 @@ def link_arrays(cluster: Cluster, names: tuple[str, ...]) -> tuple[FloatArray, F
         fixed[pair], rate[pair] = link.fixed_seconds, link.bytes_per_second
         busy_rate[pair] = link.sustained_bytes_per_second
     return fixed, rate, None if np.array_equal(rate, busy_rate) else busy_rate
+
+
+def _link_media(cluster: Cluster, names: tuple[str, ...]) -> BoolArray | None:
+    """`SearchProblem.link_media`; media without a link are left out."""
+    index_of = {name: index for index, name in enumerate((*names, CLIENT))}
+    found = np.zeros((len(cluster.media), len(index_of), len(index_of)), dtype=np.bool_)
+    for index, medium in enumerate(cluster.media):
+        for source, target in medium.links:
+            found[index, index_of[source], index_of[target]] = (source, target) in cluster.link_of
+    kept: BoolArray = found[found.any(axis=(1, 2))]
+    return kept if len(kept) else None
+
+
+def _processor_weights(cluster: Cluster, names: tuple[str, ...]) -> FloatArray | None:
+    """`SearchProblem.processor_weights`; processors with a single device, which bound nothing, are left out."""
+    shared = [dict(processor.shares) for processor in cluster.processors if len(processor.shares) > 1]
+    return np.array([[weights.get(name, 0.0) for name in names] for weights in shared]) if shared else None
 
 
 def _allowed_positions(n_units: int, positions: Sequence[int] | None) -> BoolArray:

@@ -5,11 +5,12 @@ it. Devices and crews that have a member in common never work in one plan. Neigh
 of any sizes that fit into a type can be laid side by side.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from partitioner.front import IntArray
+from partitioner.front import FloatArray, IntArray
 from partitioner.search.device_types import DeviceTypes, find_device_types
 from partitioner.search.problem import SearchProblem
 
@@ -29,6 +30,7 @@ def with_replicas(problem: SearchProblem, most: int) -> SearchProblem:
     alike = np.array([crew[0] for crew in everyone])
     links = _link_ends(problem, types, everyone)
     watts, busy, busy_rate = problem.device_watts, problem.stage_busy_seconds, problem.link_busy_bytes_per_second
+    media, weights = problem.link_media, problem.processor_weights
     return replace(
         problem,
         device_names=tuple("+".join(problem.device_names[member] for member in crew) for crew in everyone),
@@ -40,8 +42,15 @@ def with_replicas(problem: SearchProblem, most: int) -> SearchProblem:
         device_watts=None if watts is None else watts[alike],
         stage_busy_seconds=None if busy is None else busy[alike],
         link_busy_bytes_per_second=None if busy_rate is None else busy_rate[links],
+        link_media=None if media is None else media[:, *links],
+        processor_weights=None if weights is None else _crew_weights(weights, everyone),
         crews=everyone,
     )
+
+
+def _crew_weights(weights: FloatArray, crews: tuple[tuple[int, ...], ...]) -> FloatArray:
+    """(n_processors, n_crews): while each member is busy, each uses its part."""
+    return np.array([[math.fsum(row[member] for member in crew) for crew in crews] for row in weights])
 
 
 def crew_of(problem: SearchProblem, device: int) -> tuple[int, ...]:

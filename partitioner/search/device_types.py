@@ -64,11 +64,13 @@ def find_stage_types(problem: SearchProblem) -> StageTypes:
 
 
 def _links(problem: SearchProblem) -> FloatArray:
-    """(n, n_devices + 1, n_devices + 1) delay and rates, without what is never used."""
+    """(n, n_devices + 1, n_devices + 1) delay, rates and media, without what is never used."""
     fixed = problem.link_fixed_seconds.copy()
     np.fill_diagonal(fixed, np.inf)
     rates = [problem.link_bytes_per_second, problem.link_busy_bytes_per_second]
-    return np.stack([fixed, *(np.where(np.isfinite(fixed), rate, 1.0) for rate in rates if rate is not None)])
+    media = () if problem.link_media is None else tuple(problem.link_media)
+    facts = (*(rate for rate in rates if rate is not None), *media)
+    return np.stack([fixed, *(np.where(np.isfinite(fixed), fact, 1.0) for fact in facts)])
 
 
 def _are_alike(problem: SearchProblem, links: FloatArray, one: int, other: int) -> bool:
@@ -77,6 +79,9 @@ def _are_alike(problem: SearchProblem, links: FloatArray, one: int, other: int) 
         return False
     order = np.arange(links.shape[1])
     order[[one, other]] = other, one
+    weights = problem.processor_weights
+    if weights is not None and not np.array_equal(weights[:, one], weights[:, other]):
+        return False
     stages = [problem.allowed_seconds, problem.work_seconds, *(quantity.stage for quantity in problem.quantities)]
     return np.array_equal(links, links[:, order[:, None], order]) and all(
         np.array_equal(table[one], table[other]) for table in {id(table): table for table in stages}.values()

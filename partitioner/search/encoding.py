@@ -10,7 +10,7 @@ from partitioner.front import BoolArray, FloatArray, IntArray, front_indices
 from partitioner.plan import Candidate, Stage
 from partitioner.search.crews import crew_of
 from partitioner.search.gates import gate_of
-from partitioner.search.problem import SearchProblem
+from partitioner.search.problem import Quantity, SearchProblem
 
 EncodedPlan = list[tuple[int, int]]
 """One plan: (device, stop position) in the order of the flow."""
@@ -91,8 +91,27 @@ def evaluate_quantities(problem: SearchProblem, plans: EncodedPlans) -> FloatArr
             figures[:, column] = (
                 np.maximum(figure, np.maximum(hop, stage)) if quantity.is_peak else figure + hop + stage
             )
+    for column, quantity in enumerate(problem.quantities):
+        if quantity.is_shared:
+            figures[:, column] = np.maximum(figures[:, column], _busiest_shared(problem, plans, quantity))
     is_possible = np.isfinite(figures).all(axis=1) & _obeys(problem, plans)
     return np.where(is_possible[:, None], figures, np.inf)
+
+
+def _busiest_shared(problem: SearchProblem, plans: EncodedPlans, quantity: Quantity) -> FloatArray:
+    """(n_plans,) the largest sum of what hops add to a shared medium, or stages to a shared processor."""
+    media, processors = quantity.media, quantity.processors
+    on_media = np.zeros((0 if media is None else len(media), len(plans)))
+    on_processors = np.zeros((0 if processors is None else len(processors), len(plans)))
+    for leg in legs(problem, plans):
+        if media is not None:
+            on_media = on_media + np.where(leg.hops, media[:, leg.source, leg.target, leg.start], 0.0)
+        if processors is not None:
+            stage = quantity.stage[leg.device, leg.start, leg.stop]
+            stage = np.where(leg.works & np.isfinite(stage), stage, 0.0)
+            on_processors = on_processors + processors[:, leg.device] * stage
+    largest: FloatArray = np.concatenate([on_media, on_processors]).max(axis=0)
+    return largest
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

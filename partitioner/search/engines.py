@@ -1,6 +1,7 @@
 """The one call that runs an engine, and what it certifies."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from partitioner.search.sampling import random_valid_plans
 
 CHEAP_CELLS = 100_000_000
 """States of the exact engine times positions up to which a front is compared with the exact one: about a second."""
+REPLACED = "Engine 'labels' took the place of 'exact', which does not add up what is shared (media, processors)."
 REFERENCE_MARGIN = 1.1
 """The reference of hypervolumes is this times the worst of each objective on the front."""
 
@@ -44,7 +46,8 @@ def search(
 
     Args:
         problem: Made by `build_problem`; a cost model alone is searched without wishes.
-        engine: One of `ENGINES`; None takes `default_engine`.
+        engine: One of `ENGINES`; None takes `default_engine`, which also takes the place of `exact` where links share
+            a medium, or devices a processor.
         budget_seconds: The engine stops then with what it has; it ends by itself where this is None.
         accuracy: The share by which plans of engine `labels` may exceed others in every objective; 0 is exact.
         n_evaluations: Plans after which an engine of `HEURISTICS` ends, those of a resumed checkpoint included.
@@ -61,13 +64,15 @@ def search(
     """
     began = clock()
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
-    engine = engine or default_engine(built)
-    check_engine(built, engine, has_checkpoint=checkpoint is not None)
+    asked = engine or default_engine(built)
+    check_engine(built, asked, has_checkpoint=checkpoint is not None)
+    is_replaced = asked == "exact" and built.shares_resources
+    engine = default_engine(built) if is_replaced else asked
     check_feasible(built)
     effort = Effort(
         seed=seed,
         budget_seconds=budget_seconds,
-        accuracy=accuracy,
+        accuracy=0.0 if is_replaced else accuracy,
         n_evaluations=n_evaluations,
         checkpoint=checkpoint,
         on_progress=on_progress or no_progress,
@@ -76,6 +81,8 @@ def search(
     outcome = ENGINES[engine](built, effort)
     if not len(outcome.plans):
         raise InfeasibleError(_why_empty(built, engine, outcome))
+    if is_replaced:
+        outcome = replace(outcome, statement=f"{REPLACED} {outcome.statement}")
     effort.on_progress(1.0, f"{len(outcome.plans)} plans on the front")
     return SearchResult(
         engine=engine,
@@ -158,7 +165,7 @@ def _statement(outcome: EngineOutcome, hypervolume: float, exact_hypervolume: fl
 def _cheap_exact_front(problem: SearchProblem) -> FloatArray | None:
     """(n_plans, 2) objectives of the exact front, or None where it would take long."""
     cells = 2**problem.n_devices * problem.n_devices * len(problem.positions) ** 2
-    if cells > CHEAP_CELLS or beyond_two_objectives(problem):
+    if cells > CHEAP_CELLS or beyond_two_objectives(problem) or problem.shares_resources:
         return None
     return evaluate(problem, exact_front(problem, Effort()).plans)
 

@@ -27,6 +27,17 @@ class Quantity:
     """(n_devices, n_units + 1, n_units + 1) at [device, start, stop]; of possible stages only."""
     hop: FloatArray
     """(n_devices + 1, n_devices + 1, n_units + 1) at [source, target, position]; of possible hops only."""
+    media: FloatArray | None = None
+    """(n_media, n_devices + 1, n_devices + 1, n_units + 1) what a hop adds to each shared medium: sums that count for
+    the largest, too."""
+    processors: FloatArray | None = None
+    """(n_processors, n_devices) times how much of `stage` a stage adds to each shared processor: sums as those of
+    media."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there are such sums."""
+        return self.media is not None or self.processors is not None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,6 +85,11 @@ class SearchProblem:
     """Like `stage_seconds`: for how long a request keeps the device busy; None: as long as the stage takes."""
     link_busy_bytes_per_second: FloatArray | None = None
     """Like `link_bytes_per_second`: what links sustain; None: the same."""
+    link_media: BoolArray | None = None
+    """(n_media, n_devices + 1, n_devices + 1) which links are in each shared medium; None: every link is by itself."""
+    processor_weights: FloatArray | None = None
+    """(n_processors, n_devices) part of each shared processor that a device keeps busy while it is; None: none is
+    shared."""
     crews: tuple[tuple[int, ...], ...] | None = None
     """(n_devices,) members of each device, by the index of the device that each is alone; None: all are alone."""
     cost_model: CostModel | None = None
@@ -150,11 +166,26 @@ class SearchProblem:
         Infinity where there is no link or a bound of the bottleneck forbids it. Like `transfer_seconds`.
         """
         sizes = self.crew_sizes
-        rate = self.link_busy_bytes_per_second
-        busy = self.transfer_seconds if rate is None else self._sending_seconds(rate)
+        busy = self._sustained_seconds
         if self.crews is not None:
             busy = busy / np.lcm(sizes[:, None], sizes[None, :])[:, :, None]
         return np.where(busy <= self.bounds[BOTTLENECK], busy, np.inf) if BOTTLENECK in self.bounds else busy
+
+    @property
+    def _sustained_seconds(self) -> FloatArray:
+        rate = self.link_busy_bytes_per_second
+        return self.transfer_seconds if rate is None else self._sending_seconds(rate)
+
+    @cached_property
+    def media_seconds(self) -> FloatArray | None:
+        """(n_media, n_devices + 1, n_devices + 1, n_units + 1) for how long a hop keeps each shared medium busy.
+
+        Replicas take turns on links, but all of them cross the medium. None where every link is by itself.
+        """
+        if self.link_media is None:
+            return None
+        crosses = self.link_media & np.isfinite(self.link_fixed_seconds)
+        return np.where(crosses[:, :, :, None], self._sustained_seconds, 0.0)
 
     @cached_property
     def hop_seconds(self) -> FloatArray:
@@ -167,6 +198,11 @@ class SearchProblem:
         """Of the objectives, in their order, then of the others that are bounded; latency tells what is possible."""
         names = dict.fromkeys((*self.objectives, *self.bounds, LATENCY))
         return tuple(self.quantity(name) for name in names)
+
+    @property
+    def shares_resources(self) -> bool:
+        """Whether what plans are judged by sums up shared media or processors, which engine `exact` cannot."""
+        return any(quantity.is_shared for quantity in self.quantities)
 
     def quantity(self, name: str) -> Quantity:
         """How one of `QUANTITIES` comes about.
@@ -189,7 +225,10 @@ class SearchProblem:
             errors = self.boundary_errors
             tables[ERROR] = lambda: (nothing[0], np.broadcast_to(errors, hops))
         stage, hop = tables[name]()
-        return Quantity(name=name, is_peak=name in (BOTTLENECK, MEMORY), stage=stage, hop=hop)
+        found = Quantity(name=name, is_peak=name in (BOTTLENECK, MEMORY), stage=stage, hop=hop)
+        if name != BOTTLENECK:
+            return found
+        return replace(found, media=self.media_seconds, processors=self.processor_weights)
 
     def describe_choices(self) -> str:
         """`3 devices and 53 split points`, with crews and codecs where they are chosen, for certificates."""

@@ -36,7 +36,7 @@ ENGINES: dict[str, Engine] = {
 
 def default_engine(problem: SearchProblem) -> str:
     """The engine that is exact for a problem: `exact` where it can, else `labels`."""
-    return "labels" if beyond_two_objectives(problem) else "exact"
+    return "labels" if beyond_two_objectives(problem) or problem.shares_resources else "exact"
 
 
 def beyond_two_objectives(problem: SearchProblem) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """An evaluator of plans that shares nothing with the cost model: a discrete-event simulation of the pipeline."""
 
-from partitioner.simulation.media import SharedMedium
+from partitioner.media import SharedMedium
+from partitioner.processors import SharedProcessor
 from partitioner.simulation.pipeline import simulate
 from partitioner.simulation.result import QueueLoad, ResourceLoad, SimulationResult
 from partitioner.simulation.variation import (
@@ -21,6 +22,7 @@ __all__ = [
     "QueueLoad",
     "ResourceLoad",
     "SharedMedium",
+    "SharedProcessor",
     "SimulationResult",
     "StageVariation",
     "Variation",

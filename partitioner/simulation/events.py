@@ -1,6 +1,5 @@
-"""Simulated time: a clock that runs events in order, servers that one after another holds, and counts over time."""
+"""Simulated time: a clock that runs events in order, and counts over time."""
 
-from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 
@@ -32,46 +31,6 @@ class Clock:
         while events and not self._is_stopped:
             self.now, _, action = heappop(events)
             action()
-
-
-def _nothing() -> None:
-    """What happens where nothing is asked for."""
-
-
-class Resource:
-    """A device or a medium: serves one at a time, in the order of asking."""
-
-    def __init__(self, name: str, clock: Clock) -> None:
-        self.name = name
-        self._clock = clock
-        self._waiting: deque[tuple[float, Action, Action]] = deque()
-        self._is_busy = False
-        self._started_at = 0.0
-        self._served_seconds = 0.0
-
-    def serve(self, seconds: float, on_done: Action, on_begin: Action = _nothing) -> None:
-        """Calls `on_begin`, and after `seconds` `on_done`, when this request's turn has come after all before it."""
-        if self._is_busy:
-            self._waiting.append((seconds, on_done, on_begin))
-        else:
-            self._start(seconds, on_done, on_begin)
-
-    def busy_seconds(self) -> float:
-        """For how long it was busy until now."""
-        return self._served_seconds + (self._clock.now - self._started_at if self._is_busy else 0.0)
-
-    def _start(self, seconds: float, on_done: Action, on_begin: Action) -> None:
-        self._is_busy = True
-        self._started_at = self._clock.now
-        on_begin()
-        self._clock.at(self._clock.now + seconds, lambda: self._finish(seconds, on_done))
-
-    def _finish(self, seconds: float, on_done: Action) -> None:
-        self._served_seconds += seconds
-        self._is_busy = False
-        if self._waiting:
-            self._start(*self._waiting.popleft())
-        on_done()
 
 
 class Count:

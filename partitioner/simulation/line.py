@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from partitioner.simulation.events import Action, Clock, Count, Resource
+from partitioner.simulation.events import Action, Clock, Count
+from partitioner.simulation.resource import Resource
 
 
 class Taker(Protocol):
@@ -85,7 +86,6 @@ class Station:
 
     def __init__(
         self,
-        clock: Clock,
         source: Queue,
         resources: Sequence[Resource],
         seconds: Sequence[float],
@@ -97,7 +97,6 @@ class Station:
 
         It may be handed on `ready[i]` after its resource began with it, which is no later; None: when it was served.
         """
-        self._clock = clock
         self._source = source
         self._resources = resources
         self._seconds = seconds
@@ -120,11 +119,8 @@ class Station:
             if self._ready is None:
                 resource.serve(self._seconds[request], partial(self._finish, request))
             else:
-                on_begin = partial(self._finish_after, self._ready[request], request)
-                resource.serve(self._seconds[request], partial(self._free, request), on_begin)
-
-    def _finish_after(self, seconds: float, request: int) -> None:
-        self._clock.at(self._clock.now + seconds, partial(self._finish, request))
+                on_done, on_ready = partial(self._free, request), partial(self._finish, request)
+                resource.serve(self._seconds[request], on_done, self._ready[request], on_ready)
 
     def _finish(self, request: int) -> None:
         self._is_done[request] = True

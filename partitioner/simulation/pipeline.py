@@ -10,9 +10,10 @@ from partitioner.cluster import CLIENT
 from partitioner.cost import QUEUE_LIMIT
 from partitioner.errors import PlanError
 from partitioner.front import FloatArray
+from partitioner.media import SharedMedium, links_of_two, repeated_names
 from partitioner.plan import CostEstimate, Plan, StageCost
+from partitioner.processors import SharedProcessor, devices_of_two, processor_faults
 from partitioner.simulation.load import Load
-from partitioner.simulation.media import SharedMedium, media_faults
 from partitioner.simulation.result import SimulationResult
 from partitioner.simulation.running import Line, Times
 from partitioner.simulation.variation import CONSTANT, Variation
@@ -34,6 +35,7 @@ def simulate(
     n_warm_up: int | None = None,
     variation: Variation = CONSTANT,
     shared_media: Sequence[SharedMedium] = (),
+    shared_processors: Sequence[SharedProcessor] = (),
     queue_limit: int = QUEUE_LIMIT,
     seed: int = 0,
 ) -> SimulationResult:
@@ -47,6 +49,10 @@ def simulate(
       stage; a stage that cannot hand on waits, and so does the link before it.
     - A link sends one message at a time, which keeps it busy for `bytes / rate`. It arrives, in order, when a lone one
       would: after that, with as many on the way as fill the link, or before. Links of one shared medium take turns.
+    - Devices of one shared processor go on side by side, as an operating system lets them: where the weights of those
+      that work add up to more than 1, all of them slow down by that sum alike. So the processor bounds the throughput
+      as the cost model says, where what works meanwhile always suffices to fill it: with weights of 1 exactly, with
+      smaller ones only while several stages have work.
 
     Args:
         plan: Whose batch, window and stages are run.
@@ -57,19 +63,22 @@ def simulate(
         n_warm_up: Requests before them that are not measured.
         variation: How times vary around the means.
         shared_media: Links that take turns.
+        shared_processors: Devices on the same cores.
         queue_limit: Requests that may wait before, and after, each stage.
         seed: Of all chance. Each stage, each link and the arrivals draw from a stream of their own, so that a change
             of one leaves the others as they were.
 
     Raises:
-        PlanError: Plan and cost do not belong together, or a link is in two media.
+        PlanError: Plan and cost do not belong together, a link is in two media, or a device on two processors.
         ValueError: A number is out of range.
     """
     counts = {"window": window, "n_requests": n_requests, "queue_limit": queue_limit}
     too_small = [f"{name} is {count}" for name, count in counts.items() if count is not None and count < 1]
     if too_small or (n_warm_up is not None and n_warm_up < 0):
         raise ValueError(f"Wanted 1 or more (a warm-up may be 0): {', '.join(too_small) or f'n_warm_up {n_warm_up}'}.")
-    faults = (*_plan_faults(plan, cost), *media_faults(shared_media))
+    shared_faults = (*repeated_names(shared_media, "media"), *links_of_two(shared_media))
+    shared_faults += (*processor_faults(shared_processors), *devices_of_two(shared_processors))
+    faults = (*_plan_faults(plan, cost), *shared_faults)
     if faults:
         raise PlanError(f"Plan {plan.describe()!r} cannot be simulated: {'; '.join(faults)}.")
     arrivals_stream, *streams = np.random.default_rng(seed).spawn(1 + 2 * len(cost.hops))
@@ -77,8 +86,17 @@ def simulate(
         load = _closed_loop(window or plan.window, n_requests, n_warm_up)
     else:
         load = _open_loop(window, rate_per_second / plan.batch, n_requests, n_warm_up, arrivals_stream)
+    used = {device for stage in plan.stages for device in stage.devices}
     times = _draw_times(cost, variation, load.n_total, streams)
-    line = Line(plan, cost, times, load, shared_media=shared_media, queue_limit=queue_limit)
+    line = Line(
+        plan,
+        cost,
+        times,
+        load,
+        shared_media=shared_media,
+        shared_processors=[one for one in shared_processors if used & {device for device, _ in one.shares}],
+        queue_limit=queue_limit,
+    )
     return line.run(plan.batch)
 
 

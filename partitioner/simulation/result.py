@@ -9,10 +9,11 @@ from partitioner.front import FloatArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceLoad:
-    """How busy a device or medium was."""
+    """How busy a device, medium or processor was."""
 
     name: str
-    """`device:NAME`, `link:SOURCE->TARGET`, or `medium:NAME` for links that share one."""
+    """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` for links that share one, or `processor:NAME`
+    for devices that do."""
     busy_share: float
     """Part of the measured time, 0 … 1."""
 

@@ -9,11 +9,14 @@ import numpy as np
 
 from partitioner.cluster import CLIENT
 from partitioner.front import FloatArray
+from partitioner.media import SharedMedium
 from partitioner.plan import CostEstimate, Plan
-from partitioner.simulation.events import Clock, Count, Resource
+from partitioner.processors import SharedProcessor
+from partitioner.simulation.events import Clock, Count
 from partitioner.simulation.line import Pipe, Queue, Sink, Station, Taker
 from partitioner.simulation.load import Client, Load
-from partitioner.simulation.media import SharedMedium
+from partitioner.simulation.pace import SharedCores, SharedPace
+from partitioner.simulation.resource import Resource
 from partitioner.simulation.result import QueueLoad, ResourceLoad, SimulationResult
 
 
@@ -56,11 +59,18 @@ class Line:
         load: Load,
         *,
         shared_media: Sequence[SharedMedium],
+        shared_processors: Sequence[SharedProcessor] = (),
         queue_limit: int,
     ) -> None:
         self._clock = Clock()
         self._load = load
         self._resources: dict[str, Resource] = {}
+        self._cores = {one.name: SharedCores(f"processor:{one.name}", self._clock) for one in shared_processors}
+        self._paces = {
+            device: SharedPace(self._cores[one.name], weight)
+            for one in shared_processors
+            for device, weight in one.shares
+        }
         self._queues = [Queue("client out", self._clock, math.inf)]
         self._queues += [
             Queue(f"stage {index} {end}", self._clock, queue_limit * len(stage.devices))
@@ -84,23 +94,32 @@ class Line:
                 [seconds] * self._load.n_total for seconds in (times.sending[index], times.leaving[index])
             )
             ready = None if sending == leaving else leaving
-            Station(self._clock, self._queues[2 * index], links, sending, pipe, ready=ready)
+            Station(self._queues[2 * index], links, sending, pipe, ready=ready)
             if index < len(cost.stages):
-                self._connect_stage(index, [self._resource(f"device:{name}") for name in ends], times)
+                self._connect_stage(index, [self._device(name) for name in ends], times)
 
     def _connect_stage(self, index: int, devices: list[Resource], times: Times) -> None:
         """A stage whose device may be free before the result is there, or after."""
         source, target = self._queues[2 * index + 1 : 2 * index + 3]
         seconds, busy = times.stages[index], times.busy[index]
         if np.array_equal(seconds, busy):
-            Station(self._clock, source, devices, busy.tolist(), target)
+            Station(source, devices, busy.tolist(), target)
         elif np.all(seconds <= busy):
-            Station(self._clock, source, devices, busy.tolist(), target, ready=seconds.tolist())
+            Station(source, devices, busy.tolist(), target, ready=seconds.tolist())
         else:
             rest = np.maximum(seconds - busy, 0.0).tolist()
             pipe = Pipe(self._clock, rest, times.stage_limits[index], target)
             ready = np.minimum(seconds, busy).tolist()
-            Station(self._clock, source, devices, busy.tolist(), pipe, ready=ready)
+            Station(source, devices, busy.tolist(), pipe, ready=ready)
+
+    def _device(self, name: str) -> Resource:
+        lane = f"device:{name}"
+        return self._resources.setdefault(lane, Resource(lane, self._clock, self._paces.get(name)))
+
+    @property
+    def _loaded(self) -> tuple[Resource | SharedCores, ...]:
+        """What is busy, in the order of the flow, processors last."""
+        return (*self._resources.values(), *self._cores.values())
 
     def _resource(self, name: str) -> Resource:
         return self._resources.setdefault(name, Resource(name, self._clock))
@@ -121,8 +140,8 @@ class Line:
             seconds=seconds,
             mean_in_system=float(means[0]),
             resources=tuple(
-                ResourceLoad(name=name, busy_share=float(share))
-                for name, share in zip(self._resources, busy, strict=True)
+                ResourceLoad(name=loaded.name, busy_share=float(share))
+                for loaded, share in zip(self._loaded, busy, strict=True)
             ),
             queues=tuple(
                 QueueLoad(name=name, mean=float(mean), peak=length.peak)
@@ -145,6 +164,6 @@ class Line:
         counts = (self._client.in_system, *(length for _, length in self._lengths()))
         return _Snapshot(
             now=self._clock.now,
-            busy_seconds=tuple(resource.busy_seconds() for resource in self._resources.values()),
+            busy_seconds=tuple(resource.busy_seconds() for resource in self._loaded),
             areas=tuple(count.area() for count in counts),
         )

@@ -29,6 +29,7 @@ from node_agent.errors import (
 from node_agent.messages import (
     BlobRef,
     CodecProfileRequest,
+    NextHop,
     ProbeRequest,
     ProfileProgress,
     ProfileRequest,
@@ -227,6 +228,19 @@ class TestNode:
         shard.put_into(node)
         with pytest.raises(NodeUnreachableError, match=r"127\.0\.0\.1:1"):
             node.load_stage(shard.load(n_stages=2, next_address="127.0.0.1:1"))
+
+    def test_every_node_after_a_stage_must_be_there(self, node):
+        shard = matmul_shard(seed=103)
+        shard.put_into(node)
+        hops = tuple(NextHop(address=f"127.0.0.1:{port}") for port in (1, 2))
+        with pytest.raises(NodeUnreachableError, match=r"127\.0\.0\.1:1"):
+            node.load_stage(shard.load(n_stages=2, next_hops=hops))
+
+    def test_a_codec_that_the_node_lacks_is_named(self, node):
+        shard = matmul_shard(seed=103)
+        shard.put_into(node)
+        with pytest.raises(CodecMissingError, match=r"'rot13'.*none, float16, int8"):
+            node.load_stage(shard.load(n_stages=2, next_address="127.0.0.1:1", codec="rot13"))
 
     def test_a_profile_gives_each_sample_of_each_segment_once(self, node):
         shards = [matmul_shard(seed) for seed in (104, 105)]

@@ -5,8 +5,7 @@ import pytest
 
 from coordinator.benching import best_single, front_selection, recommend, winning_baseline
 from coordinator.deployment import runnable_fault
-from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction, StageMeasurement
-from coordinator.measuring import find_bottleneck
+from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction
 from partitioner.plan import Candidate, CostEstimate, Plan, Stage
 
 
@@ -96,12 +95,13 @@ def test_the_ends_of_a_front_of_several_objectives_are_found_wherever_they_stand
     ("changes", "reason"),
     [
         ({"batch": 8}, "it is for batch 8, this run's for batch 1"),
-        ({"stages": (Stage(device="a", start=0, stop=1, replicas=("b",)),)}, "take turns"),
-        ({"stages": (Stage(device="a", start=0, stop=1, codec="int8"), Stage(device="b", start=1, stop=2))}, "codecs"),
+        ({"stages": (Stage(device="a", start=0, stop=1, codec="int8"),)}, "last stage sends in codec 'int8'"),
+        ({"stages": (Stage(device="a", start=0, stop=1, replicas=("b",)),)}, None),
+        ({"stages": (Stage(device="a", start=0, stop=1, codec="int8"), Stage(device="b", start=1, stop=2))}, None),
         ({}, None),
     ],
 )
-def test_plans_that_no_node_can_run_yet_are_told(changes, reason):
+def test_plans_that_no_node_can_run_are_told(changes, reason):
     model = SimpleNamespace(graph=SimpleNamespace(batch=1))
     fault = runnable_fault(replace(make_plan("a", "b"), **changes), model)
     assert fault is None if reason is None else reason in fault
@@ -114,22 +114,8 @@ def test_a_short_front_is_measured_whole(n_plans):
     assert [found for _, found in front_selection(front, other)] == front
 
 
-def test_the_bottleneck_is_the_busiest_of_devices_and_links():
-    stage = StageMeasurement(
-        stage=0,
-        device="a",
-        start=0,
-        stop=1,
-        queue_seconds=9.0,
-        decode_seconds=0.0,
-        compute_seconds=0.02,
-        encode_seconds=0.0,
-        send_seconds=0.03,
-        sent_bytes=10,
-        predicted_compute_seconds=0.02,
-    )
-    last = replace(stage, stage=1, device="b", compute_seconds=0.01, send_seconds=0.001)
-    found = find_bottleneck([stage, last], 0.005, batch=4)
-    assert found.resource == "link:a->b"
-    assert found.bound_per_second == pytest.approx(4 / 0.03)
-    assert find_bottleneck([stage, last], 0.05, batch=1).resource == "link:client->a"
+def test_a_whole_model_on_several_devices_in_turn_is_no_single_device():
+    plan = replace(make_plan("a"), stages=(Stage(device="a", start=0, stop=1, replicas=("b",)),))
+    chosen = replace(measured(["a"], latency=0.1, rate=30), plan=plan)
+    sentence = recommend(chosen, [measured(["a"], latency=0.1, rate=16)])
+    assert sentence.startswith("Split: a+b[0:1] gives 1.88 × ")

@@ -2,12 +2,13 @@ from dataclasses import replace
 
 import pytest
 
+from coordinator.company import Company, companies_to_try, untried_stages
 from coordinator.config import local_cluster
-from coordinator.correcting import TRIAL_SECONDS, correct_front, untried_stages, with_trials, within_budget
+from coordinator.correcting import TRIAL_SECONDS, correct_front, with_trials, within_budget
 from coordinator.fleet import connect_fleet
 from coordinator.planning import probe_links
 from coordinator.profiling import ignore_progress, profile_fleet, spans_to_profile
-from coordinator.trials import MIN_REQUESTS, N_VISITS, try_stages
+from coordinator.trials import MIN_REQUESTS, N_VISITS, bare_hops, try_stages
 from coordinator.wishes import SearchWish
 from node_agent.errors import NodeError
 from partitioner.cost import CostModel
@@ -43,26 +44,55 @@ def trial(start, stop, **changes):
     return StageTrial(start=start, stop=stop, **figures, busy_seconds=1.2, n_samples=9, **changes)
 
 
+def run_alone(fleet, model, name, *spans):
+    """Trials of stages of one node, each by itself."""
+    companies = [Company(groups=(((name, span),),), rest_seconds=0.01) for span in spans]
+    hops_of = {name: bare_hops(fleet.node_of[name])}
+    return try_stages(fleet, model, companies, seconds=0.1, seed=0, on_trial=ignore_progress, hops_of=hops_of)[name]
+
+
+def check(one):
+    assert one.n_samples >= N_VISITS * MIN_REQUESTS
+    assert 0 < one.low_seconds <= one.compute_seconds <= one.high_seconds
+    assert one.handover_seconds >= 0
+    assert one.busy_seconds > 0
+
+
 def test_stages_are_run_alone_and_taken_off(fleet, model):
-    node, n_units = fleet.nodes[0], model.graph.n_units
+    n_units = model.graph.n_units
     spans = [(0, n_units), (0, 1), (1, n_units - 1)]
-    trials = try_stages(node, model, spans, seconds=0.1, seed=0, on_trial=ignore_progress)
+    trials = run_alone(fleet, model, fleet.nodes[0].name, *spans)
     assert [(one.start, one.stop) for one in trials] == spans
     for one in trials:
-        assert one.n_samples >= N_VISITS * MIN_REQUESTS
-        assert 0 < one.low_seconds <= one.compute_seconds <= one.high_seconds
-        assert one.handover_seconds >= 0
-        assert one.busy_seconds > 0
+        check(one)
     whole, unit, _ = trials
     assert whole.compute_seconds > unit.compute_seconds
+    assert n_stages(fleet) == 0
+
+
+def test_stages_are_run_in_company(fleet, model):
+    first, second = (node.name for node in fleet.nodes)
+    company = Company(groups=(((first, (0, 3)), (second, (3, model.graph.n_units))),), rest_seconds=0.002)
+    hops_of = {node.name: bare_hops(node) for node in fleet.nodes}
+    seen = []
+    trials = try_stages(
+        fleet, model, [company], seconds=0.2, seed=0, on_trial=lambda *what: seen.append(what), hops_of=hops_of
+    )
+    assert {name: [(one.start, one.stop) for one in found] for name, found in trials.items()} == {
+        first: [(0, 3)],
+        second: [(3, model.graph.n_units)],
+    }
+    for found in trials.values():
+        check(found[0])
+    assert seen[0][3] == f"trying {first}[0:3] with {second}[3:{model.graph.n_units}]"
     assert n_stages(fleet) == 0
 
 
 def test_a_paced_stage_is_busy_for_its_pace(fleet, model):
     node = fleet.nodes[0]
     paced = replace(node, description=replace(node.description, slowdown=6.0))
-    (plain,) = try_stages(node, model, [(0, 4)], seconds=0.1, seed=0, on_trial=ignore_progress)
-    (found,) = try_stages(paced, model, [(0, 4)], seconds=0.1, seed=0, on_trial=ignore_progress)
+    (plain,) = run_alone(fleet, model, node.name, (0, 4))
+    (found,) = run_alone(replace(fleet, nodes=(paced,)), model, node.name, (0, 4))
     assert found.busy_seconds == found.compute_seconds
     assert found.compute_seconds > 2 * plain.compute_seconds
 
@@ -83,9 +113,7 @@ def test_a_stage_that_a_node_refuses_leaves_none_behind(fleet, model):
     node = fleet.nodes[0]
     client = node.client
     with pytest.raises(NodeError):
-        try_stages(
-            replace(node, client=Refusing(client)), model, [(0, 1)], seconds=0.1, seed=0, on_trial=ignore_progress
-        )
+        run_alone(replace(fleet, nodes=(replace(node, client=Refusing(client)),)), model, node.name, (0, 1))
     client.unload_stage("elsewhere")
     assert n_stages(fleet) == 0
 
@@ -94,7 +122,7 @@ def test_the_front_stands_still_when_all_its_stages_were_run(fleet, model, cost_
     monkeypatch.setattr("coordinator.correcting.TRIAL_SECONDS", (0.1, 0.2))
     profile, result, correction = correct_front(fleet, model, cost_model, SearchWish(), budget_seconds=100)
     assert correction.is_settled
-    assert untried_stages(profile, result.front) == ()
+    assert not untried_stages(profile, result.front)
     assert "stands still" in correction.describe()
     n_trials = sum(len(device.trials) for device in profile.devices)
     assert n_trials == correction.n_stages > 0
@@ -124,18 +152,25 @@ def test_stages_that_most_plans_share_come_first(fleet, model, cost_model):
             for stop in (2, 2, 3)
         ),
     ]
-    untried = untried_stages(cost_model.profile, front)
-    assert set(untried[:2]) == {(first, (0, 2)), (second, (2, n_units))}
-    assert set(untried[2:]) == {(second, (0, n_units)), (first, (0, 3)), (second, (3, n_units))}
+    companies = companies_to_try(cost_model.profile, front, fleet.places)
+    assert companies[0].stages in (((first, (0, 2)),), ((first, (0, 2)), (second, (2, n_units))))
+    tried = [stage for company in companies for stage in company.stages]
+    assert set(tried) == {
+        (first, (0, 2)),
+        (second, (2, n_units)),
+        (second, (0, n_units)),
+        (first, (0, 3)),
+        (second, (3, n_units)),
+    }
     known = with_trials(cost_model.profile, {first: (trial(0, 2),)})
     assert (first, (0, 2)) not in untried_stages(known, front)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 2.0, 9.0, 1000.0])
 def test_trials_keep_within_their_budget(seconds):
-    stages = [("pi", (0, stop)) for stop in range(1, 30)]
-    chosen, each = within_budget(stages, seconds)
-    assert chosen == stages[: len(chosen)]
+    companies = [Company(groups=((("pi", (0, stop)),),), rest_seconds=0.0) for stop in range(1, 30)]
+    chosen, each = within_budget(companies, seconds)
+    assert chosen == companies[: len(chosen)]
     if chosen:
         assert TRIAL_SECONDS[0] <= each <= TRIAL_SECONDS[1]
         assert len(chosen) * each <= seconds

@@ -6,7 +6,8 @@ import pytest
 
 from coordinator.errors import MeasurementError
 from coordinator.pipeline import Pipeline
-from node_agent.errors import NodeUnreachableError, StageFailedError
+from node_agent.dataplane.frame import with_codec
+from node_agent.errors import FrameError, NodeUnreachableError, StageFailedError
 from node_agent.messages import ErrorFrame, TensorFrame
 
 X = {"x": np.arange(4, dtype=np.float32)}
@@ -47,9 +48,17 @@ def answer(frame, **changes):
     return TensorFrame(**{**values, **changes})
 
 
-def open_pipeline(respond, window=2):
+def open_pipeline(respond, window=2, *, is_ordered=False):
     loop = Loopback(respond)
-    return loop, Pipeline(deployment="d", epoch=3, sink=loop, source=loop, input_names=("x",), window=window)
+    return loop, Pipeline(
+        deployment="d", epoch=3, sink=loop, source=loop, input_names=("x",), window=window, is_ordered=is_ordered
+    )
+
+
+def error_for(frame):
+    return ErrorFrame(
+        deployment="d", epoch=3, request=frame.request, stage=1, error="StageFailedError", message="stage 0 on 'pi-1'"
+    )
 
 
 def test_an_answer_comes_back_with_its_round_trip():
@@ -84,11 +93,7 @@ def test_a_doubled_answer_and_one_of_an_older_epoch_are_dropped():
 def test_a_failed_request_does_not_stop_the_others():
     def respond(frame):
         if frame.request == 0:
-            return [
-                ErrorFrame(
-                    deployment="d", epoch=3, request=0, stage=1, error="StageFailedError", message="stage 0 on 'pi-1'"
-                )
-            ]
+            return [error_for(frame)]
         return [answer(frame)]
 
     _, pipeline = open_pipeline(respond, window=1)
@@ -138,3 +143,47 @@ def test_closing_ends_open_requests_and_the_thread():
     with pytest.raises(NodeUnreachableError, match="closed"):
         future.result(1)
     assert threading.active_count() == before
+
+
+def test_results_wait_for_earlier_ones_where_order_is_asked_for():
+    loop, pipeline = open_pipeline(lambda _frame: [], window=4, is_ordered=True)
+    ended = queue.SimpleQueue()
+    with pipeline:
+        futures = [pipeline.submit(X) for _ in range(4)]
+        for number, future in enumerate(futures):
+            future.add_done_callback(lambda _, number=number: ended.put(number))
+        loop.frames.put(answer(loop.sent[2]))
+        loop.frames.put(error_for(loop.sent[1]))
+        with pytest.raises(MeasurementError, match="window full"):  # they keep their places in the window
+            pipeline.submit(X, timeout_seconds=0.05)
+        assert ended.empty()
+        loop.frames.put(answer(loop.sent[0]))
+        loop.frames.put(answer(loop.sent[0]))
+        assert [ended.get(timeout=5) for _ in range(3)] == [0, 1, 2]
+        assert isinstance(futures[1].exception(), StageFailedError)
+        assert pipeline.submit(X, timeout_seconds=5)
+        loop.frames.put(answer(loop.sent[3]))
+        assert futures[3].result(5).request == 3
+
+
+def test_a_result_that_waited_is_not_lost_when_the_stream_breaks():
+    loop, pipeline = open_pipeline(lambda _frame: [], window=3, is_ordered=True)
+    futures = [pipeline.submit(X) for _ in range(3)]
+    loop.frames.put(answer(loop.sent[1]))
+    loop.frames.put(NodeUnreachableError("'pi-2' is gone"))
+    assert futures[1].result(5).request == 1
+    for future in (futures[0], futures[2]):
+        with pytest.raises(NodeUnreachableError, match="pi-2"):
+            future.result(5)
+    pipeline.close()
+
+
+def test_answers_that_are_coded_end_their_request_alone():
+    def respond(frame):
+        return [with_codec(answer(frame), "int8")] if frame.request == 0 else [answer(frame)]
+
+    _, pipeline = open_pipeline(respond)
+    with pipeline:
+        with pytest.raises(FrameError, match="Request 0 came back in codec 'int8'"):
+            pipeline.infer(X)
+        assert pipeline.infer(X).request == 1

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import pytest
 from prediction_builders import N_UNITS, chain_model, exactly, measure
 
+from coordinator.config import parse_cluster
 from coordinator.prediction_quality import (
     distinct_plans,
     figure_doubts,
     health_doubts,
     prediction_quality,
     shared_machines,
+    unshared_media,
 )
 from coordinator.recalibration import correct_each_by_others, recalibrate
 from coordinator.statistics import robust_variation
@@ -142,13 +144,31 @@ def test_unpaced_nodes_that_share_too_few_cores_are_said(slowdowns, threads, hos
     nodes = [
         SimpleNamespace(
             name=f"n{i}",
-            description=SimpleNamespace(slowdown=slowdown, n_threads=n_threads, n_cores=2, host_id=host),
+            is_paced=slowdown > 0,
+            description=SimpleNamespace(
+                n_threads=n_threads,
+                n_cores=2,
+                cores=(0, 1),
+                cpu_limit=0.0,
+                host_id=host,
+                providers=("CPUExecutionProvider",),
+            ),
         )
         for i, (slowdown, n_threads, host) in enumerate(zip(slowdowns, threads, hosts, strict=True))
     ]
     said = list(shared_machines(nodes))
     assert bool(said) == is_shared
     assert all("'n0', 'n1' share one machine and compute with 3 threads on 2 cores" in text for text in said)
+
+
+def test_a_medium_whose_links_are_emulated_is_said_to_be_shared_in_predictions_only():
+    nodes = [{"name": "a", "local": True}, {"name": "b", "local": True}]
+    media = [{"name": "air", "nodes": ["a"]}, {"name": "line", "links": [{"from": "b", "to": "client"}]}]
+    between = [{"from": "a", "to": "b", "rate": "5mbit"}]
+    config = parse_cluster({"name": "k", "nodes": nodes, "media": media, "links": {"between": between}})
+    (said,) = unshared_media(SimpleNamespace(config=config))
+    assert "Medium 'air' is shared in predictions only" in said
+    assert "2 of its 4 links" in said
 
 
 def test_nothing_measured_is_no_error_of_zero():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from node_agent.dataplane.plane import GRPC
+from node_agent.dataplane.planes import GRPC
 
 ROOT = Path(__file__).parents[2]
 

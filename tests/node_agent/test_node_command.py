@@ -15,7 +15,8 @@ from node_processes import ROOT, agent_command, running_agent
 from node_shards import matmul_shard
 
 from node_agent.client import NodeClient
-from node_agent.dataplane.plane import GRPC, subscribe
+from node_agent.dataplane.plane import subscribe
+from node_agent.dataplane.planes import GRPC
 from node_agent.host.processors import existing_cores
 from node_agent.messages import SubscribeFrame
 

@@ -1,4 +1,5 @@
 import logging
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from node_agent.host import facts, request_rules
 from node_agent.host.control_group import cpu_limit, own_group
 from node_agent.host.processors import default_threads, usable_cores
 from node_agent.log import JsonFormatter, TextFormatter
-from node_agent.messages import LinkEmulation, ProbeRequest, ProfileRequest, ProfileSegment
+from node_agent.messages import CodingPace, LinkEmulation, NextHop, ProbeRequest, ProfileRequest, ProfileSegment
 
 
 @pytest.mark.parametrize(
@@ -179,6 +180,26 @@ def test_only_the_last_stage_has_no_next_address():
     for changes in ({"next_address": "a:1"}, {"n_stages": 2}):
         with pytest.raises(RequestRejectedError):
             request_rules.check_load(shard.load(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"codec": "int8"}, "the last stage sends as it is, got the codec 'int8'"),
+        ({"next_hops": (NextHop(address="a:1"),)}, "the last stage has no next address, got 'a:1'"),
+        ({"n_stages": 2, "next_address": "a:1", "next_hops": (NextHop(address="b:1"),)}, "beside 1 next hops"),
+        ({"n_stages": 2, "next_hops": (NextHop(address="a:1"), NextHop(address="nowhere"))}, "'nowhere'"),
+        ({"n_stages": 2, "next_hops": (NextHop(address="a:1", link=LinkEmulation(loss=2)),)}, "loss"),
+        ({"n_stages": 2, "next_hops": 65 * (NextHop(address="a:1"),)}, "65 next hops: at most 64"),
+        ({"coding_pace": CodingPace(decode_seconds=-1.0, encode_seconds=math.inf)}, "decode_seconds.*encode_seconds"),
+    ],
+)
+def test_orders_with_codecs_and_several_next_nodes_make_sense_or_are_refused(changes, words):
+    shard = matmul_shard()
+    hops = (NextHop(address="a:1"), NextHop(address="b:1", link=LinkEmulation(delay_seconds=0.1)))
+    request_rules.check_load(shard.load(n_stages=2, next_hops=hops, codec="int8"))
+    with pytest.raises(RequestRejectedError, match=words):
+        request_rules.check_load(shard.load(**changes))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from onnx import helper
 from node_agent.client import NodeClient
 from node_agent.dataplane.frame import encode
 from node_agent.dataplane.grpc_link import SERVICE
-from node_agent.dataplane.plane import PLANES, data_address, open_sender, subscribe
+from node_agent.dataplane.plane import open_sender, subscribe
+from node_agent.dataplane.planes import PLANES, data_address
 from node_agent.errors import FrameError, NodeUnreachableError, StageFailedError, StageMissingError
 from node_agent.messages import (
     ErrorFrame,

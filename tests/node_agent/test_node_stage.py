@@ -88,7 +88,7 @@ def test_what_goes_out_is_made_or_relayed_in_the_order_announced(bench):
     assert frame.trace[0] == before
     own = frame.trace[1]
     assert own.stage == 1
-    assert own.decode_seconds == 0.125
+    assert own.decode_seconds >= 0.125
     assert own.queue_seconds >= 0
     assert own.compute_seconds > 0
     assert own.encode_seconds > 0

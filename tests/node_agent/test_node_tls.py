@@ -3,7 +3,8 @@ from node_processes import running_agent
 
 from benchmarks._certificates import make_authority
 from node_agent.client import NodeClient
-from node_agent.dataplane.plane import GRPC, open_sender
+from node_agent.dataplane.plane import open_sender
+from node_agent.dataplane.planes import GRPC
 from node_agent.errors import NodeUnreachableError
 from node_agent.messages import ProbeRequest
 

@@ -24,6 +24,7 @@ from node_agent.messages import (
     TensorSpec,
 )
 from node_agent.service import negotiate
+from node_agent.wire import agent_pb2
 
 BLOB = BlobRef(sha256="ab" * 32, n_bytes=2**40)
 SHARD = ShardRef(graph=BLOB, blobs=(BLOB, BLOB))
@@ -75,6 +76,12 @@ DESCRIPTION = NodeDescription(
         LINK,
         LOAD,
         dataclasses.replace(LOAD, link=None),
+        dataclasses.replace(
+            LOAD,
+            codec="int8",
+            next_hops=(messages.NextHop(address="a:1", link=LINK), messages.NextHop(address="b:1")),
+            coding_pace=messages.CodingPace(decode_seconds=0.25, encode_seconds=0.5),
+        ),
         NodeStatus(
             uptime_seconds=1.5,
             resident_bytes=1,
@@ -111,6 +118,14 @@ def test_value_and_message_have_the_same_fields(value):
     assert sorted(ours) == sorted(theirs)
 
 
+def test_the_numbers_of_what_codecs_and_replicas_need_stay():
+    numbers = {field.name: field.number for field in wire_codec.MESSAGE_OF[StageLoad].DESCRIPTOR.fields}
+    assert numbers.items() >= {"codec": 15, "next_hops": 16, "coding_pace": 19}.items()
+    header = agent_pb2.FrameHeader.DESCRIPTOR.fields_by_name["tensors"]
+    numbers = {field.name: field.number for field in header.message_type.fields}
+    assert numbers == {"name": 1, "dtype": 2, "shape": 3, "codec": 4, "n_bytes": 5}
+
+
 def test_the_numbers_of_a_nodes_facts_stay():
     numbers = {field.name: field.number for field in wire_codec.to_wire(DESCRIPTION).DESCRIPTOR.fields}
     wanted = {"optimisation": 16, "governor": 17, "temperature_class": 18, "cpu_limit": 19, "energy_meter": 20}
@@ -132,7 +147,7 @@ def test_what_the_contract_does_not_allow_is_rejected_by_name():
 
 def test_every_control_message_is_in_the_table():
     values = {kind for kind in vars(messages).values() if dataclasses.is_dataclass(kind)}
-    frames = set(typing.get_args(messages.Frame))
+    frames = {*typing.get_args(messages.Frame), messages.CodedTensor}
     assert values - frames == set(wire_codec.MESSAGE_OF)
 
 

@@ -7,6 +7,7 @@ import pytest
 from search_wide import ALL, wide_cost_model
 
 from partitioner.errors import PlanError
+from partitioner.plan import Stage
 from partitioner.search.building import build_problem
 from partitioner.search.encoding import decode, encode_plans, evaluate
 from partitioner.search.exhaustive import every_plan
@@ -37,6 +38,18 @@ def test_every_plan_with_codecs_is_there_once():
     assert len(set(described)) == len(described)
     assert {candidate.plan.describe() for candidate in decode(plain, every(plain))} < set(described)
     assert any("→int8→" in text for text in described)
+
+
+def test_what_coding_takes_is_told_beside_the_stage():
+    model = wide_cost_model(np.random.default_rng(1), (0, 1), 3)
+    first, last = Stage(device="d0", start=0, stop=1, codec="int8"), Stage(device="d1", start=1, stop=3)
+    plain, coded = (model.candidate((stage, last)).cost for stage in (replace(first, codec="none"), first))
+    encoding, decoding = model.coding_seconds("d0", 1, "int8")[0], model.coding_seconds("d1", 1, "int8")[1]
+    assert (coded.stages[0].decode_seconds, coded.stages[0].encode_seconds) == (0.0, encoding)
+    assert (coded.stages[1].decode_seconds, coded.stages[1].encode_seconds) == (decoding, 0.0)
+    assert [stage.coding_seconds for stage in plain.stages] == [0.0, 0.0]
+    assert coded.stages[0].seconds == pytest.approx(plain.stages[0].seconds + encoding)
+    assert coded.stages[1].busy_seconds == pytest.approx(plain.stages[1].busy_seconds + decoding)
 
 
 def test_a_codec_that_another_outdoes_everywhere_is_left_out():

@@ -263,6 +263,7 @@ def test_every_part_of_a_problem_is_in_its_digest():
     changes |= {"stage_busy_seconds": np.ones((3, 7, 7)), "link_busy_bytes_per_second": np.ones((4, 4))}
     changes |= {"bounds": {"latency_seconds": 3.0}, "device_watts": np.ones(3), "boundary_errors": np.zeros(7)}
     changes |= {"gate_positions": np.arange(7), "gate_codecs": ("none",) * 7, "crews": ((0,), (1,), (0, 1))}
+    changes |= {"link_media": np.ones((1, 4, 4), dtype=np.bool_), "processor_weights": np.ones((1, 3))}
     assert set(changes) == problem.__dataclass_fields__.keys() - {"cost_model"}
     for name, value in changes.items():
         fields = {field: getattr(problem, field) for field in problem.__dataclass_fields__}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partitioner.errors import PlanError
 from partitioner.search.encoding import EncodedPlan, EncodedPlans, encode_plans, non_dominated
 from partitioner.search.outcome import Effort, EngineOutcome
 from partitioner.search.problem import SearchProblem
@@ -30,8 +31,11 @@ def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
     """The whole front; its part of least latencies where the budget ends before.
 
     Raises:
-        PlanError: The problem has too many states.
+        PlanError: The problem has too many states, or media or processors are shared, whose sums this engine
+            does not carry.
     """
+    if problem.shares_resources:
+        raise PlanError("Engine 'exact' does not add up what is shared (media, processors): use engine 'labels'.")
     from partitioner.search.exact.descent import front_parts  # noqa: PLC0415  numba loads slowly, and only here
 
     began = effort.clock()
@@ -57,6 +61,8 @@ def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
 
 def least_latency_plan(problem: SearchProblem, bound: float = np.inf) -> EncodedPlan | None:
     """The plan of least latency among those with no resource busier than `bound` seconds; None where there is none.
+
+    Shared media and processors are no such resources here: a link or device of one counts by itself.
 
     Raises:
         PlanError: The problem has too many states.

@@ -94,15 +94,22 @@ def _check_size(problem: SearchProblem, types: StageTypes) -> None:
         )
 
 
-def _link_tables(problem: SearchProblem, types: DeviceTypes) -> tuple[FloatArray, FloatArray]:
-    """`hop_seconds` and `busy_seconds` between types, at the allowed positions; a pin is a missing link."""
+def link_ends(problem: SearchProblem, types: DeviceTypes) -> tuple[IntArray, IntArray]:
+    """(source, target) devices whose link is that of two types, the client last; each (n_types + 1, n_types + 1)."""
     client = problem.n_devices
     sources = np.array([*(members[0] for members in types), client])
     targets = np.tile(sources, (len(sources), 1))
     np.fill_diagonal(targets, [*(members[-1] for members in types), client])
+    return np.broadcast_to(sources[:, None], targets.shape), targets
+
+
+def _link_tables(problem: SearchProblem, types: DeviceTypes) -> tuple[FloatArray, FloatArray]:
+    """`hop_seconds` and `busy_seconds` between types, at the allowed positions; a pin is a missing link."""
+    pairs = link_ends(problem, types)
+    sources = pairs[0][:, 0]
     found = []
     for table in (problem.hop_seconds, problem.busy_seconds):
-        links = np.ascontiguousarray(table[sources[:, None], targets][:, :, problem.positions])
+        links = np.ascontiguousarray(table[pairs][:, :, problem.positions])
         for pin, ends in ((problem.pinned_first, links[-1]), (problem.pinned_last, links[:, -1])):
             if pin is not None:
                 ends[sources != pin] = np.inf

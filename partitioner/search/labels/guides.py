@@ -11,6 +11,7 @@ from partitioner.search.labels.arrays import Gaps, Guides, Table
 from partitioner.search.labels.costs import LabelProblem
 from partitioner.search.labels.extension import BLOCK
 from partitioner.search.labels.rest import find_least, trace_least
+from partitioner.search.problem import LATENCY
 
 SHARES = (0.25, 0.5, 0.75)
 """Of the second of two sums in a mixture of both."""
@@ -60,9 +61,12 @@ def plain_guides(labels: LabelProblem) -> list[Guide]:
 def mixtures(labels: LabelProblem, least: FloatArray) -> list[Guide]:
     """Guides of several sums together, each sum counted in its least over all plans."""
     n_sums = labels.costs.n_sums
+    least = np.where(np.isfinite(least) & (least > 0), least, 1.0)
+    if LATENCY in labels.names:  # of the same kind, while some plans may not use what is shared at all
+        least[labels.shared] = least[labels.names.index(LATENCY)]
     unit = np.zeros((n_sums, len(labels.names)))
     for figure in range(n_sums):
-        unit[figure, figure] = 1.0 / least[figure] if np.isfinite(least[figure]) and least[figure] > 0 else 1.0
+        unit[figure, figure] = 1.0 / least[figure]
     shares = SHARES if n_sums == 2 else (0.5,)
     found = [
         Guide(weights=(1 - share) * unit[one] + share * unit[other])
@@ -109,12 +113,14 @@ def guided(labels: LabelProblem, guides: list[Guide], cap: float) -> Guided:
     return Guided(guides=tuple(guides), tables=tables, least=least, plans=tuple(plans))
 
 
-def gaps_of(labels: LabelProblem, guides: tuple[Guide, ...], corners: FloatArray) -> Gaps:
-    """Thresholds of guides for the corners below which plans are wanted."""
+def gaps_of(labels: LabelProblem, guides: tuple[Guide, ...], corners: FloatArray, cap: float) -> Gaps:
+    """Thresholds of guides for the corners below which plans are wanted, under a cap of the swept peak."""
     corners = corners[np.argsort(corners[:, 0], kind="stable")]
-    bounds, allowance = labels.bounds, 1.0 + labels.accuracy
+    bounds, allowance = labels.bounds(cap), 1.0 + labels.accuracy
     limits = np.tile(bounds * allowance * (1 + ROOM) + LEAST, (len(corners), 1))
     limits[:, labels.covered] = np.minimum(limits[:, labels.covered], corners)
+    if labels.bottleneck in labels.covered:
+        limits[:, labels.shared] = np.minimum(limits[:, labels.shared], limits[:, [labels.bottleneck]])
     n_blocks = -(-len(corners) // BLOCK)
     thresholds = np.full((n_blocks * BLOCK, len(guides)), -np.inf)
     hard = np.full(len(guides), np.inf)

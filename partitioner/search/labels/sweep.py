@@ -11,7 +11,7 @@ from partitioner.search.labels.archive import LabelArchive
 from partitioner.search.labels.arrays import Box, Labels
 from partitioner.search.labels.costs import LabelProblem
 from partitioner.search.labels.extension import begin_labels, clear_heads, extend_labels
-from partitioner.search.labels.guides import Guide, Guided, capped_guides, gaps_of, guided, mixtures, plain_guides
+from partitioner.search.labels.guides import ROOM, Guide, Guided, capped_guides, gaps_of, guided, mixtures, plain_guides
 
 FEW, MANY = 4_000, 40_000
 """Labels of a box below which the next one is wider, and above which it is narrowed where it can be."""
@@ -46,7 +46,7 @@ class Sweep:
         while done < len(levels) - 1:
             top = min(done + width, len(levels) - 1)
             n_labels = 0
-            for n_labels in self._search(mixed, float(levels[done + 1]), float(levels[top])):  # noqa: B007  the last
+            for n_labels in self._search(mixed, _floor(labels, done), float(levels[top])):  # noqa: B007  the last
                 yield (done + 1) / len(levels)
             if n_labels <= len(self._room.spent):
                 done, width = top, 2 * width if n_labels < FEW else width
@@ -77,12 +77,13 @@ class Sweep:
 def make_box(labels: LabelProblem, found: Guided, corners: FloatArray, ends: tuple[float, float]) -> Box:
     """What the compiled loops want to know of a box."""
     is_hard = np.zeros(len(labels.names), dtype=np.int64)
-    is_hard[: labels.costs.n_sums] = np.isfinite(labels.bounds[: labels.costs.n_sums]) | (labels.accuracy == 0)
+    is_hard[: labels.costs.n_sums] = np.isfinite(labels.bounds()[: labels.costs.n_sums]) | (labels.accuracy == 0)
+    is_hard[labels.shared] = 1
     allowance = 1.0 + labels.accuracy
     return Box(
         costs=labels.costs,
         guides=found.tables,
-        gaps=gaps_of(labels, found.guides, corners),
+        gaps=gaps_of(labels, found.guides, corners, ends[1]),
         floor=ends[0],
         cap=ends[1],
         swept=labels.swept,
@@ -127,7 +128,8 @@ def _finished(labels: LabelProblem, room: Labels) -> list[EncodedPlan]:
     kinds, n_sums = labels.costs.type_of[room.row[chosen]], labels.costs.n_sums
     had, hop = room.figures[chosen], labels.costs.hop[kinds, -1, -1]
     figures = np.hstack([had[:, :n_sums] + hop[:, :n_sums], np.maximum(had[:, n_sums:], hop[:, n_sums:])])
-    kept = np.flatnonzero(np.all(figures <= labels.bounds, axis=1))
+    figures = labels.whole(figures)
+    kept = np.flatnonzero(np.all(figures <= labels.bounds(), axis=1))
     objectives = [figure for figure in range(len(labels.names)) if labels.names[figure] in labels.problem.objectives]
     return [_trace(labels, room, int(chosen[kept[index]])) for index in front_indices(figures[kept][:, objectives])]
 
@@ -141,13 +143,23 @@ def _trace(labels: LabelProblem, room: Labels, label: int) -> EncodedPlan:
     return labels.decoded(kinds[::-1], stops[::-1])
 
 
+def _floor(labels: LabelProblem, done: int) -> float:
+    """The least swept peak of plans that are not found when all up to a level are."""
+    if not labels.sweeps_shared:
+        return float(labels.levels[done + 1])
+    return float(labels.levels[done]) if done >= 0 else 0.0
+
+
 def _least_level(labels: LabelProblem) -> int:
-    """Index of the least level of the swept peak that some plan has."""
+    """Index of the least level of the swept peak that some plan may have; none has a lower one."""
     low, high = 0, len(labels.levels) - 1
-    guide = plain_guides(labels)[:1] or [Guide(weights=np.zeros(len(labels.names)))]
+    plain = plain_guides(labels)
+    guides = [*(plain[:1] or [Guide(weights=np.zeros(len(labels.names)))]), *plain[labels.shared]]
     while low < high:
         middle = (low + high) // 2
-        if np.isfinite(guided(labels, guide, float(labels.levels[middle])).least[0]):
+        cap = float(labels.levels[middle])
+        least = guided(labels, guides, cap).least
+        if np.isfinite(least[0]) and np.all(least[1:] <= labels.bounds(cap)[labels.shared] * (1 + ROOM)):
             high = middle
         else:
             low = middle + 1

@@ -86,12 +86,17 @@ def gather_conditions(problems: Mapping[str, SearchProblem]) -> Conditions:
     """The conditions of problems that differ in their links only.
 
     Raises:
-        PlanError: There is none, or they differ in more than links.
+        PlanError: There is none, they differ in more than links, or media or processors are shared.
     """
     if not problems:
         raise PlanError("A robust search wants at least one network condition, got none.")
     names = tuple(sorted(problems))
     first = problems[names[0]]
+    if first.shares_resources:
+        raise PlanError(
+            f"A robust search counts each device and link by itself, but in this cluster {_what_is_shared(first)}, or "
+            "search the front of one condition."
+        )
     for name in names[1:]:
         if not _is_alike(first, problems[name]):
             raise PlanError(
@@ -102,6 +107,13 @@ def gather_conditions(problems: Mapping[str, SearchProblem]) -> Conditions:
         names=names,
         problems=tuple(first.with_links(*(getattr(problems[name], link) for link in LINKS)) for name in names),
     )
+
+
+def _what_is_shared(problem: SearchProblem) -> str:
+    found = ["links share media: take the media out of its description"] if problem.link_media is not None else []
+    if problem.processor_weights is not None:
+        found.append("devices share cores: give each of them cores of its own, or fewer threads")
+    return "; ".join(found)
 
 
 def condition_problems(

@@ -206,7 +206,7 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
         ),
         (
             cluster_of(LOCAL, links={"between": [{"from": "pi-1", "to": "client"}]}),
-            "links.between[0]: says nothing: wanted delay, jitter, rate, loss or forbidden",
+            "links.between[0]: says nothing: wanted delay, jitter, rate, loss, data_plane or forbidden",
         ),
         (
             cluster_of(LOCAL, links={"between": [{"from": "pi-1", "to": "client", "delay": "1ms", "forbidden": True}]}),
@@ -407,3 +407,39 @@ def test_the_schema_knows_every_key_and_its_form() -> None:
         assert not re.fullmatch(ranges["pattern"], text)
     link = schema["$defs"]["LinkConfig"]["properties"]
     assert {"from", "to", "both", "forbidden", "delay", "jitter", "rate", "loss"} == set(link)
+
+
+def test_a_medium_has_all_links_of_its_nodes_and_single_ones() -> None:
+    nodes = [LOCAL, {"name": "pi-2", "local": True}, {"name": "box", "local": True}]
+    media = [
+        {"name": "wifi", "nodes": ["pi-1"]},
+        {"name": "line", "links": [{"from": "client", "to": "box"}, {"from": "pi-2", "to": "box", "both": False}]},
+    ]
+    wifi, line = parse_cluster(cluster_of(*nodes, media=media)).shared_media
+    others = ("client", "pi-2", "box")
+    assert set(wifi.links) == {(one, "pi-1") for one in others} | {("pi-1", other) for other in others}
+    assert set(line.links) == {("client", "box"), ("box", "client"), ("pi-2", "box")}
+    assert parse_cluster(cluster_of(*nodes)).shared_media == ()
+
+
+def test_faults_of_media_are_named_at_once(tmp_path: Path) -> None:
+    faults = faults_of(
+        """
+name: kitchen
+nodes:
+  - {name: pi-1, local: true}
+media:
+  - {name: wifi, nodes: [pi-1, pi-x]}
+  - {name: wifi}
+  - {name: line, links: [{from: pi-1, to: pi-1}, {from: pi-1, to: cliemt, rate: 5mbit}]}
+""",
+        tmp_path,
+    )
+    assert faults == (
+        "media[0].nodes[1] (line 6): there is no node 'pi-x': did you mean 'pi-1'?",
+        "media[1] (line 7): says nothing: wanted the nodes or the links that share it",
+        "media[1].name (line 7): 'wifi' is already that of media[0]: choose another",
+        "media[2].links[0] (line 8): leads from 'pi-1' to itself: no medium is crossed",
+        "media[2].links[1].rate (line 8): is not known here: known are both, from, to",
+        "media[2].links[1].to (line 8): there is no node 'cliemt': did you mean 'client'?",
+    )

@@ -18,6 +18,7 @@ from coordinator.report.profile_figure import profile_figure
 from coordinator.report.resources import lanes, resources
 from coordinator.report.run import Run
 from coordinator.report.timeline_figure import timeline_figure
+from partitioner.plan import SharedCost
 
 RUNS = (sample_run, predicted_run, unsplit_run)
 
@@ -157,6 +158,31 @@ def test_resources_are_predicted_and_measured_in_flow_order() -> None:
     assert [one.measured_seconds for one in found[1::2]] == [stage.compute_seconds for stage in stages]
     assert [one.measured_seconds for one in found[2::2]] == [stage.send_seconds for stage in stages]
     assert max(one.predicted_seconds for one in found) == cost.bottleneck_seconds
+
+
+def test_a_shared_medium_is_a_resource_of_its_own() -> None:
+    run = sample_run()
+    cost, measurement = run.chosen.cost, measurement_of(run)
+    first, second, *others = cost.hops
+    on_air = (replace(hop, media=(SharedCost(name="air", busy_seconds=hop.busy_seconds),)) for hop in (first, second))
+    shared = replace(cost, hops=(*on_air, *others), bottleneck_resource="medium:air")
+    air = resources(replace(run, chosen=replace(run.chosen, cost=shared)))[-1]
+    assert (air.label, air.is_predicted_bottleneck) == ("air (shared)", True)
+    assert air.predicted_seconds == first.busy_seconds + second.busy_seconds
+    assert air.measured_seconds == measurement.input_send_seconds + measurement.stages[0].send_seconds
+
+
+def test_cores_that_devices_share_are_a_resource_of_their_own() -> None:
+    run = sample_run()
+    cost, measurement = run.chosen.cost, measurement_of(run)
+    on = (SharedCost(name="pi-1+pi-2", busy_seconds=0.5 * stage.busy_seconds) for stage in cost.stages)
+    stages = (replace(stage, processors=(host,)) for stage, host in zip(cost.stages, on, strict=True))
+    shared = replace(cost, stages=tuple(stages), bottleneck_resource="processor:pi-1+pi-2")
+    cores = resources(replace(run, chosen=replace(run.chosen, cost=shared)))[-1]
+    assert (cores.label, cores.is_predicted_bottleneck) == ("cores of pi-1, pi-2", True)
+    assert cores.predicted_seconds == pytest.approx(0.5 * sum(stage.busy_seconds for stage in cost.stages))
+    alone = [stage.unloaded_compute_seconds.value for stage in measurement.stages if stage.unloaded_compute_seconds]
+    assert cores.measured_seconds == pytest.approx(0.5 * sum(alone))
 
 
 def test_busy_bars_mark_the_bottleneck_and_say_who_said_so() -> None:

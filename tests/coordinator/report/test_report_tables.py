@@ -9,6 +9,7 @@ from rich.table import Table as TerminalTable
 from coordinator.report import html_table, inspection, page_tables, tables
 from coordinator.report.html_table import Cell, Column, Table
 from coordinator.report.run import Run
+from coordinator.report.text import correctness_sentence
 
 
 def shown(table: TerminalTable, width: int = 100) -> str:
@@ -106,12 +107,32 @@ def test_page_table_of_measurements_in_full_precision(run: Run) -> None:
 def test_page_table_of_stages_has_measured_columns_only_when_measured(run: Run) -> None:
     measured, predicted = page_tables.stage_table(run), page_tables.stage_table(predicted_run())
     assert len(measured.rows) == len(predicted.rows) == 3
-    assert len(measured.columns) == len(predicted.columns) + 7
+    assert len(measured.columns) == len(predicted.columns) + 8
     row = dict(zip([column.head for column in measured.columns], measured.rows[1], strict=True))
     assert row["units"].text == "9–15"
     assert row["units"].note == "features.9.conv.0 … features.15.conv.0"
     assert row["measured (ms)"].text == "14.0"
     assert row["sent (KiB)"].text == "196"
+
+
+def test_plans_with_codecs_show_error_and_bytes_beside_what_was_predicted(run: Run) -> None:
+    assert run.measurement is not None
+    coded_stage = replace(run.chosen.plan.stages[0], codec="int8")
+    plan = replace(run.chosen.plan, stages=(coded_stage, *run.chosen.plan.stages[1:]))
+    stages = (replace(run.measurement.stages[0], predicted_sent_bytes=100 << 10), *run.measurement.stages[1:])
+    predicted = replace(run.measurement.predicted, output_error=0.004)
+    measurement = replace(run.measurement, plan=plan, stages=stages, predicted=predicted, output_error=0.005)
+    coded = replace(run, chosen=replace(run.chosen, plan=plan), measurement=measurement)
+    table = page_tables.measured_table(coded)
+    rows = [dict(zip([column.head for column in table.columns], row, strict=True)) for row in table.rows]
+    assert [(row["L2 error"].text, row["predicted"].text) for row in rows[:2]] == [("5.0e-3", "4.0e-3"), ("–", "–")]
+    heads = html_table.to_text(table).splitlines()[0].split("\t")
+    assert len(set(heads)) == len(heads)
+    table = page_tables.stage_table(coded)
+    row = dict(zip([column.head for column in table.columns], table.rows[0], strict=True))
+    assert (row["codec"].text, row["predicted (KiB)"].text) == ("int8", "100")
+    assert "L2 5.0e-3" in shown(tables.measurement_table(measurement))
+    assert "5.0e-3 in L2 where codecs were predicted to bring 4.0e-3" in correctness_sentence(measurement)
 
 
 def test_page_tables_of_front_and_links(run: Run) -> None:
