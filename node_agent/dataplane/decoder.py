@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from node_agent.dataplane import envelope
 from node_agent.dataplane.encoded import Buffer
-from node_agent.dataplane.frame import decode, shared_header, trace_from_wire
+from node_agent.dataplane.frame import decode, read_own, shared_header
 from node_agent.element_types import DTYPES, type_name
 from node_agent.messages import Frame, TensorFrame
-from node_agent.wire import agent_pb2
 
 _REMEMBERED_BYTES = 4096
 """A longer header is read anew each time: no peer can make a node remember more."""
@@ -58,21 +56,19 @@ class _Known:
         opening = bytes(received[: self.n_opening])
         if len(received) != self.n_bytes or not opening.startswith(self.before) or not opening.endswith(self.after):
             return None
-        try:
-            own = agent_pb2.FrameHeader.FromString(opening[len(self.before) : self.n_opening - len(self.after)])
-        except DecodeError:
+        own = read_own(opening[len(self.before) : self.n_opening - len(self.after)])
+        if own is None:
             return None
-        if own.kind or own.deployment or own.epoch or own.stage or own.tensors:
-            return None  # these would count, too: it is not like this one after all
+        request, trace = own
         return TensorFrame(
             deployment=self.deployment,
             epoch=self.epoch,
-            request=own.request,
+            request=request,
             stage=self.stage,
             tensors=tuple(
                 [(name, np.ndarray(shape, dtype, received, offset)) for name, shape, dtype, offset in self.tensors]
             ),
-            trace=trace_from_wire(own) if own.trace else (),
+            trace=trace,
         )
 
 

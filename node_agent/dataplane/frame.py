@@ -227,7 +227,7 @@ def _tensor_frame(header: agent_pb2.FrameHeader, payload: memoryview) -> TensorF
         request=header.request,
         stage=header.stage,
         tensors=tuple(_tensors(header, payload)),
-        trace=trace_from_wire(header),
+        trace=_trace_from_wire(header),
     )
 
 
@@ -239,12 +239,22 @@ def _error_frame(header: agent_pb2.FrameHeader) -> ErrorFrame:
         stage=header.stage,
         error=header.error,
         message=header.message,
-        trace=trace_from_wire(header),
+        trace=_trace_from_wire(header),
     )
 
 
-def trace_from_wire(header: agent_pb2.FrameHeader) -> tuple[StageTrace, ...]:
-    """The trace in a header."""
+def read_own(own: bytes) -> tuple[int, tuple[StageTrace, ...]] | None:
+    """Request and trace, where that is all that the part of a header says which frames of a stream do not share."""
+    try:
+        header = agent_pb2.FrameHeader.FromString(own)
+    except DecodeError:
+        return None
+    if header.kind or header.deployment or header.epoch or header.stage or header.tensors:
+        return None
+    return header.request, _trace_from_wire(header) if header.trace else ()
+
+
+def _trace_from_wire(header: agent_pb2.FrameHeader) -> tuple[StageTrace, ...]:
     return tuple(
         StageTrace(
             stage=trace.stage,
