@@ -2,6 +2,7 @@
 
 import math
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,9 +11,10 @@ from itertools import pairwise
 
 from coordinator.errors import DeploymentError
 from coordinator.fleet import Fleet, FleetNode
+from coordinator.opening import OnLane
 from coordinator.output_gate import OutputErrors, OutputGate
 from coordinator.pipeline import FrameSource, Pipeline
-from coordinator.provisioning import send_shards, shard_ref
+from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.replicas import FailingSink, SinksInTurn, SourcesTogether
 from node_agent import messages
 from node_agent.dataplane.grpc_link import FrameSender, subscribe
@@ -40,6 +42,10 @@ class Deployment:
     candidate: Candidate
     sent_bytes: int
     """Weights and graphs that the nodes lacked."""
+    sending_seconds: float
+    """For them, all nodes side by side."""
+    session_seconds: float
+    """For opening the stages, one after another."""
     pipeline: Pipeline
 
     @property
@@ -59,8 +65,22 @@ def n_ways(plan: Plan) -> int:
 
 
 @contextmanager
-def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int | None = None) -> Iterator[Deployment]:
+def deploy_plan(
+    fleet: Fleet,
+    model: Model,
+    candidate: Candidate,
+    *,
+    window: int | None = None,
+    on_lane: OnLane = lambda _lane, _n_done, _n_total, _what: None,
+) -> Iterator[Deployment]:
     """A plan, live and verified for as long as the context lasts.
+
+    Args:
+        fleet: The nodes.
+        model: What the plan splits.
+        candidate: The plan.
+        window: Most requests in flight; that of the plan where None.
+        on_lane: Told how far the weights are on their way, a lane for each node.
 
     Raises:
         DeploymentError: The plan is of a kind that cannot be run.
@@ -78,16 +98,25 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
 
     def send(place: tuple[str, Shard]) -> int:
         device, shard = place
-        return send_shards(fleet.node_of[device].client, model, [shard])
+        return send_shards(fleet.node_of[device].client, model, [shard], sending_lane(on_lane, device))
 
+    started = time.perf_counter()
     with ThreadPoolExecutor(max_workers=len(places)) as pool:
         sent = sum(pool.map(send, places))
+    sending_seconds = time.perf_counter() - started
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
-        for device, load in reversed(loads):
-            fleet.node_of[device].client.load_stage(load)
+        opened = [fleet.node_of[device].client.load_stage(load) for device, load in reversed(loads)]
         with connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
-            live = Deployment(name=name, epoch=epoch, candidate=candidate, sent_bytes=sent, pipeline=pipeline)
+            live = Deployment(
+                name=name,
+                epoch=epoch,
+                candidate=candidate,
+                sent_bytes=sent,
+                sending_seconds=sending_seconds,
+                session_seconds=sum(loaded.session_seconds for loaded in opened),
+                pipeline=pipeline,
+            )
             verify_deployment(live, model)
             yield live
     finally:

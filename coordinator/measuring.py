@@ -53,7 +53,11 @@ def measure_plan(
         MeasurementError: Nothing could be measured.
     """
     on_step(f"{label}: deploying", 0, 1)
-    with deploy_plan(fleet, model, candidate) as deployment:
+
+    def on_lane(node: str, n_done: int, n_total: int, what: str) -> None:
+        on_step(f"{label}: {node}: {what}", n_done, n_total)
+
+    with deploy_plan(fleet, model, candidate, on_lane=on_lane) as deployment:
         return measure_deployment(fleet, deployment, workload, label=label, effort=effort, on_step=on_step)
 
 

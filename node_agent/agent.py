@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from node_agent.api import PROTOCOL_MAX
+from node_agent.api import PROTOCOL_MAX, Transfer
 from node_agent.codecs import available_codecs, time_codecs
 from node_agent.config import AgentConfig
 from node_agent.dataplane.probing import probe
@@ -126,6 +126,11 @@ class Agent:
     def put_blob(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
         """Stores a blob; see `ShardStore.put`."""
         self._store.put(blob, chunks)
+
+    def put_blobs(self, transfers: Iterable[Transfer]) -> None:
+        """Stores blobs one after another."""
+        for blob, chunks in transfers:
+            self._store.put(blob, chunks)
 
     def load_stage(self, load: StageLoad) -> StageLoaded:
         """Makes a stage ready; see `Lifecycle.load`."""

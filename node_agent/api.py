@@ -23,6 +23,10 @@ PROTOCOL_MAX = 1
 """Versions of the wire contract that this code speaks."""
 
 
+Transfer = tuple[BlobRef, Iterable[bytes]]
+"""A blob and its content behind the first `n_have` bytes."""
+
+
 class Node(Protocol):
     """One node. Every method may raise any `NodeError`; methods may be called from several threads."""
 
@@ -35,15 +39,22 @@ class Node(Protocol):
         ...
 
     def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
-        """Those of `blobs` that the node's store lacks."""
+        """Those of `blobs` that the node's store lacks; `n_have`: how much of them came before a cut."""
         ...
 
     def put_blob(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
-        """Stores a blob whose content is `chunks` joined; one already stored is accepted.
+        """Stores a blob whose content behind its first `n_have` bytes is `chunks` joined; see `put_blobs`."""
+        ...
+
+    def put_blobs(self, transfers: Iterable[Transfer]) -> None:
+        """Stores blobs one after another, without waiting in between; those already stored are accepted.
+
+        Of one that is cut off the node may keep the beginning: `missing_blobs` says how much.
 
         Raises:
-            BlobCorruptError: Content does not have the digest or the length of `blob`; nothing is kept.
-            StoreFullError: Quota or disk is exhausted; nothing is kept.
+            BlobCorruptError: Content does not have the digest or the length of its blob, or is to follow what is not
+                there; nothing of it is kept. Those before it are stored.
+            StoreFullError: Quota or disk is exhausted; those before are stored.
         """
         ...
 

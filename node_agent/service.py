@@ -17,6 +17,7 @@ from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.errors import FrameError, ProtocolMismatchError, RequestRejectedError, StageMissingError
 from node_agent.messages import SubscribeFrame
 from node_agent.wire import agent_pb2, agent_pb2_grpc
+from node_agent.wire_blobs import IncomingBlobs
 from node_agent.wire_errors import errors_to_status
 
 NODE_SERVICE = agent_pb2.DESCRIPTOR.services_by_name["Node"].full_name
@@ -62,11 +63,9 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
 
     def PutBlob(self, request_iterator: Iterator[agent_pb2.BlobChunk], context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "PutBlob"):
-            first = next(request_iterator, None)
-            if first is None or not first.HasField("blob"):
-                raise RequestRejectedError("The first chunk of a blob must name it.")
-            self._agent.put_blob(wire_codec.from_wire(first.blob), _contents(first, request_iterator))
-            return first.blob
+            incoming = IncomingBlobs(request_iterator)
+            self._agent.put_blobs(incoming)
+            return incoming.last
 
     def LoadStage(self, request: agent_pb2.StageLoad, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "LoadStage"):
@@ -103,12 +102,6 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
         with errors_to_status(context, "ProfileCodecs"):
             samples = self._agent.profile_codecs(wire_codec.from_wire(request))
             return agent_pb2.CodecProfile(samples=[wire_codec.to_wire(sample) for sample in samples])
-
-
-def _contents(first: agent_pb2.BlobChunk, rest: Iterator[agent_pb2.BlobChunk]) -> Iterator[bytes]:
-    yield first.content
-    for chunk in rest:
-        yield chunk.content
 
 
 class DataPlaneServicer:

@@ -10,7 +10,7 @@ from coordinator.errors import MeasurementError
 from coordinator.fleet import FleetNode
 from coordinator.profiling.effort import OnProgress, ProfileEffort
 from coordinator.profiling.spans import Span
-from coordinator.provisioning import send_shards, shard_ref
+from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.statistics import MAD_TO_DEVIATION, quantile_estimate
 from node_agent.messages import ProfileProgress, ProfileRequest, ProfileSegment, SegmentSamples
 from node_agent.tightness import is_tight
@@ -83,7 +83,8 @@ class SpanTimer:
         shards = {f"{start}:{stop}": self._model.cut(start, stop) for start, stop in spans}
         self._on_progress(self._node.name, 0, len(shards), "sending weights")
         started = time.perf_counter()
-        send_shards(self._node.client, self._model, shards.values())
+        on_sending = sending_lane(self._on_progress, self._node.name)
+        send_shards(self._node.client, self._model, shards.values(), on_sending)
         self.sending_seconds += time.perf_counter() - started
         return ProfileRequest(
             segments=tuple(ProfileSegment(name=name, shard=shard_ref(shard)) for name, shard in shards.items()),

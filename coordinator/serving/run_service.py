@@ -8,6 +8,7 @@ from dataclasses import replace
 from coordinator.deployment import runnable_fault
 from coordinator.errors import RunFolderError
 from coordinator.measurement import Measurement
+from coordinator.opening import OnLane
 from coordinator.planning import search_front
 from coordinator.run_folder import RunFolder
 from coordinator.serving.events import Event, EventLog
@@ -27,9 +28,11 @@ _LOCK_FILE = "deploy.lock"
 @contextmanager
 def serve_run(
     run: OpenRun,
+    chosen: Candidate,
     *,
     lease_seconds: float,
     on_event: Callable[[Event], None],
+    on_lane: OnLane = lambda _lane, _n_done, _n_total, _what: None,
     patience: Patience | None = None,
 ) -> Iterator[Service]:
     """The plan of a run, live for as long as the context lasts; what a killed coordinator left running is adopted.
@@ -38,8 +41,10 @@ def serve_run(
 
     Args:
         run: With its nodes connected.
+        chosen: Its plan.
         lease_seconds: After which nodes free what no coordinator asks after.
         on_event: Told of each event.
+        on_lane: Told how far weights are on their way, a lane for each node.
         patience: How long to wait for what.
 
     Raises:
@@ -47,7 +52,6 @@ def serve_run(
         CoordinatorError: No plan could be brought up.
     """
     folder = run.folder
-    chosen = folder.load("plan", Candidate)
     events = EventLog()
     with ExitStack() as stack:
         stack.enter_context(_only_one(folder))
@@ -70,6 +74,7 @@ def serve_run(
                 events=events,
                 on_served=lambda served: run.save("deployment", served),
                 patience=patience,
+                on_lane=on_lane,
             )
         )
         # Only once it was taken off is there nothing to be adopted.

@@ -4,6 +4,7 @@ Source: protobuf's encoding specification. A field is a tag and, here always, a 
 ends with zeroes (its field `padding`), so many that the payload starts at a multiple of 16 bytes.
 """
 
+from node_agent.dataplane.limits import check_length
 from node_agent.errors import FrameError
 
 _HEADER_TAG = 0x0A
@@ -19,7 +20,12 @@ _MAX_VARINT_BYTES = 5
 
 
 def opening(header: bytes, n_payload: int) -> bytes:
-    """All that stands before a payload of `n_payload` bytes."""
+    """All that stands before a payload of `n_payload` bytes.
+
+    Raises:
+        FrameError: The header is too long to be read.
+    """
+    check_length(len(header) + max(_PADDINGS))
     payload_length = _varint(n_payload)
     for n_padding in _PADDINGS:
         header_length = _varint(len(header) + n_padding)
@@ -51,6 +57,7 @@ def open_up(received: bytes) -> tuple[bytes, memoryview]:
     if not received or received[0] != _HEADER_TAG:
         raise FrameError(f"{len(received)} bytes came that are no frame: they do not start with a header.")
     start, stop = _extent(view, 1, "header")
+    check_length(stop - start)
     header = bytes(view[start:stop])
     if stop == len(view):
         return header, view[stop:]

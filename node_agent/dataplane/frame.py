@@ -13,7 +13,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from node_agent import codecs, wire_codec
-from node_agent.dataplane import envelope
+from node_agent.dataplane import envelope, limits
 from node_agent.element_types import DTYPES, tensor_bytes
 from node_agent.errors import FrameError
 from node_agent.messages import (
@@ -103,8 +103,8 @@ def _take_apart(frame: Frame) -> tuple[agent_pb2.FrameHeader, list[memoryview]]:
         header.trace.append(_trace_to_wire(trace))
     if isinstance(frame, ErrorFrame):
         header.kind = agent_pb2.FRAME_KIND_ERROR
-        header.error = frame.error
-        header.message = frame.message
+        header.error = limits.shortened(frame.error)
+        header.message = limits.shortened(frame.message, limits.MAX_ERROR_CHARACTERS)
         return header, []
     header.kind = agent_pb2.FRAME_KIND_TENSORS
     return header, [
@@ -162,6 +162,7 @@ def decode(received: bytes) -> Frame:
         header = agent_pb2.FrameHeader.FromString(header_bytes)
     except DecodeError as exc:
         raise FrameError(f"A frame of {len(received)} bytes has no readable header: {exc}.") from exc
+    limits.check_counts(header)
     if header.kind == agent_pb2.FRAME_KIND_TENSORS:
         return _tensor_frame(header, payload)
     if header.kind == agent_pb2.FRAME_KIND_PROBE:

@@ -77,7 +77,7 @@ class PushStream:
         except QueueClosedError:
             self._answers.finish()
         except NodeError as exc:
-            self._end(exc)
+            self._end(type(exc)(*exc.args))  # afresh: its traceback would hold the frame until garbage is collected
         except grpc.RpcError:  # the other end is gone
             self._answers.close()
         except Exception:

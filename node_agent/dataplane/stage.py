@@ -11,6 +11,7 @@ import numpy as np
 
 from node_agent.dataplane.departure import Departure, Destination
 from node_agent.dataplane.failure import FailureLatch
+from node_agent.dataplane.limits import MAX_ERROR_CHARACTERS, shortened
 from node_agent.dataplane.pacing import EmulatedDevice
 from node_agent.dataplane.queueing import BoundedQueue, QueueClosedError
 from node_agent.dataplane.reception import receive
@@ -240,8 +241,9 @@ class Stage:
         )
 
     def _error_frame(self, frame: TensorFrame, error: NodeError) -> ErrorFrame:
-        message = f"{self._label} failed on request {frame.request}: {error}"
-        _logger.warning("request failed", extra={"stage": self._label, "request": frame.request, "error": str(error)})
+        why = shortened(str(error), MAX_ERROR_CHARACTERS)
+        message = f"{self._label} failed on request {frame.request}: {why}"
+        _logger.warning("request failed", extra={"stage": self._label, "request": frame.request, "error": why})
         return ErrorFrame(
             deployment=frame.deployment,
             epoch=frame.epoch,

@@ -233,17 +233,21 @@ class BlobRef(_message.Message):
 
     SHA256_FIELD_NUMBER: _builtins.int
     N_BYTES_FIELD_NUMBER: _builtins.int
+    N_HAVE_FIELD_NUMBER: _builtins.int
     sha256: _builtins.str
     n_bytes: _builtins.int
+    n_have: _builtins.int
+    """From MissingBlobs: so many bytes of the beginning are there. To PutBlob: the content goes on behind so many."""
     def __init__(
         self,
         *,
         sha256: _builtins.str = ...,
         n_bytes: _builtins.int = ...,
+        n_have: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_bytes", b"n_bytes", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_bytes", b"n_bytes", "n_have", b"n_have", "sha256", b"sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -278,7 +282,7 @@ class BlobChunk(_message.Message):
     content: _builtins.bytes
     @_builtins.property
     def blob(self) -> Global___BlobRef:
-        """Only in the first chunk."""
+        """Only in the first chunk of each blob."""
 
     def __init__(
         self,

@@ -13,10 +13,11 @@ DOORS = {
     "matplotlib": ["coordinator/report/*"],
     "moocore": ["partitioner/search/*"],
     "node_agent.wire": [
-        "node_agent/wire_codec.py",
+        "node_agent/wire_*.py",
         "node_agent/client*.py",
         "node_agent/serv*.py",
         "node_agent/dataplane/frame.py",
+        "node_agent/dataplane/limits.py",
     ],
     "numba": ["partitioner/search/compiled.py"],
     "onnx": ["partitioner/onnx_io/*"],

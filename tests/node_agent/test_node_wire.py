@@ -73,6 +73,7 @@ DESCRIPTION = NodeDescription(
     "value",
     [
         BLOB,
+        dataclasses.replace(BLOB, n_have=2**39),
         SHARD,
         LINK,
         LOAD,
