@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from coordinator.cli.options import dry_run_option, json_option, run_option
+from coordinator.cli.options import dry_run_option, json_option, profile_source_option, run_option
 
 
 @click.command(short_help="Put the chosen plan on the nodes and keep it up.")
@@ -20,9 +20,18 @@ from coordinator.cli.options import dry_run_option, json_option, run_option
     show_default=True,
     help="Nodes free their stages when no coordinator asked after them for so long; 0: never.",
 )
+@profile_source_option
 @json_option
 @dry_run_option
-def command(*, folder: Path, seconds: float | None, lease_seconds: float, as_json: bool, dry_run: bool) -> None:
+def command(
+    *,
+    folder: Path,
+    seconds: float | None,
+    lease_seconds: float,
+    profile_source: str,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
     """Puts the plan of a run folder on its nodes, verifies it against the whole model, and keeps it up.
 
     When a node dies, hangs, is cut off or restarts, the best plan on the others takes over; no request is lost or
@@ -30,24 +39,28 @@ def command(*, folder: Path, seconds: float | None, lease_seconds: float, as_jso
     the folder's events.jsonl. A plan that a killed coordinator left running is taken over as it is.
 
     A plan whose outputs differ from the whole model's is taken off at once. While one is up, a line each ten seconds
-    says that it still answers correctly.
+    says that it still answers correctly. What to expect of it is said first.
 
     \b
     Examples:
       splitfront deploy --run runs/r18
       splitfront deploy --run runs/r18 --seconds 600 --json > events.jsonl
+      splitfront deploy --run runs/r18 --profile live
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import resumed_run
     from coordinator.errors import MeasurementError, OutputMismatchError
     from coordinator.provisioning import rate_words
+    from coordinator.report.text import expectation_sentence
     from coordinator.run_folder import RunFolder
     from coordinator.serving.events import Event
     from coordinator.serving.run_service import serve_run
-    from partitioner.plan import Candidate
+    from coordinator.steps import predicted_plan
 
+    is_live = profile_source == "live"
     terminal = Terminal(as_json=as_json)
-    chosen = RunFolder(folder).load("plan", Candidate)
+    chosen = predicted_plan(RunFolder(folder), is_live=is_live)
+    terminal.say(expectation_sentence(chosen.cost))
     if dry_run:
         terminal.say(f"Would load {len(chosen.plan.stages)} stages: {chosen.plan.describe()}")
         return
@@ -61,6 +74,7 @@ def command(*, folder: Path, seconds: float | None, lease_seconds: float, as_jso
             serving = serve_run(
                 run,
                 chosen,
+                is_live=is_live,
                 lease_seconds=lease_seconds,
                 on_event=tell,
                 on_lane=on_lane,

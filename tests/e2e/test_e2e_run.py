@@ -109,6 +109,7 @@ def test_each_step_can_be_taken_up_from_the_folder(finished_run):
     for arguments in (
         ("search", "--run", folder, "--engine", "exhaustive"),
         ("search", "--run", folder, "--profile", "live"),
+        ("robust", "--run", folder, "--random", 2, "--profile", "live"),
         ("plan", "--run", folder, "--choose", "throughput"),
         ("bench", "--run", folder, "--bench-seconds", 0.5, "--profile", "live", "--json"),
         ("report", "--run", folder),
@@ -139,6 +140,7 @@ def test_deploy_keeps_the_plan_up_and_takes_it_off(finished_run):
     folder, _ = finished_run
     done = splitfront("deploy", "--run", folder, "--seconds", 0.5)
     assert done.returncode == 0, done.stderr
+    assert "Predicted: " in done.stdout
     assert "Live as toy" in done.stdout
     assert "answers correctly" in done.stdout
     assert done.stdout.strip().endswith("Taken off.")
