@@ -1,4 +1,4 @@
-"""A small network, and plans of any on nodes whose stage times are made up, and held by agents that emulate devices: nothing is measured first."""
+"""A small network, and plans of any on nodes with made-up stage times, which agents hold that emulate devices."""
 
 from collections.abc import Sequence
 from itertools import pairwise, permutations
