@@ -1,7 +1,12 @@
-"""Plans on nodes whose stage times are made up, and held by agents that emulate devices: nothing is measured first."""
+"""A small network, and plans of any on nodes with made-up stage times, which agents hold that emulate devices."""
 
 from collections.abc import Sequence
 from itertools import pairwise, permutations
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 from partitioner.cluster import CLIENT, Cluster, Device, Link
 from partitioner.cost import CostModel
@@ -11,6 +16,33 @@ from partitioner.profile import DeviceProfile, Profile, SegmentTiming
 
 UNIT_SECONDS = 2e-3
 """Of every unit on every node."""
+
+WIDTH, N_BLOCKS = 64, 12
+"""Of the network."""
+
+
+def write_network(path: Path) -> Path:
+    """A chain of small matrix products."""
+    draw = np.random.default_rng(5)
+    nodes, weights, name = [], [], "x"
+    for block in range(N_BLOCKS):
+        values = draw.normal(0, WIDTH**-0.5, (WIDTH, WIDTH)).astype(np.float32)
+        weights.append(numpy_helper.from_array(values, f"weight{block}"))
+        nodes += [
+            helper.make_node("MatMul", [name, f"weight{block}"], [f"mixed{block}"]),
+            helper.make_node("Relu", [f"mixed{block}"], [f"block{block}"]),
+        ]
+        name = f"block{block}"
+    shape = ["batch", 16, WIDTH]
+    graph = helper.make_graph(
+        nodes,
+        "chain",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)],
+        weights,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
 
 
 def made_up_cost_model(model: Model, names: Sequence[str]) -> CostModel:

@@ -20,13 +20,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
-
 from benchmarks._faulty_nodes import FaultyNode, faulty_nodes
 from benchmarks._figures import Figure, at_most, parse_arguments, publish
-from benchmarks._made_up_plans import made_up_cost_model, plan_on, plans_of_three
+from benchmarks._made_up_plans import made_up_cost_model, plan_on, plans_of_three, write_network
 from coordinator.config import parse_cluster
 from coordinator.errors import CoordinatorError
 from coordinator.fleet import connect_fleet
@@ -47,7 +43,6 @@ PERIOD_SECONDS = 5.0
 ILL_SECONDS = {"killed": 2.0, "stopped": 4.2, "cut off": 4.2}
 """Until a fault is undone: a frozen node is noticed after 3 to 4 s."""
 N_SWITCHES, N_QUICK_SWITCHES = 8, 3
-WIDTH, N_BLOCKS = 64, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,30 +147,6 @@ def main() -> int:
     for error in load.errors:
         sys.stderr.write(f"lost: {error}\n")
     return publish(figures(load, faults, seen, pauses), arguments.json)
-
-
-def write_network(path: Path) -> Path:
-    """A chain of small matrix products."""
-    draw = np.random.default_rng(5)
-    nodes, weights, name = [], [], "x"
-    for block in range(N_BLOCKS):
-        values = draw.normal(0, WIDTH**-0.5, (WIDTH, WIDTH)).astype(np.float32)
-        weights.append(numpy_helper.from_array(values, f"weight{block}"))
-        nodes += [
-            helper.make_node("MatMul", [name, f"weight{block}"], [f"mixed{block}"]),
-            helper.make_node("Relu", [f"mixed{block}"], [f"block{block}"]),
-        ]
-        name = f"block{block}"
-    shape = ["batch", 16, WIDTH]
-    graph = helper.make_graph(
-        nodes,
-        "chain",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)],
-        weights,
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-    return path
 
 
 def strike(service: Service, nodes: dict[str, FaultyNode], seconds: float) -> list[Fault]:

@@ -9,7 +9,7 @@ from coordinator.correction import Correction
 from coordinator.errors import RunFolderError
 from coordinator.measurement import Measurement
 from coordinator.serving.served import Served
-from coordinator.wishes import Wishes
+from coordinator.wishes import SearchWish, Wishes
 from partitioner.cluster import Cluster
 from partitioner.codec import CodecTable
 from partitioner.graph import Graph
@@ -124,3 +124,8 @@ class RunFolder:
                 f"{self.path} holds no {artefact.file}: run `splitfront {artefact.made_by}` for it first."
             )
         return load_artefact(self.path / artefact.file, kind, schema=name)
+
+
+def load_wishes(folder: RunFolder) -> Wishes:
+    """What the plan was searched and chosen by; the defaults in folders of older versions."""
+    return folder.load("wishes", Wishes) if folder.has("wishes") else Wishes(search=SearchWish())

@@ -24,7 +24,7 @@ from coordinator.recalibration import live_profile
 from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
 from coordinator.report.write import write_objectives, write_report
-from coordinator.run_folder import DEMO, LOCAL, RunFolder, RunSettings
+from coordinator.run_folder import DEMO, LOCAL, RunFolder, RunSettings, load_wishes
 from coordinator.wishes import SearchWish, Wishes
 from partitioner.choice import choose, knee
 from partitioner.cluster import Cluster
@@ -253,11 +253,6 @@ def predicted_plan(folder: RunFolder, *, is_live: bool = False) -> Candidate:
     """
     chosen = folder.load("plan", Candidate)
     return repredicted(load_cost_model(folder, is_live=True), chosen) if is_live else chosen
-
-
-def load_wishes(folder: RunFolder) -> Wishes:
-    """What the plan was searched and chosen by; the defaults in folders of older versions."""
-    return folder.load("wishes", Wishes) if folder.has("wishes") else Wishes(search=SearchWish())
 
 
 def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: bool = False) -> Measurement:

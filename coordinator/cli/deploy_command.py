@@ -1,6 +1,7 @@
 """`splitfront deploy`."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -43,20 +44,22 @@ def command(
     \b
     Examples:
       splitfront deploy --run runs/r18
-      splitfront deploy --run runs/r18 --profile live
       splitfront deploy --run runs/r18 --seconds 600 --json > events.jsonl
+      splitfront deploy --run runs/r18 --profile live
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import resumed_run
     from coordinator.errors import MeasurementError, OutputMismatchError
+    from coordinator.provisioning import rate_words
     from coordinator.report.text import expectation_sentence
     from coordinator.run_folder import RunFolder
     from coordinator.serving.events import Event
     from coordinator.serving.run_service import serve_run
     from coordinator.steps import predicted_plan
 
+    is_live = profile_source == "live"
     terminal = Terminal(as_json=as_json)
-    chosen = predicted_plan(RunFolder(folder), is_live=profile_source == "live")
+    chosen = predicted_plan(RunFolder(folder), is_live=is_live)
     terminal.say(expectation_sentence(chosen.cost))
     if dry_run:
         terminal.say(f"Would load {len(chosen.plan.stages)} stages: {chosen.plan.describe()}")
@@ -66,15 +69,23 @@ def command(
         terminal.say(event.describe())
         terminal.print_json_line(event.to_json())
 
-    with (
-        resumed_run(folder, terminal) as run,
-        serve_run(run, lease_seconds=lease_seconds, on_event=tell) as service,
-    ):
+    with resumed_run(folder, terminal) as run, ExitStack() as stack:
+        with terminal.progress("Sending weights, loading, verifying") as on_lane:
+            serving = serve_run(
+                run,
+                chosen,
+                is_live=is_live,
+                lease_seconds=lease_seconds,
+                on_event=tell,
+                on_lane=on_lane,
+            )
+            service = stack.enter_context(serving)
+        rate = rate_words(service.sent_bytes, service.sending_seconds)
         plan = service.candidate.plan.describe() if service.candidate else "no plan at this moment"
         words = "equal" if service.gate.is_exact else f"are within {service.gate.bound:.1e} (relative L2) of"
         terminal.say(
-            f"Live as {service.name}: {plan}; {service.sent_bytes / 2**20:.1f} MiB sent, outputs {words} the whole "
-            "model's. Ctrl-C takes it off."
+            f"Live as {service.name}: {plan}; {service.sent_bytes / 2**20:.1f} MiB sent at {rate}, outputs {words} the "
+            "whole model's. Ctrl-C takes it off."
         )
         ends_at = time.monotonic() + seconds if seconds is not None else float("inf")
         while (left := ends_at - time.monotonic()) > 0:

@@ -1,6 +1,7 @@
 """Putting plans on nodes that may be lost while that is done, and taking them off again."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,9 +12,10 @@ import numpy as np
 
 from coordinator.deployment import check_node_codecs, check_runnable, connect_plan, n_ways, stage_loads
 from coordinator.errors import MeasurementError, PlanRefusedError
+from coordinator.opening import OnLane
 from coordinator.output_gate import OutputGate
 from coordinator.pipeline import Pipeline
-from coordinator.provisioning import send_shards
+from coordinator.provisioning import send_shards, sending_lane
 from coordinator.serving.replanning import devices_of
 from coordinator.serving.roster import Roster
 from coordinator.serving.side_by_side import run_side_by_side
@@ -44,6 +46,8 @@ class Deployer(Protocol):
     canary: Canary
     sent_bytes: int
     """Weights and graphs that nodes lacked, all plans together."""
+    sending_seconds: float
+    """That this took, nodes side by side."""
 
     def bring_up(self, candidate: Candidate, epoch: int, why_give_up: WhyGiveUp) -> Pipeline:
         """A plan, live and verified, beside what is loaded already.
@@ -76,7 +80,16 @@ class Deployer(Protocol):
 class PlanDeployer:
     """The `Deployer` of a model on the nodes of a roster."""
 
-    def __init__(self, roster: Roster, model: Model, *, name: str, lease_seconds: float, seed: int = 0) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        model: Model,
+        *,
+        name: str,
+        lease_seconds: float,
+        seed: int = 0,
+        on_lane: OnLane = lambda _lane, _n_done, _n_total, _what: None,
+    ) -> None:
         """Computes what the whole model answers to the canary.
 
         Args:
@@ -85,6 +98,7 @@ class PlanDeployer:
             name: Of the deployment.
             lease_seconds: After which nodes free stages that no heartbeat asks after; 0: never.
             seed: Of the canary.
+            on_lane: Told how far weights are on their way, a lane for each node.
         """
         self._roster = roster
         self._model = model
@@ -93,8 +107,12 @@ class PlanDeployer:
         self._shards: dict[tuple[int, int], Shard] = {}
         inputs = model.sample_inputs(seed)
         self.canary = Canary(inputs=inputs, expected=model.run_whole(inputs))
+        self._on_lane = on_lane
         self.sent_bytes = 0
-        """Weights and graphs that nodes lacked, all plans together."""
+        self.sending_seconds = 0.0
+
+    sending_seconds: float
+    """That this took, nodes side by side."""
 
     def bring_up(self, candidate: Candidate, epoch: int, why_give_up: WhyGiveUp) -> Pipeline:
         """See `Deployer`."""
@@ -108,7 +126,9 @@ class PlanDeployer:
                 for stage, shard in zip(plan.stages, shards, strict=True)
                 for name in stage.devices
             ]
+            began = time.perf_counter()
             self.sent_bytes += sum(run_side_by_side(calls, why_give_up=why_give_up))
+            self.sending_seconds += time.perf_counter() - began
             loads = stage_loads(self._roster.fleet, candidate, shards, deployment=self._name, epoch=epoch)
             run_side_by_side(
                 [partial(self._load, candidate, name, load) for name, load in loads],
@@ -144,7 +164,7 @@ class PlanDeployer:
         return self._shards[span]
 
     def _send(self, name: str, shard: Shard) -> int:
-        return send_shards(self._roster.node(name).client, self._model, [shard])
+        return send_shards(self._roster.node(name).client, self._model, [shard], sending_lane(self._on_lane, name))
 
     def _load(self, candidate: Candidate, name: str, load: StageLoad) -> str:
         """Name of the node, which now holds the stage."""

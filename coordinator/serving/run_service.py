@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from coordinator.benching import repredicted
 from coordinator.deployment import runnable_fault
 from coordinator.errors import RunFolderError
 from coordinator.measurement import Measurement
+from coordinator.opening import OnLane
 from coordinator.planning import search_front
-from coordinator.run_folder import RunFolder
+from coordinator.run_folder import RunFolder, load_wishes
 from coordinator.serving.events import Event, EventLog
 from coordinator.serving.replanning import Link, Replanner, restricted
 from coordinator.serving.served import Served
 from coordinator.serving.service import Service, serve_plan
 from coordinator.serving.supervisor import Patience
-from coordinator.steps import OpenRun, load_cost_model, load_wishes
+from coordinator.steps import OpenRun, load_cost_model
 from partitioner.plan import Candidate
 from partitioner.search.result import SearchResult
 
@@ -27,9 +29,12 @@ _LOCK_FILE = "deploy.lock"
 @contextmanager
 def serve_run(
     run: OpenRun,
+    chosen: Candidate,
     *,
+    is_live: bool = False,
     lease_seconds: float,
     on_event: Callable[[Event], None],
+    on_lane: OnLane = lambda _lane, _n_done, _n_total, _what: None,
     patience: Patience | None = None,
 ) -> Iterator[Service]:
     """The plan of a run, live for as long as the context lasts; what a killed coordinator left running is adopted.
@@ -38,8 +43,11 @@ def serve_run(
 
     Args:
         run: With its nodes connected.
+        chosen: Its plan.
+        is_live: Whether other plans are predicted by the profile that a measurement corrected, as the plan was.
         lease_seconds: After which nodes free what no coordinator asks after.
         on_event: Told of each event.
+        on_lane: Told how far weights are on their way, a lane for each node.
         patience: How long to wait for what.
 
     Raises:
@@ -47,7 +55,6 @@ def serve_run(
         CoordinatorError: No plan could be brought up.
     """
     folder = run.folder
-    chosen = folder.load("plan", Candidate)
     events = EventLog()
     with ExitStack() as stack:
         stack.enter_context(_only_one(folder))
@@ -64,12 +71,13 @@ def serve_run(
                 run.fleet,
                 run.model,
                 chosen,
-                _replanner(run),
+                _replanner(run, is_live=is_live),
                 running=_running(run),
                 lease_seconds=lease_seconds,
                 events=events,
                 on_served=lambda served: run.save("deployment", served),
                 patience=patience,
+                on_lane=on_lane,
             )
         )
         # Only once it was taken off is there nothing to be adopted.
@@ -99,18 +107,17 @@ def _running(run: OpenRun) -> Served | None:
     return run.folder.load("deployment", Served)
 
 
-def _replanner(run: OpenRun) -> Replanner:
-    result, wishes, cost_model = (
-        run.folder.load("front", SearchResult),
-        load_wishes(run.folder),
-        load_cost_model(run.folder),
-    )
+def _replanner(run: OpenRun, *, is_live: bool) -> Replanner:
+    cost_model = load_cost_model(run.folder, is_live=is_live)
+    result, wishes = run.folder.load("front", SearchResult), load_wishes(run.folder)
+    runnable = [candidate for candidate in result.front if runnable_fault(candidate.plan, run.model) is None]
+    front = [repredicted(cost_model, candidate) for candidate in runnable] if is_live else runnable
 
     def search(usable: frozenset[str], broken_links: frozenset[Link]) -> Sequence[Candidate]:
         return search_front((restricted(cost_model, usable, broken_links),), wishes.search, None).front
 
     return Replanner(
-        result.front,
+        front,
         wish=wishes.choose,
         objectives=result.objectives,
         search=search,

@@ -11,6 +11,7 @@ import numpy as np
 
 from coordinator.errors import MeasurementError, OutputMismatchError
 from coordinator.fleet import Fleet, connect_node
+from coordinator.opening import OnLane
 from coordinator.output_gate import EXACT, OutputErrors, OutputGate
 from coordinator.pipeline import Answer
 from coordinator.ports import Connect
@@ -139,6 +140,11 @@ class Service:
         return self._deployer.sent_bytes
 
     @property
+    def sending_seconds(self) -> float:
+        """That sending them took."""
+        return self._deployer.sending_seconds
+
+    @property
     def alive(self) -> frozenset[str]:
         """Nodes that are not lost."""
         return self._watch.alive
@@ -231,6 +237,7 @@ def serve_plan(
     on_served: Callable[[Served], None] = lambda _served: None,
     patience: Patience | None = None,
     connect: Connect = connect_node,
+    on_lane: OnLane = lambda _lane, _n_done, _n_total, _what: None,
 ) -> Iterator[Service]:
     """A plan, live and under supervision for as long as the context lasts.
 
@@ -247,6 +254,7 @@ def serve_plan(
         on_served: Told of each plan that begins to serve.
         patience: How long to wait for what.
         connect: Opens a connection to a node.
+        on_lane: Told how far weights are on their way, a lane for each node.
 
     Raises:
         CoordinatorError: No plan could be brought up.
@@ -260,7 +268,7 @@ def serve_plan(
     try:
         for node in fleet.nodes:
             roster.renew(node.name)
-        deployer = PlanDeployer(roster, model, name=name, lease_seconds=lease_seconds)
+        deployer = PlanDeployer(roster, model, name=name, lease_seconds=lease_seconds, on_lane=on_lane)
         service = Service(
             deployer,
             replanner,

@@ -217,9 +217,11 @@ class Supervisor:
 
     # Switching while running
 
-    def _switch_as_wished(self, line: Line, candidate: Candidate, wish: "Future[None]") -> None:
+    def _switch_as_wished(
+        self, line: Line, candidate: Candidate, wish: "Future[None]", why: str = "as was wished"
+    ) -> None:
         try:
-            self._switch(line, candidate, "as was wished")
+            self._switch(line, candidate, why)
         except BRING_UP_ERRORS as error:
             wish.set_exception(error)
             if isinstance(error, GivenUpError):
@@ -286,12 +288,8 @@ class Supervisor:
         if candidate.plan.stages == line.candidate.plan.stages:
             return
         if is_worthwhile(line.candidate.cost, candidate.cost):
-            try:
-                self._switch(line, candidate, f"nodes came back; {choice.origin}")
-            except GivenUpError:
-                raise
-            except BRING_UP_ERRORS:
-                return  # told; the former plan serves
+            wish: Future[None] = Future()  # nobody waits for it: a failure is told as an event
+            self._switch_as_wished(line, candidate, wish, f"nodes came back; {choice.origin}")
 
     def _has_settled(self, node: str) -> bool:
         now = self._clock()

@@ -98,6 +98,7 @@ class FakeCluster:
         self.on_load = lambda candidate, epoch: None
         self.wires = {}
         self.sent_bytes = 0
+        self.sending_seconds = 0.0
         self.canary = Canary(inputs=x_of(7), expected={"y": x_of(14)["x"]})
 
     # Of `Members`
