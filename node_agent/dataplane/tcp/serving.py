@@ -188,5 +188,8 @@ class ServedConnection:
         try:
             for _ in received:
                 raise FrameError("A second message came on a Results stream: the subscription is all that it takes.")
+        except NodeError as exc:
+            connection.end(exc)  # before the end of the link, which has no reason
+            raise
         finally:
             outbox.unsubscribe(link)
