@@ -161,7 +161,10 @@ def _link_faults(link: _Link, places: Mapping[str, bool]) -> Iterator[Fault]:
         message = f"is forbidden, so that {', '.join(said)} would mean nothing: keep one of the two"
         yield Fault(path=link.path, message=message)
     elif shaped and (real := [name for name in ends.values() if places.get(name) is False]):
-        message = f"'{real[0]}' is not local: its links are probed, so that only data_plane or forbidden may stand here"
+        message = (
+            f"'{real[0]}' is not local, so that the link is probed, not emulated: only data_plane or forbidden may "
+            "stand here"
+        )
         yield Fault(path=(*link.path, shaped[0]), message=message)
     elif not said and "forbidden" not in link.raw:
         yield Fault(path=link.path, message=f"says nothing: wanted {', '.join(_EMULATED)}, data_plane or forbidden")

@@ -68,7 +68,7 @@ class Outbox:
             QueueClosedError: The stage has ended.
         """
         while True:
-            link = self._await_subscriber()
+            link = self._link or self._await_subscriber()
             with suppress(QueueClosedError):  # the subscriber left meanwhile: wait for the next one
                 link.put(message)
                 return

@@ -28,7 +28,9 @@ _END_SECONDS = 0.5
 """Who ends a stream waits so long for a message that is just being written."""
 _LEAVE_SECONDS = 1.0
 """Who frees a socket waits so long until others have left it."""
-_DISCARDED_BYTES = 1 << 16
+_KEPT_BYTES = 1 << 14
+"""Read at once where it is not known yet how much comes."""
+_MESSAGE = int(Record.MESSAGE)
 
 
 class Connection:
@@ -53,7 +55,8 @@ class Connection:
         self._max_message_bytes = max_message_bytes
         self._reading, self._writing, self._ending = threading.Lock(), threading.Lock(), threading.Lock()
         self._has_ended = False
-        self._header = memoryview(bytearray(RECORD.size))
+        self._kept = memoryview(bytearray(_KEPT_BYTES))
+        self._n_used = self._n_kept = 0
 
     def read_wanted(self) -> Wanted:
         """What the end that dialed wants.
@@ -63,7 +66,7 @@ class Connection:
         """
         start = memoryview(bytearray(PREAMBLE_BYTES))
         with self._reading:
-            self._fill(start)
+            self._read_exactly(start)
         return read_preamble(start)
 
     def await_acceptance(self) -> None:
@@ -91,7 +94,7 @@ class Connection:
         self._opened_by = None
         PULSE.add(self)
 
-    def messages(self) -> Iterator[memoryview]:
+    def messages(self) -> Iterator[Buffer]:
         """Messages as they come, read-only; ends when either end ends the stream.
 
         Raises:
@@ -103,63 +106,89 @@ class Connection:
                 raise FrameError(f"The {self.peer} sent a record of kind {kind} in the middle of a stream.")
             yield content
 
-    def _next_record(self) -> tuple[int, memoryview] | None:
+    def _next_record(self) -> tuple[int, Buffer] | None:
         """Kind and content of the next one that is no heartbeat; None at the end."""
         with self._reading:
-            while self._fill(self._header):
-                kind, n_bytes = RECORD.unpack(self._header)
-                if kind == Record.MESSAGE:
+            while (header := self._read_header()) is not None:
+                kind, n_bytes = header
+                if kind == _MESSAGE:
                     content = self._read_content(n_bytes)
                     return None if content is None else (kind, content)
                 if kind == Record.ERROR:
                     self._check_length(n_bytes, MAX_ERROR_BYTES)
-                    content = self._read_content(n_bytes)
-                    raise read_error(content if content is not None else memoryview(b""))
+                    raise read_error(self._read_content(n_bytes) or b"")
                 self._check_length(n_bytes, 0)
                 if kind == Record.END:
                     return None
                 if kind != Record.HEARTBEAT:
-                    return kind, self._header[:0]
+                    return kind, b""
         return None
 
     def _check_length(self, n_bytes: int, limit: int) -> None:
         if n_bytes > limit:
             raise FrameError(f"The {self.peer} sent what is no record: at most {limit} bytes could follow.")
 
-    def _read_content(self, n_bytes: int) -> memoryview | None:
+    def _read_header(self) -> tuple[int, int] | None:
+        """Kind and length of the next record. What else has come by then is kept: small records cost one call each."""
+        while self._n_kept - self._n_used < RECORD.size:
+            rest = bytes(self._kept[self._n_used : self._n_kept])
+            self._kept[: len(rest)] = rest
+            n_more = self._wait_for(self._kept[len(rest) :], is_whole=False)
+            if not n_more:
+                return None
+            self._n_used, self._n_kept = 0, len(rest) + n_more
+        kind, n_bytes = RECORD.unpack_from(self._kept, self._n_used)
+        self._n_used += RECORD.size
+        return kind, n_bytes
+
+    def _read_content(self, n_bytes: int) -> Buffer | None:
         """So many bytes in a buffer of their own, which the arrays of a frame are views of."""
         if n_bytes > self._max_message_bytes:
             raise RequestRejectedError(
                 f"A message of {n_bytes} bytes is too much, at most {self._max_message_bytes} are taken: "
                 "raise --max-message of the node, or send less at once."
             )
-        content = np.empty(n_bytes, np.uint8).data
-        return content.toreadonly() if self._fill(content) else None
+        end = self._n_used + n_bytes
+        if end <= self._n_kept:
+            content = bytes(self._kept[self._n_used : end])
+            self._n_used = end
+            return content
+        fresh = np.empty(n_bytes, np.uint8).data
+        return fresh.toreadonly() if self._read_exactly(fresh) else None
 
-    def _fill(self, view: memoryview) -> bool:
+    def _read_exactly(self, view: memoryview) -> bool:
         """Reads as many bytes as `view` takes; False where this end has ended the stream."""
-        n_read, silent_since = 0, None
+        n_read = min(self._n_kept - self._n_used, len(view))
+        view[:n_read] = self._kept[self._n_used : self._n_used + n_read]
+        self._n_used += n_read
         while n_read < len(view):
+            n_more = self._wait_for(view[n_read:], is_whole=True)
+            if not n_more:
+                return False
+            n_read += n_more
+        return True
+
+    def _wait_for(self, view: memoryview, *, is_whole: bool) -> int:
+        """How many bytes came; 0 where this end has ended the stream."""
+        silent_since = None
+        while True:
             try:
-                n_more = self._transport.read_into(view[n_read:])
+                n_read = self._transport.read_into(view, is_whole=is_whole)
             except BlockingIOError:
-                silent_since = silent_since or time.monotonic() - TICK_SECONDS
                 if self._has_ended:
-                    return False
+                    return 0
+                silent_since = silent_since or time.monotonic() - TICK_SECONDS
                 self._check_time(silent_since)
                 continue
             except OSError as exc:
                 if self._has_ended:
-                    return False
+                    return 0
                 raise NodeUnreachableError(f"The {self.peer} is gone: {refusal(exc)}.") from exc
-            if n_more == 0 and self._has_ended:
-                return False
-            if n_more == 0:
+            if n_read == 0 and not self._has_ended:
                 raise NodeUnreachableError(f"The {self.peer} is gone: it closed the connection within the stream.")
-            n_read, silent_since = n_read + n_more, None
             if self._opened_by is not None:
                 self._check_time(time.monotonic())
-        return True
+            return n_read
 
     def _check_time(self, silent_since: float) -> None:
         now = time.monotonic()
@@ -236,11 +265,10 @@ class Connection:
     def drain(self, seconds: float) -> None:
         """Drops what still comes, until the other end has ended, too: else it might not get to read the reason."""
         deadline = time.monotonic() + seconds
-        dropped = memoryview(bytearray(_DISCARDED_BYTES))
         with self._reading:
             while time.monotonic() < deadline:
                 try:
-                    if not self._transport.read_into(dropped):
+                    if not self._transport.read_into(self._kept, is_whole=False):
                         return
                 except BlockingIOError:
                     continue

@@ -6,7 +6,7 @@ import threading
 
 from node_agent.config import Address, AgentConfig
 from node_agent.dataplane.tcp.certificates import server_context
-from node_agent.dataplane.tcp.serving import ServedConnection, Stages
+from node_agent.dataplane.tcp.serving import OPENING_SECONDS, ServedConnection, Stages
 from node_agent.errors import ListenError
 
 _MAX_STREAMS = 64
@@ -20,14 +20,17 @@ _logger = logging.getLogger(__name__)
 class TcpListener:
     """Listens until `stop`. The data plane is served on the host of `config.listen`, under the same TLS."""
 
-    def __init__(self, stages: Stages, config: AgentConfig, port: int) -> None:
-        """Listens on a port; 0 takes a free one.
+    def __init__(
+        self, stages: Stages, config: AgentConfig, port: int, *, opening_seconds: float = OPENING_SECONDS
+    ) -> None:
+        """Listens on a port; 0 takes a free one. Who has not said after `opening_seconds` what it wants is dropped.
 
         Raises:
             ListenError: The address cannot be had.
             AgentConfigError: A TLS file cannot be read.
         """
         self._stages = stages
+        self._opening_seconds = opening_seconds
         self._max_message_bytes = config.max_message_bytes
         self._context = server_context(config.tls) if config.tls else None
         self._listening = _listen(config.listen.host, port)
@@ -62,6 +65,7 @@ class TcpListener:
                 context=self._context,
                 max_message_bytes=self._max_message_bytes,
                 free_streams=self._free_streams,
+                opening_seconds=self._opening_seconds,
             )
             thread = threading.Thread(target=self._serve, args=(served,), name=f"tcp {peer}", daemon=True)
             self._served[served] = thread

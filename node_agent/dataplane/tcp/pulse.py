@@ -28,6 +28,11 @@ class Pulse:
         self._beating: set[Beating] = set()
         self._thread: threading.Thread | None = None
 
+    @property
+    def is_beating(self) -> bool:
+        """Whether its thread lives."""
+        return self._thread is not None
+
     def add(self, connection: Beating) -> None:
         """Begins with a connection."""
         with self._changed:

@@ -9,6 +9,7 @@ message, its subscription. The other end accepts, or says why not in an error. F
 import struct
 from enum import IntEnum
 
+from node_agent.dataplane.encoded import Buffer
 from node_agent.dataplane.frame import decode, encode
 from node_agent.errors import FrameError, NodeError, ProtocolMismatchError
 from node_agent.messages import ErrorFrame
@@ -88,7 +89,7 @@ def error_record(error: NodeError) -> bytes:
     return RECORD.pack(Record.ERROR, len(content)) + content
 
 
-def read_error(content: memoryview) -> NodeError:
+def read_error(content: Buffer) -> NodeError:
     """The error that the other end tells.
 
     Raises:

@@ -47,6 +47,7 @@ class ServedConnection:
         context: ssl.SSLContext | None,
         max_message_bytes: int,
         free_streams: threading.BoundedSemaphore,
+        opening_seconds: float,
     ) -> None:
         """Takes over a socket.
 
@@ -57,6 +58,7 @@ class ServedConnection:
             context: Of TLS, where the node speaks it.
             max_message_bytes: Longer messages are refused.
             free_streams: Counts how many more streams the node serves.
+            opening_seconds: Within which the peer must have said what it wants.
         """
         self._connected = connected
         self._peer = peer
@@ -64,11 +66,12 @@ class ServedConnection:
         self._context = context
         self._max_message_bytes = max_message_bytes
         self._free_streams = free_streams
+        self._opening_seconds = opening_seconds
         self._connection: Connection | None = None
 
     def serve(self) -> None:
         """Serves the connection until it ends. Whatever goes wrong ends this connection, and nothing else."""
-        deadline = time.monotonic() + OPENING_SECONDS
+        deadline = time.monotonic() + self._opening_seconds
         plain = PlainTransport(self._connected)
         try:
             prepare(self._connected, PATIENCE_SECONDS)
@@ -185,5 +188,8 @@ class ServedConnection:
         try:
             for _ in received:
                 raise FrameError("A second message came on a Results stream: the subscription is all that it takes.")
+        except NodeError as exc:
+            connection.end(exc)  # before the end of the link, which has no reason
+            raise
         finally:
             outbox.unsubscribe(link)

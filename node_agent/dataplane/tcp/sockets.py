@@ -15,6 +15,8 @@ from node_agent.dataplane.encoded import Piece, byte_view
 TICK_SECONDS = 0.5
 """A read that gets nothing gives up after as long, so that its caller can look at the time."""
 
+_SMALL_BYTES = 1 << 12
+"""Joining so few costs less than having them gathered."""
 _MOST_PIECES = 1024
 """That one system call may gather (IOV_MAX)."""
 _TIMEVAL = struct.Struct("@ll")
@@ -30,8 +32,12 @@ _RECORD_BYTES = 1 << 14
 class Transport(Protocol):
     """Bytes in and out. One thread reads while another writes; `shutdown` may be called by any."""
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview, *, is_whole: bool) -> int:
         """Waits for bytes and returns how many came, up to all of `view`; 0 where the other end has ended.
+
+        Args:
+            view: Where they go.
+            is_whole: Whether to wait until it is full, as long as something comes; else any bytes will do.
 
         Raises:
             BlockingIOError: None came within `TICK_SECONDS`.
@@ -110,12 +116,15 @@ class _Connected:
 class PlainTransport(_Connected):
     """In clear: one system call for each record, if the kernel takes it at once."""
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview, *, is_whole: bool) -> int:
         """See `Transport`."""
-        return self._socket.recv_into(view, 0, socket.MSG_WAITALL)
+        return self._socket.recv_into(view, 0, socket.MSG_WAITALL if is_whole else 0)
 
     def write(self, pieces: Sequence[Piece], n_bytes: int) -> None:
         """See `Transport`."""
+        if n_bytes <= _SMALL_BYTES:
+            self._socket.sendall(b"".join(pieces))
+            return
         sent = self._socket.sendmsg(pieces[:_MOST_PIECES])
         while sent < n_bytes:
             pieces, n_bytes = _without(pieces, sent), n_bytes - sent
@@ -170,7 +179,7 @@ class TlsTransport(_Connected):
             else:
                 return self._flush()
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview, *, is_whole: bool) -> int:
         """See `Transport`."""
         n_read = 0
         while True:
@@ -181,7 +190,8 @@ class TlsTransport(_Connected):
                 except ssl.SSLEOFError:
                     return n_read
                 except ssl.SSLWantReadError:
-                    pass
+                    if n_read and not is_whole:
+                        return n_read
                 else:
                     return n_read
             try:

@@ -218,7 +218,7 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
                 {"name": "a", "address": "127.0.0.1:1"},
                 links={"between": [{"from": "a", "to": "client", "delay": "1ms"}]},
             ),
-            "links.between[0].delay: 'a' is not local: its links are probed",
+            "links.between[0].delay: 'a' is not local, so that the link is probed, not emulated",
         ),
         (
             cluster_of({"name": "a", "address": "127.0.0.1:1"}, links={"default": {"delay": "1ms"}}),
