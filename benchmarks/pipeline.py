@@ -13,12 +13,15 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+
+import psutil
 
 from benchmarks._figures import Figure, argument_parser, publish
 from benchmarks._pipeline_duels import DUELS, fight, reason_to_skip
@@ -75,11 +78,39 @@ def main() -> int:
     earlier, notes = read_results(arguments.json)
     figures = {figure.name: figure for figure in earlier}
     for part in parts:
+        began = Surroundings.now()
         found = run_part(part, is_quick=arguments.quick)
         figures |= {figure.name: figure for figure in found}
         if found:
-            notes[part.name] = note(part)
+            notes[part.name] = note(part, began)
     return publish(list(figures.values()), arguments.json, notes={"parts": notes})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Sums that tell what others did on this machine between two moments."""
+
+    moment: float
+    busy_seconds: float
+    """Of all processors, whoever used them."""
+    own_seconds: float
+    """Of this process and of those of its children that have ended."""
+
+    @classmethod
+    def now(cls) -> "Surroundings":
+        """As the sums stand."""
+        times = psutil.cpu_times()
+        own = os.times()
+        return cls(
+            moment=time.perf_counter(),
+            busy_seconds=sum(times) - times.idle - times.iowait - times.guest - times.guest_nice,
+            own_seconds=sum(own[:4]),
+        )
+
+    def others_since(self, earlier: "Surroundings") -> float:
+        """Processors that others kept busy on average; near 0 on a machine of one's own."""
+        busy = self.busy_seconds - earlier.busy_seconds - (self.own_seconds - earlier.own_seconds)
+        return busy / (self.moment - earlier.moment)
 
 
 def read_results(path: Path | None) -> tuple[list[Figure], dict[str, object]]:
@@ -91,12 +122,12 @@ def read_results(path: Path | None) -> tuple[list[Figure], dict[str, object]]:
     return figures, dict(record.get("parts", {}))
 
 
-def note(part: Part) -> dict[str, object]:
-    """When a part was run, and beside what."""
+def note(part: Part, began: Surroundings) -> dict[str, object]:
+    """When a part was run, beside what, and with what."""
     packages = {"ray": ("ray",), "": ()}.get(part.baseline, ("torch",))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "load_1min": os.getloadavg()[0],
+        "cores_busy_for_others": round(Surroundings.now().others_since(began), 3),
         **{name: version(name) for name in packages},
     }
 

@@ -17,7 +17,7 @@ from coordinator.pipeline import FrameSource, Pipeline
 from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.replicas import FailingSink, SinksInTurn, SourcesTogether
 from node_agent import messages
-from node_agent.dataplane.grpc_link import FrameSender, subscribe
+from node_agent.dataplane.plane import open_sender, subscribe
 from node_agent.errors import NodeError
 from node_agent.messages import CodingPace, LinkEmulation, NextHop, StageLoad, SubscribeFrame
 from partitioner.cluster import CLIENT
@@ -190,15 +190,20 @@ def stage_loads(
 
 
 def _hops(fleet: Fleet, device: str, followers: Sequence[str]) -> tuple[NextHop, ...]:
-    return tuple(
-        NextHop(address=fleet.node_of[follower].address, link=fleet.config.link_emulation(device, follower))
-        for follower in followers
-    )
+    def hop(follower: str) -> NextHop:
+        plane = fleet.config.plane_of(device, follower)
+        return NextHop(
+            address=fleet.node_of[follower].data_address(plane),
+            link=fleet.config.link_emulation(device, follower),
+            plane=plane,
+        )
+
+    return tuple(map(hop, followers))
 
 
 def _towards(load: StageLoad, hops: tuple[NextHop, ...]) -> StageLoad:
     if len(hops) == 1:
-        return replace(load, next_address=hops[0].address, link=hops[0].link)
+        return replace(load, next_address=hops[0].address, next_plane=hops[0].plane, link=hops[0].link)
     return replace(load, next_hops=hops)
 
 
@@ -278,11 +283,13 @@ def open_pipeline(
         sources: list[FrameSource] = []
         for node in lasts:
             wish = SubscribeFrame(deployment=deployment, epoch=epoch, link_back=link_to(node.name, CLIENT))
-            sources.append(subscribe(node.address, wish, node.tls))
+            plane = node.output_plane
+            sources.append(subscribe(plane, node.data_address(plane), wish, tls=node.tls))
             opened.callback(sources[-1].close)
         senders: list[FailingSink] = []
         for node in firsts:
-            senders.append(FrameSender(node.address, link=link_to(CLIENT, node.name), tls=node.tls))
+            plane, link = node.input_plane, link_to(CLIENT, node.name)
+            senders.append(open_sender(plane, node.data_address(plane), link=link, tls=node.tls))
             opened.callback(senders[-1].close)
         opened.pop_all()
     sink = senders[0] if len(senders) == 1 else SinksInTurn(senders)

@@ -67,6 +67,8 @@ class Agent:
         self.stages = Lifecycle(
             node=config.name, open_shard=self._open_shard, is_emulated=config.slowdown > 0, tls=config.tls
         )
+        self.tcp_port = 0
+        """Where its server listens for the data plane `tcp`; 0: nowhere."""
         self._started = time.monotonic()
         self._instance = secrets.token_hex(8)
         self._profiling = threading.Lock()
@@ -102,6 +104,7 @@ class Agent:
             cpu_limit=cpu_limit(own_group(self._system)),
             energy_meter=self._meter.name if self._meter else "",
             cores=cores,
+            tcp_port=self.tcp_port,
         )
 
     def status(self, renew: Iterable[str] = ()) -> NodeStatus:

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 
 from node_agent.codecs import check_codec
 from node_agent.config import TlsFiles
-from node_agent.dataplane.grpc_link import FrameSender
 from node_agent.dataplane.outbox import Outbox
+from node_agent.dataplane.plane import open_sender
+from node_agent.dataplane.sender import FrameSender
 from node_agent.dataplane.stage import Stage
 from node_agent.errors import NodeError, NodeUnreachableError, RequestRejectedError, StageMissingError
 from node_agent.host.leases import Leases
@@ -128,7 +129,7 @@ class Lifecycle:
 
     def _reach(self, hop: NextHop) -> FrameSender:
         try:
-            return FrameSender(hop.address, link=hop.link, tls=self._tls, timeout_seconds=REACH_SECONDS)
+            return open_sender(hop.plane, hop.address, link=hop.link, tls=self._tls, timeout_seconds=REACH_SECONDS)
         except NodeUnreachableError as exc:
             raise NodeUnreachableError(f"From node {self._node!r}: {exc}") from exc
 

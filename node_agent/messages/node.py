@@ -43,6 +43,8 @@ class NodeDescription:
     """Where `NodeStatus.joules` come from: `rapl`, `nvml`; empty without a meter."""
     cores: tuple[int, ...] = ()
     """Numbers of the processors that the agent may use."""
+    tcp_port: int = 0
+    """Where the data plane `tcp` listens, on the host at which the node is reached; 0: it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
