@@ -68,8 +68,7 @@ class Watch:
         Args:
             hearts: Of each node. They belong to the watch from now on.
             on_sign: Told by the node's thread; must not wait for the watch.
-            prepare: Called before a node counts as back, or as another process; where it raises a NodeError, the beat is
-                missed.
+            prepare: Called before a node counts as back, or as another process; by a NodeError the beat is missed.
             clock: Seconds, never going back.
         """
         self._hearts = hearts
