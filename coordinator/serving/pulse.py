@@ -46,7 +46,7 @@ class Pulse:
 
     def hear(self, began: float, at: float, instance: str) -> Turn | None:
         """A beat that began at `began` was answered at `at`."""
-        is_other = bool(self.instance) and instance != self.instance
+        is_other = self.is_other(instance)
         was_alive = self.is_alive
         self.asked_at, self.last_heard_at, self.instance = began, at, instance
         self.n_refused, self.is_answering = 0, True
@@ -66,6 +66,10 @@ class Pulse:
         self.is_alive, self.since = False, at
         self.reason = f"{why} (last heard {self.silence(at):.1f} s ago): {error}"
         return Turn.LOST
+
+    def is_other(self, instance: str) -> bool:
+        """Whether it is another process than the one that answered before."""
+        return bool(self.instance) and instance != self.instance
 
     def silence(self, now: float) -> float:
         """Seconds since it was last heard."""

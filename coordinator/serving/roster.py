@@ -31,15 +31,22 @@ class Roster:
         return self.fleet.node_of[name]
 
     def renew(self, name: str) -> None:
-        """Connects to a node anew; calls that wait on the connection before end in an error.
+        """Connects to a node anew and asks what it is: a new process may listen on other ports for the data plane.
+
+        Calls that wait on the connection before end in an error.
 
         Raises:
             NodeError: It cannot be reached.
         """
         node = self.node(name)
         connection = self._connect(node.address, tls=node.tls)
+        try:
+            node = replace(node, client=connection, description=connection.describe())
+        except NodeError:
+            connection.close()
+            raise
         with self._lock:
-            nodes = tuple(replace(one, client=connection) if one.name == name else one for one in self._fleet.nodes)
+            nodes = tuple(node if one.name == name else one for one in self._fleet.nodes)
             self._fleet = replace(self._fleet, nodes=nodes)
             former = self._own.pop(name, None)
             self._own[name] = connection

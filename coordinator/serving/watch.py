@@ -68,7 +68,7 @@ class Watch:
         Args:
             hearts: Of each node. They belong to the watch from now on.
             on_sign: Told by the node's thread; must not wait for the watch.
-            prepare: Called before a node counts as back; where it raises a NodeError, the node is still lost.
+            prepare: Called before a node counts as back, or as another process; by a NodeError the beat is missed.
             clock: Seconds, never going back.
         """
         self._hearts = hearts
@@ -150,7 +150,7 @@ class Watch:
         began = self._clock()
         try:
             instance = self._hearts[name].beat()
-            if not pulse.is_alive:
+            if not pulse.is_alive or pulse.is_other(instance):
                 self._prepare(name)
         except NodeError as error:
             self._missed(name, began, str(error))

@@ -102,6 +102,18 @@ def test_a_node_that_cannot_be_connected_to_is_not_back():
     watch.close()
 
 
+def test_another_process_is_connected_to_before_it_is_told_of():
+    cluster, prepared = FakeCluster("a"), []
+    watch, signs = watched(cluster, prepare=lambda name: prepared.append(list(signs)))
+    watch.confirm("a", 5)
+    cluster.instances["a"] = "other"
+    watch.confirm("a", 5)
+    wait_until(lambda: signs)
+    assert prepared == [[]]
+    assert signs[0].turn is Turn.RESTARTED
+    watch.close()
+
+
 def test_a_frozen_node_is_not_confirmed_and_holds_up_nobody():
     cluster, gate = FakeCluster("a", "b"), threading.Event()
 
@@ -129,6 +141,9 @@ def test_a_roster_uses_the_newest_connection_and_ends_what_waits_on_one_that_is_
             self.address, self.is_closed = address, False
             made.append(self)
 
+        def describe(self):
+            return f"process {len(made)}"
+
         def close(self):
             self.is_closed = True
 
@@ -140,6 +155,7 @@ def test_a_roster_uses_the_newest_connection_and_ends_what_waits_on_one_that_is_
     assert made[0].is_closed
     roster.renew("a")
     assert roster.node("a").client is made[1]
+    assert roster.node("a").description == "process 2"
     roster.renew("a")
     assert made[1].is_closed
     roster.close()

@@ -2,11 +2,14 @@
 
 from concurrent.futures import wait
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from serving_fakes import wait_until
 
+from coordinator.config import parse_cluster
+from coordinator.fleet import connect_fleet
 from coordinator.loadgen import run_load
 from coordinator.output_gate import EXACT
 from coordinator.serving import events as kinds
@@ -181,6 +184,26 @@ def test_the_load_generator_takes_a_service_for_a_pipeline(ground):
         )
     assert len(found.records) == 40
     assert found.errors.relative < 1e-4
+
+
+@pytest.mark.parametrize("fault", ["SIGKILL", "SIGSTOP", "restarted empty"])
+def test_a_fault_costs_no_answer_over_the_other_data_plane(ground, tmp_path, fault):
+    """Its ports are other ones after a restart, and its streams do not go through the proxies."""
+    nodes = [{"name": name, "address": node.address} for name, node in ground.nodes.items()]
+    config = parse_cluster({"name": "faulty", "data_plane": "tcp", "nodes": nodes})
+    with connect_fleet(config, run_dir=tmp_path) as fleet, serving(replace(ground, fleet=fleet)) as service:
+        load = Load(service, ground.workload)
+        load.send(30)
+        ground.strike(fault, "n1")
+        load.send(70)
+        load.check()
+        assert service.epoch > 1
+        ground.heal()
+        wait_until(lambda: "n1" in service.alive)
+        service.switch(ground.front[0]).result(30)
+        load.send(10)
+        load.check()
+        assert "n1" in devices(service)
 
 
 def test_a_plan_whose_stage_several_nodes_bear_loses_one_of_them_and_no_answer(ground):
