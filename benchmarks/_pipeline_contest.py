@@ -16,6 +16,21 @@ from coordinator.statistics import quantile_estimate
 
 WINDOWS = (1, 2, 4, 8)
 MIN_REQUESTS = 5
+GRPC = "grpc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long, how often, and over which of our data planes."""
+
+    seconds: float
+    """Of one run."""
+    n_rounds: int
+    plane: str = GRPC
+
+    def label(self, name: str) -> str:
+        """What the names of figures begin with: the default plane is not named."""
+        return name if self.plane == GRPC else f"{self.plane}_{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +119,14 @@ class Promise:
 
 
 def contest(
-    label: str, ours: Contestant, baseline: Contestant, promise: Promise, *, batch: int, seconds: float, n_rounds: int
+    label: str, ours: Contestant, baseline: Contestant, promise: Promise, effort: Effort, *, batch: int
 ) -> list[Figure]:
     """Runs both in turn, each with its best window, and one request at a time; ratios are of neighbouring runs."""
-    pair = (ours, baseline)
+    pair, label, seconds = (ours, baseline), effort.label(label), effort.seconds
     windows = {each.name: best_window(each, seconds / 2) for each in pair}
     rates: dict[str, list[float]] = {each.name: [] for each in pair}
     latencies: dict[str, list[float]] = {each.name: [] for each in pair}
-    for number in range(n_rounds):
+    for number in range(effort.n_rounds):
         turn = pair if number % 2 else pair[::-1]
         for each in turn:
             rates[each.name].append(batch * each.run(windows[each.name], seconds).requests_per_second)

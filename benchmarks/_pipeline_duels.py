@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from benchmarks._figures import Figure
-from benchmarks._pipeline_contest import Contestant, Promise, contest
+from benchmarks._pipeline_contest import Contestant, Effort, Promise, contest
 from benchmarks._pipeline_fleet import our_pipeline
 from benchmarks._pipeline_split import BASELINE_BLOCKS, SPLITS, check_split
 from coordinator.loadgen import Workload, make_workload
@@ -63,13 +63,16 @@ def reason_to_skip(baseline: str) -> str | None:
     return None
 
 
-def fight(duel: Duel, seconds: float, n_rounds: int) -> list[Figure]:
+def fight(duel: Duel, effort: Effort) -> list[Figure]:
     """Figures of a duel."""
     model = load_model(duel.model, batch=duel.batch)
     workload = make_workload(model, seed=0)
     split = SPLITS[duel.model]
-    with our_pipeline(model, split.point, workload, CORES) as ours, _baseline(duel, model, workload) as baseline:
-        return contest(duel.label, ours, baseline, duel.promise, batch=duel.batch, seconds=seconds, n_rounds=n_rounds)
+    with (
+        our_pipeline(model, split.point, workload, CORES, effort.plane) as ours,
+        _baseline(duel, model, workload) as baseline,
+    ):
+        return contest(duel.label, ours, baseline, duel.promise, effort, batch=duel.batch)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._pipeline_contest import WINDOWS, Run, keep_in_flight
+from benchmarks._pipeline_contest import GRPC, WINDOWS, Run, keep_in_flight
 from coordinator.config import parse_cluster
 from coordinator.deployment import deploy_plan
 from coordinator.fleet import Fleet, connect_fleet
@@ -24,10 +24,13 @@ _INSTANT = 1e-6
 
 
 @contextmanager
-def local_fleet(nodes: Sequence[Mapping[str, object]], links: Mapping[str, object] | None = None) -> Iterator[Fleet]:
+def local_fleet(
+    nodes: Sequence[Mapping[str, object]], plane: str, links: Mapping[str, object] | None = None
+) -> Iterator[Fleet]:
     """Agents of this machine with one thread for operators each."""
     content = {"name": "pipeline", "nodes": [{"local": True, "threads": 1, **node} for node in nodes]}
-    config = parse_cluster({**content, "links": links} if links else content)
+    others = {"links": links, "data_plane": plane if plane != GRPC else None}
+    config = parse_cluster(content | {key: value for key, value in others.items() if value})
     with (
         tempfile.TemporaryDirectory(prefix="splitfront-") as folder,
         connect_fleet(config, run_dir=Path(folder)) as fleet,
@@ -36,9 +39,9 @@ def local_fleet(nodes: Sequence[Mapping[str, object]], links: Mapping[str, objec
 
 
 @contextmanager
-def pinned_fleet(cores: Sequence[int], links: Mapping[str, object] | None = None) -> Iterator[Fleet]:
+def pinned_fleet(cores: Sequence[int], plane: str, links: Mapping[str, object] | None = None) -> Iterator[Fleet]:
     """One unpaced node for each core, kept to it."""
-    with local_fleet([{"name": f"core-{core}", "cores": [core]} for core in cores], links) as fleet:
+    with local_fleet([{"name": f"core-{core}", "cores": [core]} for core in cores], plane, links) as fleet:
         yield fleet
 
 
@@ -106,9 +109,11 @@ class OurPipeline:
 
 
 @contextmanager
-def our_pipeline(model: Model, point: int, workload: Workload, cores: Sequence[int]) -> Iterator[OurPipeline]:
+def our_pipeline(
+    model: Model, point: int, workload: Workload, cores: Sequence[int], plane: str
+) -> Iterator[OurPipeline]:
     """Two stages on two pinned nodes, live and verified."""
-    with pinned_fleet(cores) as fleet:
+    with pinned_fleet(cores, plane) as fleet:
         candidate = chain(fleet, model, [point], window=max(WINDOWS))
         with deploy_plan(fleet, model, candidate) as deployment:
             yield OurPipeline(deployment.pipeline, workload)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from benchmarks._figures import Figure, at_least, at_most
-from benchmarks._pipeline_contest import median, plain
+from benchmarks._pipeline_contest import Effort, median, plain
 from benchmarks._pipeline_fleet import chain, local_fleet, pinned_fleet
 from benchmarks._pipeline_split import SPLITS
+from coordinator import measuring
 from coordinator.deployment import Deployment, deploy_plan
 from coordinator.fleet import Fleet
 from coordinator.loadgen import Workload, make_workload
 from coordinator.measurement import PlanMeasurement
-from coordinator.measuring import Effort, measure_deployment
 from coordinator.profiling import profile_fleet
 from partitioner.cost import suggested_window
 from partitioner.onnx_io import Model, load_model
@@ -56,13 +56,13 @@ def first_link_share(found: PlanMeasurement) -> float:
     return found.stages[0].send_seconds * found.throughput_per_second.value / found.plan.batch
 
 
-def emulated(seconds: float, n_rounds: int) -> list[Figure]:
+def emulated(effort: Effort) -> list[Figure]:
     """Balanced stages on devices that are 8 times slower: 2, 4 and 6 of them, all live at once, loaded in turn."""
     model = load_model("mobilenet_v2", batch=1)
     workload = make_workload(model, seed=0)
     nodes = [{"name": f"slow-{index}", "emulate": {"slowdown": SLOWDOWN}} for index in range(max(N_STAGES))]
     with ExitStack() as stack:
-        fleet = stack.enter_context(local_fleet(nodes))
+        fleet = stack.enter_context(local_fleet(nodes, effort.plane))
         cases = []
         for points, times in balanced_stages(fleet, model):
             n_stages = len(times)
@@ -78,13 +78,13 @@ def emulated(seconds: float, n_rounds: int) -> list[Figure]:
                     share=("throughput_to_bound", bound_share, 0.97),
                 )
             )
-        return case_figures(cases, seconds, n_rounds)
+        return case_figures(cases, effort)
 
 
-def pinned(seconds: float, n_rounds: int) -> list[Figure]:
+def pinned(effort: Effort) -> list[Figure]:
     """Two unpaced stages, each kept to a core: both models live at once, loaded in turn."""
     with ExitStack() as stack:
-        fleet = stack.enter_context(pinned_fleet(CORES))
+        fleet = stack.enter_context(pinned_fleet(CORES, effort.plane))
         cases = []
         for name, split in SPLITS.items():
             model = load_model(name, batch=1)
@@ -99,14 +99,14 @@ def pinned(seconds: float, n_rounds: int) -> list[Figure]:
                     share=("throughput_to_bound", bound_share, 0.95),
                 )
             )
-        return case_figures(cases, seconds, n_rounds)
+        return case_figures(cases, effort)
 
 
-def far(seconds: float, n_rounds: int) -> list[Figure]:
+def far(effort: Effort) -> list[Figure]:
     """Two unpaced stages with a slow and long link between them, and a window that covers it twice."""
     model = load_model("mobilenet_v2", batch=1)
     first, last = (f"core-{core}" for core in CORES)
-    with pinned_fleet(CORES, {"between": [{"from": first, "to": last, **FAR}]}) as fleet:
+    with pinned_fleet(CORES, effort.plane, {"between": [{"from": first, "to": last, **FAR}]}) as fleet:
         plan = chain(fleet, model, [SPLITS["mobilenet_v2"].point], window=1)
         window = 2 * suggested_window(plan.cost.latency_seconds, plan.cost.bottleneck_seconds)
         with deploy_plan(fleet, model, plan, window=window) as deployment:
@@ -118,7 +118,7 @@ def far(seconds: float, n_rounds: int) -> list[Figure]:
                 window=window,
                 share=("link_busy_share", first_link_share, 0.95),
             )
-            return case_figures([case], seconds, n_rounds)
+            return case_figures([case], effort)
 
 
 def balanced_stages(fleet: Fleet, model: Model) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
@@ -151,26 +151,30 @@ def balanced_stages(fleet: Fleet, model: Model) -> list[tuple[tuple[int, ...], t
     return [(points, tuple(seconds_of[span] for span in spans(points))) for points in chosen]
 
 
-def case_figures(cases: Sequence[Case], seconds: float, n_rounds: int) -> list[Figure]:
+def case_figures(cases: Sequence[Case], effort: Effort) -> list[Figure]:
     """Measures all cases in turn, several rounds."""
-    effort = Effort(seconds=seconds, n_requests=1_000_000)
+    each = measuring.Effort(seconds=effort.seconds, n_requests=1_000_000)
     found: list[list[PlanMeasurement]] = [[] for _ in cases]
-    for _ in range(n_rounds):
+    for _ in range(effort.n_rounds):
         for case, runs in zip(cases, found, strict=True):
             runs.append(
-                measure_deployment(
+                measuring.measure_deployment(
                     case.fleet,
                     case.deployment,
                     case.workload,
                     label=case.label,
-                    effort=effort,
+                    effort=each,
                     on_step=lambda *_: None,
                 )
             )
-    return [figure for case, runs in zip(cases, found, strict=True) for figure in _figures_of(case, runs)]
+    return [
+        figure
+        for case, runs in zip(cases, found, strict=True)
+        for figure in _figures_of(case, runs, effort.label(case.label))
+    ]
 
 
-def _figures_of(case: Case, runs: Sequence[PlanMeasurement]) -> list[Figure]:
+def _figures_of(case: Case, runs: Sequence[PlanMeasurement], label: str) -> list[Figure]:
     name, share, least = case.share
     hops = case.deployment.candidate.cost.hops
     latencies = [run.latency_seconds.p50.value for run in runs]
@@ -178,12 +182,12 @@ def _figures_of(case: Case, runs: Sequence[PlanMeasurement]) -> list[Figure]:
     pairs = list(zip(latencies, parts, strict=True))
     allowed = [latency / (PARTS_FACTOR * part + len(hops) * HOP_SECONDS) for latency, part in pairs]
     return [
-        at_least(f"{case.label}_{name}", *median([share(run) for run in runs]), "ratio", least),
-        at_most(f"{case.label}_latency_to_allowance", *median(allowed), "ratio", 1.0),
-        plain(f"{case.label}_latency", latencies, "s"),
-        plain(f"{case.label}_latency_beside_parts_per_hop", [(a - b) / len(hops) for a, b in pairs], "s"),
-        plain(f"{case.label}_throughput", [run.throughput_per_second.value for run in runs], "samples/s"),
-        plain(f"{case.label}_window", [case.window], "requests"),
+        at_least(f"{label}_{name}", *median([share(run) for run in runs]), "ratio", least),
+        at_most(f"{label}_latency_to_allowance", *median(allowed), "ratio", 1.0),
+        plain(f"{label}_latency", latencies, "s"),
+        plain(f"{label}_latency_beside_parts_per_hop", [(a - b) / len(hops) for a, b in pairs], "s"),
+        plain(f"{label}_throughput", [run.throughput_per_second.value for run in runs], "samples/s"),
+        plain(f"{label}_window", [case.window], "requests"),
     ]
 
 

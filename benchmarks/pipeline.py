@@ -7,7 +7,8 @@
   1, 2, 4 and 8, in turns with ours; a ratio is of neighbouring runs. All outputs are compared with the whole model's.
   Figures of `own_split` have the baseline cut where its halves are balanced, where that is another place.
 
-`--only` runs some parts, named as the figures begin; with `--json` their figures take their places in the file.
+Figures over another data plane than the default begin with its name. `--only` runs some parts, named as the figures
+begin; with `--json` their figures take their places in the file.
 """
 
 import json
@@ -15,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks._figures import Figure, argument_parser, publish
+from benchmarks._pipeline_contest import GRPC, Effort
 from benchmarks._pipeline_duels import DUELS, fight, reason_to_skip
 from benchmarks._pipeline_ours import emulated, far, pinned
 
@@ -34,24 +36,21 @@ class Part:
 
     name: str
     """With which the names of its figures begin."""
-    run: Callable[[float, int], list[Figure]]
-    """Takes seconds of a run, and how often each run is repeated."""
-    seconds: float
-    n_rounds: int
+    run: Callable[[Effort], list[Figure]]
+    effort: Effort
     baseline: str = ""
     """What it needs; empty for ours alone."""
 
 
 PARTS = (
-    Part(name="emulated", run=emulated, seconds=2.0, n_rounds=5),
-    Part(name="pinned", run=pinned, seconds=1.5, n_rounds=7),
-    Part(name="far", run=far, seconds=4.0, n_rounds=3),
+    Part(name="emulated", run=emulated, effort=Effort(seconds=2.0, n_rounds=5)),
+    Part(name="pinned", run=pinned, effort=Effort(seconds=1.5, n_rounds=7)),
+    Part(name="far", run=far, effort=Effort(seconds=4.0, n_rounds=3)),
     *(
         Part(
             name=duel.label,
             run=partial(fight, duel),
-            seconds=1.2 if duel.batch == 1 else 2.0,
-            n_rounds=7 if duel.batch == 1 else 5,
+            effort=Effort(seconds=1.2, n_rounds=7) if duel.batch == 1 else Effort(seconds=2.0, n_rounds=5),
             baseline=duel.baseline,
         )
         for duel in DUELS
@@ -70,6 +69,7 @@ def main() -> int:
         default=[""],
         help=f"ours, or beginnings of {', '.join(part.name for part in PARTS)}",
     )
+    parser.add_argument("--plane", default=GRPC, metavar="PLANE", help="our data plane (default: %(default)s)")
     arguments = parser.parse_args()
     wanted = [name for given in arguments.only for name in (OURS if given == "ours" else (given,))]
     parts = [part for part in PARTS if part.name.startswith(tuple(wanted))]
@@ -79,10 +79,11 @@ def main() -> int:
     figures = {figure.name: figure for figure in earlier}
     for part in parts:
         began = Surroundings.now()
-        found = run_part(part, is_quick=arguments.quick)
+        effort = replace(part.effort, plane=arguments.plane)
+        found = run_part(part, replace(effort, seconds=effort.seconds / 2, n_rounds=2) if arguments.quick else effort)
         figures |= {figure.name: figure for figure in found}
         if found:
-            notes[part.name] = note(part, began)
+            notes[effort.label(part.name)] = note(part, began)
     return publish(list(figures.values()), arguments.json, notes={"parts": notes})
 
 
@@ -132,14 +133,14 @@ def note(part: Part, began: Surroundings) -> dict[str, object]:
     }
 
 
-def run_part(part: Part, *, is_quick: bool) -> list[Figure]:
+def run_part(part: Part, effort: Effort) -> list[Figure]:
     """Figures of a part; none, and why, where its baseline cannot be run."""
     reason = reason_to_skip(part.baseline) if part.baseline else None
     if reason is not None:
         print(f"{part.name}: skipped, {reason}", file=sys.stderr, flush=True)
         return []
     print(f"{part.name} ...", file=sys.stderr, flush=True)
-    return part.run(part.seconds / 2, 2) if is_quick else part.run(part.seconds, part.n_rounds)
+    return part.run(effort)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from benchmarks._pipeline_contest import Promise, Run, best_window, contest, keep_in_flight, steady_rate
+from benchmarks._pipeline_contest import Effort, Promise, Run, best_window, contest, keep_in_flight, steady_rate
 from coordinator.errors import OutputMismatchError
 from coordinator.loadgen import Workload
 
@@ -66,7 +66,7 @@ def test_each_contestant_runs_with_its_own_best_window() -> None:
     ours = Scripted("ours", {1: 1.0, 2: 2.0, 4: 6.0, 8: 5.0}, 0.2)
     other = Scripted("other", {1: 1.0, 2: 2.0, 4: 2.5, 8: 3.0}, 0.5)
     assert (best_window(ours, 0.0), best_window(other, 0.0)) == (4, 8)
-    found = contest("a", ours, other, Promise(throughput=1.5, latency=0.45), batch=8, seconds=0.0, n_rounds=3)
+    found = contest("a", ours, other, Promise(throughput=1.5, latency=0.45), Effort(seconds=0, n_rounds=3), batch=8)
     figures = {figure.name: figure for figure in found}
     assert (figures["a_throughput_ratio"].value, figures["a_throughput_ratio"].holds) == (2.0, True)
     assert (figures["a_latency_ratio"].value, figures["a_latency_ratio"].holds) == (0.4, True)
@@ -76,6 +76,9 @@ def test_each_contestant_runs_with_its_own_best_window() -> None:
 def test_a_contestant_without_a_client_has_no_latency_to_compare() -> None:
     ours = Scripted("ours", dict.fromkeys((1, 2, 4, 8), 1.0), 0.2)
     other = Scripted("other", dict.fromkeys((1, 2, 4, 8), 1.0), None)
-    names = [figure.name for figure in contest("a", ours, other, Promise(throughput=2), batch=1, seconds=0, n_rounds=2)]
-    assert "a_latency_ratio" not in names
-    assert "a_ours_latency" in names
+    names = [
+        figure.name
+        for figure in contest("a", ours, other, Promise(), Effort(seconds=0, n_rounds=2, plane="tcp"), batch=1)
+    ]
+    assert "tcp_a_latency_ratio" not in names
+    assert "tcp_a_ours_latency" in names
