@@ -2,6 +2,7 @@
 
 import math
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,9 +11,10 @@ from itertools import pairwise
 
 from coordinator.errors import DeploymentError
 from coordinator.fleet import Fleet, FleetNode
+from coordinator.opening import OnLane
 from coordinator.output_gate import OutputErrors, OutputGate
 from coordinator.pipeline import FrameSource, Pipeline
-from coordinator.provisioning import send_shards, shard_ref
+from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.replicas import FailingSink, SinksInTurn, SourcesTogether
 from node_agent import messages
 from node_agent.dataplane.plane import open_sender, subscribe
@@ -40,6 +42,10 @@ class Deployment:
     candidate: Candidate
     sent_bytes: int
     """Weights and graphs that the nodes lacked."""
+    sending_seconds: float
+    """For them, all nodes side by side."""
+    session_seconds: float
+    """For opening the stages, one after another."""
     pipeline: Pipeline
 
     @property
@@ -50,12 +56,31 @@ class Deployment:
     @property
     def n_ways(self) -> int:
         """Ways that requests may go, one after the other: more than one where several nodes bear a stage in turn."""
-        return math.lcm(*(len(stage.devices) for stage in self.candidate.plan.stages))
+        return n_ways(self.candidate.plan)
+
+
+def n_ways(plan: Plan) -> int:
+    """Ways that requests of a plan may go; see `Deployment.n_ways`."""
+    return math.lcm(*(len(stage.devices) for stage in plan.stages))
 
 
 @contextmanager
-def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int | None = None) -> Iterator[Deployment]:
+def deploy_plan(
+    fleet: Fleet,
+    model: Model,
+    candidate: Candidate,
+    *,
+    window: int | None = None,
+    on_lane: OnLane = lambda _lane, _n_done, _n_total, _what: None,
+) -> Iterator[Deployment]:
     """A plan, live and verified for as long as the context lasts.
+
+    Args:
+        fleet: The nodes.
+        model: What the plan splits.
+        candidate: The plan.
+        window: Most requests in flight; that of the plan where None.
+        on_lane: Told how far the weights are on their way, a lane for each node.
 
     Raises:
         DeploymentError: The plan is of a kind that cannot be run.
@@ -64,7 +89,7 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
         NodeError: A node refused its stage or could not be reached.
     """
     check_runnable(candidate.plan, model)
-    _check_codecs(fleet, candidate.plan)
+    check_node_codecs(fleet, candidate.plan)
     name = f"{model.graph.name}-{secrets.token_hex(4)}"
     epoch = 1
     stages = candidate.plan.stages
@@ -73,16 +98,25 @@ def deploy_plan(fleet: Fleet, model: Model, candidate: Candidate, *, window: int
 
     def send(place: tuple[str, Shard]) -> int:
         device, shard = place
-        return send_shards(fleet.node_of[device].client, model, [shard])
+        return send_shards(fleet.node_of[device].client, model, [shard], sending_lane(on_lane, device))
 
+    started = time.perf_counter()
     with ThreadPoolExecutor(max_workers=len(places)) as pool:
         sent = sum(pool.map(send, places))
+    sending_seconds = time.perf_counter() - started
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
-        for device, load in reversed(loads):
-            fleet.node_of[device].client.load_stage(load)
-        with _connect(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
-            live = Deployment(name=name, epoch=epoch, candidate=candidate, sent_bytes=sent, pipeline=pipeline)
+        opened = [fleet.node_of[device].client.load_stage(load) for device, load in reversed(loads)]
+        with connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
+            live = Deployment(
+                name=name,
+                epoch=epoch,
+                candidate=candidate,
+                sent_bytes=sent,
+                sending_seconds=sending_seconds,
+                session_seconds=sum(loaded.session_seconds for loaded in opened),
+                pipeline=pipeline,
+            )
             verify_deployment(live, model)
             yield live
     finally:
@@ -111,7 +145,7 @@ def runnable_fault(plan: Plan, model: Model) -> str | None:
     return None
 
 
-def _check_codecs(fleet: Fleet, plan: Plan) -> None:
+def check_node_codecs(fleet: Fleet, plan: Plan) -> None:
     """Makes sure that nodes at both ends of a boundary have its codec.
 
     Raises:
@@ -184,9 +218,21 @@ def wire_specs(specs: tuple[TensorSpec, ...]) -> tuple[messages.TensorSpec, ...]
     return tuple(messages.TensorSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in specs)
 
 
-def _connect(
-    fleet: Fleet, model: Model, candidate: Candidate, *, deployment: str, epoch: int, window: int | None
+def connect_plan(
+    fleet: Fleet,
+    model: Model,
+    candidate: Candidate,
+    *,
+    deployment: str,
+    epoch: int,
+    window: int | None = None,
+    first_request: int = 0,
 ) -> Pipeline:
+    """The client's end of a plan whose stages are loaded.
+
+    Raises:
+        NodeError: A node could not be reached, or does not hold its stage.
+    """
     firsts, lasts = ([fleet.node_of[device] for device in candidate.plan.stages[index].devices] for index in (0, -1))
     return open_pipeline(
         firsts,
@@ -197,6 +243,7 @@ def _connect(
         input_names=model.graph.boundaries[0],
         window=window or candidate.plan.window,
         is_ordered=any(stage.replicas for stage in candidate.plan.stages),
+        first_request=first_request,
     )
 
 
@@ -214,6 +261,7 @@ def open_pipeline(
     input_names: tuple[str, ...],
     window: int,
     is_ordered: bool = False,
+    first_request: int = 0,
 ) -> Pipeline:
     """The client's end of stages that are loaded.
 
@@ -226,6 +274,7 @@ def open_pipeline(
         input_names: What the first stage receives.
         window: Most requests in flight.
         is_ordered: Whether results may overtake each other, so that their order is to be restored.
+        first_request: Number of the first request.
 
     Raises:
         NodeError: A node could not be reached, or does not hold its stage.
@@ -252,6 +301,7 @@ def open_pipeline(
         input_names=input_names,
         window=window,
         is_ordered=is_ordered,
+        first_request=first_request,
     )
     sink.failure.listen(pipeline.fail)
     return pipeline

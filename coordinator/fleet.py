@@ -70,6 +70,7 @@ class FleetNode:
             memory_bytes=memory_bytes,
             emulation=self.config.describe_emulation(),
             active_watts=self.config.active_watts,
+            idle_watts=self.config.idle_watts,
         )
 
 

@@ -1,7 +1,7 @@
 """Measuring one deployed plan: warm-up, single stream, offline."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from coordinator.bottleneck import find_bottleneck
@@ -14,7 +14,7 @@ from coordinator.spans import request_spans
 from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation
 from node_agent.messages import StageStatus
 from partitioner.onnx_io import Model
-from partitioner.plan import Candidate
+from partitioner.plan import Candidate, HopCost
 
 OnStep = Callable[[str, int, int], None]
 """Called with what is being done, requests done and requests at most."""
@@ -53,7 +53,11 @@ def measure_plan(
         MeasurementError: Nothing could be measured.
     """
     on_step(f"{label}: deploying", 0, 1)
-    with deploy_plan(fleet, model, candidate) as deployment:
+
+    def on_lane(node: str, n_done: int, n_total: int, what: str) -> None:
+        on_step(f"{label}: {node}: {what}", n_done, n_total)
+
+    with deploy_plan(fleet, model, candidate, on_lane=on_lane) as deployment:
         return measure_deployment(fleet, deployment, workload, label=label, effort=effort, on_step=on_step)
 
 
@@ -79,7 +83,13 @@ def measure_deployment(
     offline = load("offline", effort.n_requests)
     after = Busy.read(fleet, deployment)
     paced = frozenset(node.name for node in fleet.nodes if node.is_paced)
-    return _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced)
+    hops = hops_on_real_links(fleet, deployment.candidate.cost.hops)
+    return _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced, hops=hops)
+
+
+def hops_on_real_links(fleet: Fleet, hops: Sequence[HopCost]) -> tuple[HopCost, ...]:
+    """The same hops; those whose link is emulated cross no medium, since their sender knows of no other."""
+    return tuple(replace(hop, media=()) if fleet.config.link_emulation(hop.source, hop.target) else hop for hop in hops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +172,7 @@ def _summarise(
     busy: BusyMeans,
     label: str,
     paced: frozenset[str],
+    hops: tuple[HopCost, ...],
 ) -> PlanMeasurement:
     candidate = deployment.candidate
     plan = candidate.plan
@@ -191,7 +202,7 @@ def _summarise(
             throughput_per_second=candidate.cost.throughput_per_second,
             output_error=candidate.cost.output_error,
         ),
-        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost, batch=plan.batch),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, replace(candidate.cost, hops=hops), batch=plan.batch),
         stages=stages,
         input_send_seconds=busy.input_seconds,
         spans=request_spans(candidate, single.records),

@@ -22,7 +22,7 @@ from coordinator.deployment import QUEUE_LIMIT, no_emulation, open_pipeline, wir
 from coordinator.fleet import Fleet, FleetNode
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.probing import LinkFit, find_link
-from coordinator.provisioning import send_shards, shard_ref
+from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.statistics import quantile_estimate
 from node_agent.dataplane.probing import probe
 from node_agent.drawing import draw_tensors
@@ -95,7 +95,8 @@ def try_stages(
     for name, span in stages:
         spans_of.setdefault(name, []).append(span)
     for name, spans in spans_of.items():
-        send_shards(fleet.node_of[name].client, model, [shards[name, span] for span in spans])
+        lane = sending_lane(on_trial, name)
+        send_shards(fleet.node_of[name].client, model, [shards[name, span] for span in spans], lane)
     samples = {stage: _Samples() for stage in stages}
     order = random.Random(seed)  # noqa: S311 - an order, not a secret
     visits = [company for _ in range(N_VISITS) for company in order.sample(list(companies), len(companies))]

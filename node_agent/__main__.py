@@ -13,6 +13,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from node_agent.agent import Agent
 from node_agent.arguments import Arguments, parse_arguments
 from node_agent.errors import AgentConfigError, ListenError
+from node_agent.host.allocator import use_few_arenas
 from node_agent.host.processors import confine_to
 from node_agent.log import configure_log
 from node_agent.server import AgentServer
@@ -22,6 +23,7 @@ _logger = logging.getLogger("node_agent")
 
 def main() -> int:
     """Runs the agent and returns its exit status."""
+    use_few_arenas()
     try:
         arguments = parse_arguments(sys.argv[1:])
         configure_log(arguments.log_format, arguments.log_level)

@@ -2,13 +2,14 @@
 
 import logging
 import platform
+import secrets
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from node_agent.api import PROTOCOL_MAX
+from node_agent.api import PROTOCOL_MAX, Transfer
 from node_agent.codecs import available_codecs, time_codecs
 from node_agent.config import AgentConfig
 from node_agent.dataplane.probing import probe
@@ -69,6 +70,7 @@ class Agent:
         self.tcp_port = 0
         """Where its server listens for the data plane `tcp`; 0: nowhere."""
         self._started = time.monotonic()
+        self._instance = secrets.token_hex(8)
         self._profiling = threading.Lock()
         self._meter = find_meter(config.providers, system)
         self._watch = Watch(system)
@@ -105,8 +107,9 @@ class Agent:
             tcp_port=self.tcp_port,
         )
 
-    def status(self) -> NodeStatus:
-        """How the node is."""
+    def status(self, renew: Iterable[str] = ()) -> NodeStatus:
+        """How the node is; the leases of the deployments `renew` begin anew."""
+        self.stages.renew(renew)
         return NodeStatus(
             uptime_seconds=time.monotonic() - self._started,
             resident_bytes=facts.resident_bytes(),
@@ -116,6 +119,7 @@ class Agent:
             warnings=self._watch.doubts(),
             temperature_celsius=thermal.temperature_celsius(self._system),
             joules=self._meter.joules() if self._meter else 0.0,
+            instance=self._instance,
         )
 
     def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
@@ -126,13 +130,18 @@ class Agent:
         """Stores a blob; see `ShardStore.put`."""
         self._store.put(blob, chunks)
 
+    def put_blobs(self, transfers: Iterable[Transfer]) -> None:
+        """Stores blobs one after another."""
+        for blob, chunks in transfers:
+            self._store.put(blob, chunks)
+
     def load_stage(self, load: StageLoad) -> StageLoaded:
         """Makes a stage ready; see `Lifecycle.load`."""
         return self.stages.load(load)
 
-    def unload_stage(self, deployment: str) -> int:
-        """Ends the stages of a deployment on this node and says how many there were."""
-        return self.stages.unload(deployment)
+    def unload_stage(self, deployment: str, *, first_epoch: int = 0, last_epoch: int | None = None) -> int:
+        """Ends the stages of a deployment, of the epochs in between, on this node and says how many there were."""
+        return self.stages.unload(deployment, first_epoch, last_epoch)
 
     def list_stages(self) -> tuple[StageStatus, ...]:
         """All stages that are loaded."""

@@ -1,6 +1,5 @@
 """A remote node, with the same methods as a local one."""
 
-import logging
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -9,10 +8,16 @@ from typing import Self
 import grpc
 
 from node_agent import wire_codec
-from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
+from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN, Transfer
 from node_agent.channel_options import open_channel
 from node_agent.config import TlsFiles, parse_address
-from node_agent.errors import AgentConfigError, ProtocolMismatchError, RequestRejectedError
+from node_agent.errors import (
+    AgentConfigError,
+    NodeError,
+    NodeUnreachableError,
+    ProtocolMismatchError,
+    RequestRejectedError,
+)
 from node_agent.messages import (
     BlobRef,
     CodecProfileRequest,
@@ -28,10 +33,8 @@ from node_agent.messages import (
     StageStatus,
 )
 from node_agent.wire import agent_pb2, agent_pb2_grpc
+from node_agent.wire_blobs import OutgoingBlobs
 from node_agent.wire_errors import error_from_rpc
-
-CHUNK_BYTES = 1 << 20
-_logger = logging.getLogger(__name__)
 
 _LOAD_SECONDS = 300.0
 _PUT_SECONDS = 60.0
@@ -52,6 +55,7 @@ class NodeClient:
         self._channel = channel
         self._stub = agent_pb2_grpc.NodeStub(channel)
         self._timeout_seconds = timeout_seconds
+        self._is_closed = False
 
     @classmethod
     def connect(cls, address: str, *, tls: TlsFiles | None = None, timeout_seconds: float = 10.0) -> Self:
@@ -88,7 +92,8 @@ class NodeClient:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection, and with it calls that wait."""
+        self._is_closed = True
         self._channel.close()
 
     @contextmanager
@@ -97,6 +102,10 @@ class NodeClient:
             yield
         except grpc.RpcError as exc:
             raise error_from_rpc(exc, self.address, call) from exc
+        except ValueError as exc:
+            if isinstance(exc, NodeError) or not self._is_closed:
+                raise
+            raise NodeUnreachableError(f"The connection to the node at {self.address} was closed here.") from exc
 
     def describe(self) -> NodeDescription:
         """What the node is.
@@ -115,10 +124,10 @@ class NodeClient:
             )
         return description
 
-    def status(self) -> NodeStatus:
-        """How the node is."""
+    def status(self, renew: Iterable[str] = ()) -> NodeStatus:
+        """How the node is; the leases of the deployments `renew` begin anew."""
         with self._errors("Status"):
-            answer = self._stub.Status(agent_pb2.StatusRequest(), timeout=self._timeout_seconds)
+            answer = self._stub.Status(agent_pb2.StatusRequest(renew=renew), timeout=self._timeout_seconds)
         status: NodeStatus = wire_codec.from_wire(answer)
         return status
 
@@ -129,15 +138,25 @@ class NodeClient:
         return wire_codec.blobs_from_wire(answer)
 
     def put_blob(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
-        """Stores a blob on the node; chunks above 1 MiB are sent in parts. What `chunks` raises is raised here."""
-        timeout = _PUT_SECONDS + blob.n_bytes / _PUT_BYTES_PER_SECOND
-        messages = _ChunkMessages(blob, chunks)
+        """Stores a blob on the node."""
+        self.put_blobs(((blob, chunks),))
+
+    def put_blobs(self, transfers: Iterable[Transfer]) -> None:
+        """Stores blobs on the node over one stream; chunks above 1 MiB are sent in parts.
+
+        What the chunks raise is raised here.
+        """
+        transfers = tuple(transfers)
+        if not transfers:
+            return
+        n_bytes = sum(blob.n_bytes - blob.n_have for blob, _ in transfers)
+        outgoing = OutgoingBlobs(transfers)
         try:
             with self._errors("PutBlob"):
-                self._stub.PutBlob(iter(messages), timeout=timeout)
+                self._stub.PutBlob(iter(outgoing), timeout=_PUT_SECONDS + n_bytes / _PUT_BYTES_PER_SECOND)
         finally:
-            if messages.fault is not None:
-                raise messages.fault
+            if outgoing.fault is not None:
+                raise outgoing.fault
 
     def load_stage(self, load: StageLoad) -> StageLoaded:
         """Makes a stage ready on the node."""
@@ -146,10 +165,11 @@ class NodeClient:
         loaded: StageLoaded = wire_codec.from_wire(answer)
         return loaded
 
-    def unload_stage(self, deployment: str) -> int:
-        """Ends the stages of a deployment on the node and says how many there were."""
+    def unload_stage(self, deployment: str, *, first_epoch: int = 0, last_epoch: int | None = None) -> int:
+        """Ends the stages of a deployment, of the epochs in between, on the node and says how many there were."""
+        wanted = agent_pb2.StageUnload(deployment=deployment, first_epoch=first_epoch, last_epoch=last_epoch)
         with self._errors("UnloadStage"):
-            answer = self._stub.UnloadStage(agent_pb2.StageUnload(deployment=deployment), timeout=_LOAD_SECONDS)
+            answer = self._stub.UnloadStage(wanted, timeout=_LOAD_SECONDS)
         return answer.n_stages
 
     def list_stages(self) -> tuple[StageStatus, ...]:
@@ -180,25 +200,3 @@ class NodeClient:
         with self._errors("ProfileCodecs"):
             answer = self._stub.ProfileCodecs(wire_codec.to_wire(request), timeout=_PROBE_SECONDS)
         return tuple(map(wire_codec.from_wire, answer.samples))
-
-
-class _ChunkMessages:
-    """A blob's chunks as messages. gRPC would swallow what `chunks` raises: it is kept, and the stream ends early.
-
-    The node then finds too few bytes, and keeps nothing.
-    """
-
-    def __init__(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
-        self._blob = blob
-        self._chunks = chunks
-        self.fault: BaseException | None = None
-
-    def __iter__(self) -> Iterator[agent_pb2.BlobChunk]:
-        yield agent_pb2.BlobChunk(blob=wire_codec.to_wire(self._blob))
-        try:
-            for chunk in self._chunks:
-                for start in range(0, len(chunk), CHUNK_BYTES):
-                    yield agent_pb2.BlobChunk(content=chunk[start : start + CHUNK_BYTES])
-        except Exception as exc:  # noqa: BLE001 - `put_blob` raises it again
-            _logger.warning("a transfer broke", extra={"sha256": self._blob.sha256, "error": repr(exc)})
-            self.fault = exc

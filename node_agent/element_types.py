@@ -18,6 +18,7 @@ DTYPES = {
 """All else is refused before anything is allocated."""
 
 _MAX_RANK = 64
+_MAX_TENSOR_BYTES = 2**63 - 1
 
 
 @lru_cache(maxsize=64)
@@ -33,7 +34,10 @@ def tensor_bytes(name: str, dtype: str, shape: Sequence[int]) -> int:
         FrameError: The element type does not travel, or the shape is impossible.
     """
     if dtype not in DTYPES:
-        raise FrameError(f"Tensor {name!r} has elements of {dtype!r}: want one of {', '.join(DTYPES)}.")
+        raise FrameError(f"Tensor {name[:80]!r} has elements of {dtype[:80]!r}: want one of {', '.join(DTYPES)}.")
     if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
-        raise FrameError(f"Tensor {name!r} has the impossible shape {tuple(shape)}.")
+        raise FrameError(f"Tensor {name[:80]!r} has the impossible shape {tuple(shape[: _MAX_RANK + 1])}.")
+    # NumPy counts the other sizes also where one is zero.
+    if math.prod(max(size, 1) for size in shape) * DTYPES[dtype].itemsize > _MAX_TENSOR_BYTES:
+        raise FrameError(f"Tensor {name[:80]!r} of shape {tuple(shape)} has more bytes than can be counted.")
     return math.prod(shape) * DTYPES[dtype].itemsize

@@ -17,7 +17,7 @@ from node_agent.service import NODE_SERVICE, DataPlaneServicer, NodeServicer
 from node_agent.wire import agent_pb2_grpc
 
 _MAX_CALLS = 96
-_MAX_STREAMS = 64
+MAX_STREAMS = 64
 """Of the calls: each holds its thread as long as its deployment lasts."""
 
 _GRACE_SECONDS = 1.0
@@ -38,7 +38,7 @@ class AgentServer:
         self._agent = agent
         self._server = grpc.server(
             ThreadPoolExecutor(_MAX_CALLS, thread_name_prefix="grpc"),
-            handlers=[DataPlaneServicer(agent, _MAX_STREAMS).handler()],
+            handlers=[DataPlaneServicer(agent, MAX_STREAMS).handler()],
             options=server_options(config.max_message_bytes),
             maximum_concurrent_rpcs=_MAX_CALLS,
         )

@@ -15,6 +15,7 @@ from node_agent.dataplane.outgoing import OutgoingLink
 from node_agent.dataplane.results import take_subscription
 from node_agent.errors import ProtocolMismatchError, RequestRejectedError
 from node_agent.wire import agent_pb2, agent_pb2_grpc
+from node_agent.wire_blobs import IncomingBlobs
 from node_agent.wire_errors import errors_to_status
 
 NODE_SERVICE = agent_pb2.DESCRIPTOR.services_by_name["Node"].full_name
@@ -50,9 +51,9 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
             description.protocol = agreed
             return description
 
-    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
+    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "Status"):
-            return wire_codec.to_wire(self._agent.status())
+            return wire_codec.to_wire(self._agent.status(request.renew))
 
     def MissingBlobs(self, request: agent_pb2.BlobList, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "MissingBlobs"):
@@ -60,11 +61,9 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
 
     def PutBlob(self, request_iterator: Iterator[agent_pb2.BlobChunk], context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "PutBlob"):
-            first = next(request_iterator, None)
-            if first is None or not first.HasField("blob"):
-                raise RequestRejectedError("The first chunk of a blob must name it.")
-            self._agent.put_blob(wire_codec.from_wire(first.blob), _contents(first, request_iterator))
-            return first.blob
+            incoming = IncomingBlobs(request_iterator)
+            self._agent.put_blobs(incoming)
+            return incoming.last
 
     def LoadStage(self, request: agent_pb2.StageLoad, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "LoadStage"):
@@ -74,7 +73,11 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
 
     def UnloadStage(self, request: agent_pb2.StageUnload, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "UnloadStage"):
-            return agent_pb2.StageUnloaded(n_stages=self._agent.unload_stage(request.deployment))
+            last_epoch = request.last_epoch if request.HasField("last_epoch") else None
+            n_stages = self._agent.unload_stage(
+                request.deployment, first_epoch=request.first_epoch, last_epoch=last_epoch
+            )
+            return agent_pb2.StageUnloaded(n_stages=n_stages)
 
     def ListStages(self, request: agent_pb2.ListStagesRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
         with errors_to_status(context, "ListStages"):
@@ -97,12 +100,6 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
         with errors_to_status(context, "ProfileCodecs"):
             samples = self._agent.profile_codecs(wire_codec.from_wire(request))
             return agent_pb2.CodecProfile(samples=[wire_codec.to_wire(sample) for sample in samples])
-
-
-def _contents(first: agent_pb2.BlobChunk, rest: Iterator[agent_pb2.BlobChunk]) -> Iterator[bytes]:
-    yield first.content
-    for chunk in rest:
-        yield chunk.content
 
 
 class DataPlaneServicer:

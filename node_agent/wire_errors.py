@@ -49,7 +49,7 @@ def errors_to_status(context: grpc.ServicerContext, call: str) -> Iterator[None]
     try:
         yield
     except errors.NodeError as exc:
-        error: errors.NodeError = exc
+        error: errors.NodeError = exc.with_traceback(None)  # which holds what came, and this very frame
     except grpc.RpcError:
         _logger.info("call ended by its client", extra={"call": call, "peer": context.peer()})
         return
@@ -93,7 +93,7 @@ def _foreign(code: grpc.StatusCode, details: str, address: str, call: str) -> er
             f"What listens at {address} does not know {call}: it is no node ({details})."
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return errors.RequestRejectedError(
-            f"{call} is too much for the {where} ({details}): raise its --max-message, or ask for less at once."
-        )
+        has_no_thread = "oncurrent RPC" in details
+        remedy = "try again when others have ended" if has_no_thread else "raise its --max-message, or ask for less"
+        return errors.RequestRejectedError(f"{call} is too much for the {where} ({details}): {remedy}.")
     return errors.NodeError(f"{call} to the {where} failed with {code.name}: {details}")

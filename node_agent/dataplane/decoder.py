@@ -57,7 +57,7 @@ class _Known:
         if len(received) != self.n_bytes or not opening.startswith(self.before) or not opening.endswith(self.after):
             return None
         own = read_own(opening[len(self.before) : self.n_opening - len(self.after)])
-        if own is None:
+        if own is None or len(own[1]) > self.stage:
             return None
         request, trace = own
         return TensorFrame(

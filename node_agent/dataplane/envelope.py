@@ -4,6 +4,7 @@ Source: protobuf's encoding specification. A field is a tag and, here always, a 
 ends with zeroes (its field `padding`), so many that the payload starts at a multiple of 16 bytes.
 """
 
+from node_agent.dataplane.limits import check_length
 from node_agent.errors import FrameError
 
 _HEADER_TAG = b"\x0a"
@@ -20,7 +21,12 @@ _MAX_VARINT_BYTES = 5
 
 
 def opening(header: bytes, n_payload: int) -> tuple[bytes, int]:
-    """All that stands before a payload of `n_payload` bytes, and where `header` ends in it."""
+    """All that stands before a payload of `n_payload` bytes, and where `header` ends in it.
+
+    Raises:
+        FrameError: The header is too long to be read.
+    """
+    check_length(len(header) + 2 * _ALIGNMENT)
     end = payload_start(n_payload)
     padding, n_padded = _fit(len(header), 1 + len(end))
     begin = start(n_padded) + header
@@ -68,6 +74,7 @@ def open_up(received: bytes | bytearray | memoryview) -> tuple[bytes, memoryview
     if not received or view[:1] != _HEADER_TAG:
         raise FrameError(f"{len(received)} bytes came that are no frame: they do not start with a header.")
     start, stop = _extent(view, 1, "header")
+    check_length(stop - start)
     header = bytes(view[start:stop])
     if stop == len(view):
         return header, view[stop:]

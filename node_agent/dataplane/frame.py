@@ -13,7 +13,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from node_agent import codecs, wire_codec
-from node_agent.dataplane import envelope
+from node_agent.dataplane import envelope, limits
 from node_agent.dataplane.encoded import Buffer, EncodedFrame, Piece
 from node_agent.element_types import DTYPES, tensor_bytes, type_name
 from node_agent.errors import FrameError
@@ -162,8 +162,8 @@ def _header(frame: ErrorFrame | SubscribeFrame) -> agent_pb2.FrameHeader:
     header.kind = agent_pb2.FRAME_KIND_ERROR
     header.request = frame.request
     header.stage = frame.stage
-    header.error = frame.error
-    header.message = frame.message
+    header.error = limits.shortened(frame.error)
+    header.message = limits.shortened(frame.message, limits.MAX_ERROR_CHARACTERS)
     header.trace.extend(map(_trace_to_wire, frame.trace))
     return header
 
@@ -201,6 +201,7 @@ def decode(received: Buffer) -> Frame:
         header = agent_pb2.FrameHeader.FromString(header_bytes)
     except DecodeError as exc:
         raise FrameError(f"A frame of {len(received)} bytes has no readable header: {exc}.") from exc
+    limits.check_counts(header)
     if header.kind == agent_pb2.FRAME_KIND_TENSORS:
         return _tensor_frame(header, payload)
     if header.kind == agent_pb2.FRAME_KIND_PROBE:

@@ -143,7 +143,8 @@ class PushReader:
             self._stream.take_all(self._received)
             self._answers.finish()
         except NodeError as exc:
-            self._answers.close(exc)
+            # Afresh: its traceback would hold the frame until garbage is collected.
+            self._answers.close(type(exc)(*exc.args))
         except grpc.RpcError:  # the other end is gone
             self._answers.close()
         except Exception:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from node_agent.dataplane.decoder import FrameDecoder
@@ -24,11 +25,11 @@ MAX_ANSWERS = 1024
 class StageFinder(Protocol):
     """Knows the stages of a node."""
 
-    def find(self, deployment: str, stage: int) -> Stage:
-        """The stage.
+    def find(self, deployment: str, epoch: int, stage: int) -> Stage | None:
+        """The stage; None where it is here, but of other epochs.
 
         Raises:
-            StageMissingError: There is none.
+            StageMissingError: There is none of any epoch.
         """
         ...
 
@@ -88,26 +89,23 @@ class PushStream:
 
     def _pass_in(self, arrival: Arrival) -> None:
         frame = arrival.frame
-        stage = self._stages.find(frame.deployment, frame.stage)
-        while frame.epoch == stage.load.epoch:
+        while (stage := self._stages.find(frame.deployment, frame.epoch, frame.stage)) is not None:
             self._follow(stage)
-            try:
+            with suppress(QueueClosedError):  # replaced or unloaded while the frame waited: look again
                 return stage.offer(arrival)
-            except QueueClosedError:  # replaced or unloaded while the frame waited
-                stage = self._stages.find(frame.deployment, frame.stage)
-        return self._drop(frame, stage.load.epoch)
+        return self._drop(frame)
 
     def _follow(self, stage: Stage) -> None:
         if stage not in self._followed:
             self._followed.add(stage)
             stage.failure.listen(self._end)
 
-    def _drop(self, frame: TensorFrame | ErrorFrame, epoch: int) -> None:
+    def _drop(self, frame: TensorFrame | ErrorFrame) -> None:
         """Drops a frame of another epoch; a row of them is logged once."""
         key = (frame.deployment, frame.stage, frame.epoch)
         if key != self._dropped:
             self._dropped = key
             _logger.warning(
                 "frames of another epoch are dropped",
-                extra={"deployment": frame.deployment, "stage": frame.stage, "epoch": frame.epoch, "current": epoch},
+                extra={"deployment": frame.deployment, "stage": frame.stage, "epoch": frame.epoch},
             )

@@ -18,6 +18,9 @@ from node_agent.errors import RequestRejectedError
 from node_agent.messages import LinkEmulation
 
 PACKET_BYTES = 1500
+MAX_DELAY_SECONDS = 60.0
+MIN_BYTES_PER_SECOND = 100.0
+MAX_LOSS = 0.99
 _SHORTEST_ROUND_TRIP_SECONDS = 1e-3
 
 
@@ -89,12 +92,15 @@ def is_emulated(emulation: LinkEmulation | None) -> bool:
 def faults_of(emulation: LinkEmulation) -> tuple[str, ...]:
     """What is out of range in `emulation`; empty when nothing is."""
     faults = []
-    for name in ("delay_seconds", "jitter_seconds", "bytes_per_second"):
+    for name in ("delay_seconds", "jitter_seconds"):
         value = getattr(emulation, name)
-        if not 0 <= value < math.inf:
-            faults.append(f"{name} of a link must be 0 or more, got {value:g}")
-    if not 0 <= emulation.loss < 1:
-        faults.append(f"loss of a link must be at least 0 and below 1, got {emulation.loss:g}")
+        if not 0 <= value <= MAX_DELAY_SECONDS:
+            faults.append(f"{name} of a link must be 0 to {MAX_DELAY_SECONDS:g}, got {value:g}")
+    rate = emulation.bytes_per_second
+    if rate != 0 and not MIN_BYTES_PER_SECOND <= rate < math.inf:
+        faults.append(f"bytes_per_second of a link must be 0 (unlimited) or {MIN_BYTES_PER_SECOND:g}, got {rate:g}")
+    if not 0 <= emulation.loss <= MAX_LOSS:
+        faults.append(f"loss of a link must be 0 to {MAX_LOSS:g}, got {emulation.loss:g}")
     return tuple(faults)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from node_agent.dataplane.departure import Departure, Destination
 from node_agent.dataplane.failure import FailureLatch
+from node_agent.dataplane.limits import MAX_ERROR_CHARACTERS, shortened
 from node_agent.dataplane.pacing import EmulatedDevice
 from node_agent.dataplane.queueing import BoundedQueue, QueueClosedError
 from node_agent.dataplane.reception import receive
@@ -149,6 +150,8 @@ class Stage:
             send_seconds=self._departure.busy_seconds,
             sent_bytes=self._departure.sent_bytes,
             n_queued=len(self._inbound),
+            shard_sha256=self.load.shard.graph.sha256,
+            failure=str(self.failure.error or ""),
         )
 
     def fail(self, error: NodeError) -> None:
@@ -238,8 +241,9 @@ class Stage:
         )
 
     def _error_frame(self, frame: TensorFrame, error: NodeError) -> ErrorFrame:
-        message = f"{self._label} failed on request {frame.request}: {error}"
-        _logger.warning("request failed", extra={"stage": self._label, "request": frame.request, "error": str(error)})
+        why = shortened(str(error), MAX_ERROR_CHARACTERS)
+        message = f"{self._label} failed on request {frame.request}: {why}"
+        _logger.warning("request failed", extra={"stage": self._label, "request": frame.request, "error": why})
         return ErrorFrame(
             deployment=frame.deployment,
             epoch=frame.epoch,

@@ -37,6 +37,8 @@ def check_load(load: StageLoad) -> None:
     for name, seconds in _paces(load).items():
         if not 0 <= seconds < math.inf:
             faults.append(f"{name} must be 0 or more, got {seconds:g}")
+    if not 0 <= load.lease_seconds < math.inf:
+        faults.append(f"lease_seconds must be 0 or more, got {load.lease_seconds:g}")
     if not 1 <= load.queue_limit <= _MAX_QUEUE_LIMIT:
         faults.append(f"queue_limit must be 1 to {_MAX_QUEUE_LIMIT}, got {load.queue_limit}")
     faults += [*_tensor_faults(load.receives), *_tensor_faults(load.sends), *_link_faults(load.link)]

@@ -1,24 +1,24 @@
 """Content named by its digest, in one flat folder: graphs of shards and blobs of weights alike."""
 
 import fcntl
-import hashlib
 import os
 import re
-import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from node_agent.errors import AgentConfigError, BlobCorruptError, BlobMissingError, RequestRejectedError, StoreFullError
-from node_agent.host.store_index import StoreIndex
+from node_agent.host.incoming import IncomingFile, incoming_name, settle_partial, tidy_leftovers
+from node_agent.host.store_index import PARTIAL_PREFIX, StoreIndex, partial_name
 from node_agent.messages import BlobRef, ShardRef
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_STORED = re.compile(rf"({re.escape(PARTIAL_PREFIX)})?[0-9a-f]{{64}}")
 _LOCK_NAME = ".lock"
-_TEMPORARY_PREFIX = ".incoming-"
 _SPARE_DISK_BYTES = 16 << 20
 """Left free for everybody else."""
 
@@ -26,11 +26,12 @@ _SPARE_DISK_BYTES = 16 << 20
 class ShardStore:
     """The store of one agent. Thread-safe; no second one can open the same folder.
 
-    A file appears under its digest only when all of it was written, hashed and brought to disk.
+    A file appears under its digest only when all of it was written, hashed and brought to disk. What came of a blob
+    whose transfer was cut is kept for the next one; it counts in the quota, and is the first to go.
     """
 
     def __init__(self, folder: Path, quota_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Opens the store and removes what an interrupted agent left half written.
+        """Opens the store and tidies up what an interrupted agent left half written.
 
         Raises:
             AgentConfigError: The folder cannot be used, or another agent uses it.
@@ -40,15 +41,16 @@ class ShardStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._lock_file = _lock(folder)
+        tidy_leftovers(folder)
         self._index = StoreIndex(self._read_folder())
+        self._incoming: dict[str, IncomingFile] = {}
+        """By digest; the newest where a blob comes in several times."""
 
     def _read_folder(self) -> Iterator[tuple[str, int]]:
-        """Digest and size of what is stored, least recently used first; leftovers are removed on the way."""
+        """Name and size of what is stored, least recently used first."""
         found = []
         for path in self.folder.iterdir():
-            if path.name.startswith(_TEMPORARY_PREFIX):
-                path.unlink()
-            elif _DIGEST.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            if _STORED.fullmatch(path.name) and path.is_file() and not path.is_symlink():
                 facts = path.stat()
                 found.append((facts.st_mtime_ns, path.name, facts.st_size))
         return ((name, size) for _, name, size in sorted(found))
@@ -71,7 +73,9 @@ class ShardStore:
         return self.folder / blob.sha256
 
     def missing(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
-        """Those of `blobs` that are not stored, each once; all of them are safe from eviction for the next minute.
+        """Those of `blobs` that are not stored, each once, with how much of them came earlier.
+
+        All of them are safe from eviction for the next minute.
 
         Raises:
             RequestRejectedError: A digest is none.
@@ -81,73 +85,126 @@ class ShardStore:
             _check_digest(sha256)
         with self._lock:
             self._index.protect(wanted, self._clock())
-            return tuple(blob for sha256, blob in wanted.items() if not self._use(sha256))
+            lacking = [blob for sha256, blob in wanted.items() if not self._use(sha256)]
+            return tuple(replace(blob, n_have=self._n_have(blob)) for blob in lacking)
 
-    def _use(self, sha256: str) -> bool:
+    def _use(self, name: str) -> bool:
         """Whether it is stored; it then becomes the most recently used, for later agents on this folder, too."""
-        if sha256 not in self._index:
+        if name not in self._index:
             return False
         try:
-            os.utime(self.folder / sha256)
+            os.utime(self.folder / name)
         except FileNotFoundError:  # somebody tidied up by hand
-            self._index.remove(sha256)
+            self._index.remove(name)
             return False
-        self._index.touch(sha256)
+        self._index.touch(name)
         return True
 
+    def _n_have(self, blob: BlobRef) -> int:
+        """Bytes of an earlier transfer that was cut, or whose sender has fallen silent."""
+        name = partial_name(blob.sha256)
+        former = self._incoming.get(blob.sha256)
+        found = self._index.size(name) if self._use(name) else 0
+        if former is not None and former.is_silent:
+            found = max(found, former.n_written)
+        return found if found <= blob.n_bytes else 0
+
     def put(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
-        """Stores the joined `chunks`; a blob that is there already is accepted unread.
+        """Stores the joined `chunks`, which go on behind the first `n_have` bytes; a blob that is there is not read.
+
+        Where the chunks end in an error, what came is kept, so that a later transfer can go on.
 
         Raises:
-            RequestRejectedError: The digest is none.
-            BlobCorruptError: The content is not what was announced; nothing is kept.
-            StoreFullError: Quota or disk do not suffice; nothing is kept.
+            RequestRejectedError: The digest is none, or another transfer took this one's place.
+            BlobCorruptError: The content is not what was announced, or less than `n_have` bytes are there; nothing of
+                this transfer is kept.
+            StoreFullError: Quota or disk do not suffice; nothing of this transfer is kept.
         """
         if not self.missing((blob,)):
             return
-        with self._incoming_file(blob) as (temporary, descriptor):
-            _write_checked(descriptor, blob, chunks)
+        if blob.n_have > blob.n_bytes:
+            raise RequestRejectedError(f"Blob {blob.sha256} of {blob.n_bytes} bytes cannot go on at {blob.n_have}.")
+        with self._incoming_file(blob) as file:
+            file.fill(chunks)
             with self._lock:
-                temporary.rename(self.folder / blob.sha256)
+                file.path.rename(self.folder / blob.sha256)
                 self._index.add(blob.sha256, blob.n_bytes)
                 self._index.protect((blob.sha256,), self._clock())
+                self._remove(partial_name(blob.sha256))
         _bring_to_disk(self.folder)
 
     @contextmanager
-    def _incoming_file(self, blob: BlobRef) -> Iterator[tuple[Path, int]]:
-        """A temporary file for `blob` for which there is room; gone afterwards unless it was renamed."""
-        temporary = self.folder / f"{_TEMPORARY_PREFIX}{blob.sha256[:16]}-{secrets.token_hex(8)}"
-        self._make_room(temporary.name, blob)
+    def _incoming_file(self, blob: BlobRef) -> Iterator[IncomingFile]:
+        """A file for `blob` for which there is room; afterwards it was renamed, or is kept as a beginning, or gone."""
+        path = self.folder / incoming_name(blob.sha256)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            try:
-                yield temporary, descriptor
-            finally:
-                os.close(descriptor)
-                temporary.unlink(missing_ok=True)
-        finally:
             with self._lock:
-                self._index.release(temporary.name)
+                self._claim(blob, path)
+            file = IncomingFile(path, blob, self._clock)
+            with self._lock:
+                self._incoming[blob.sha256] = file
+            try:
+                yield file
+            except (BlobCorruptError, StoreFullError):
+                raise
+            except BaseException:  # the sender broke, or this thread is to end
+                self._keep(file)
+                raise
+            finally:
+                file.close()
+                with self._lock:
+                    if self._incoming.get(blob.sha256) is file:
+                        del self._incoming[blob.sha256]
+        finally:
+            path.unlink(missing_ok=True)
+            with self._lock:
+                self._index.release(path.name)
 
-    def _make_room(self, name: str, blob: BlobRef) -> None:
-        """Promises room for `blob`, evicting what was not used for longest and is not needed."""
+    def _claim(self, blob: BlobRef, path: Path) -> None:
+        """Makes what came of `blob` earlier the file at `path`, where the sender counts on it; promises room."""
+        partial = partial_name(blob.sha256)
+        former = self._incoming.get(blob.sha256)
+        if not blob.n_have:
+            self._make_room(blob, blob.n_bytes)
+        elif self._index.size(partial) >= blob.n_have and self._use(partial):
+            self._make_room(blob, blob.n_bytes - blob.n_have)
+            (self.folder / partial).rename(path)
+            self._index.remove(partial)
+        elif former is not None and former.give(path, blob.n_have):
+            self._index.release(former.path.name)
+        else:
+            raise BlobCorruptError(
+                f"Blob {blob.sha256} goes on at {blob.n_have} bytes, which are not there: ask again what is missing."
+            )
+        self._index.promise(path.name, blob.n_bytes)
+
+    def _keep(self, file: IncomingFile) -> None:
+        """Keeps what came of a blob, unless another transfer has it."""
         with self._lock:
-            promised = self._index.promised_bytes
-            free_quota = self.quota_bytes - self._index.stored_bytes - promised
-            free_disk = shutil.disk_usage(self.folder).free - _SPARE_DISK_BYTES - promised
-            now = self._clock()
-            victims = self._index.victims(blob.n_bytes - min(free_quota, free_disk), now)
-            if victims is None:
-                evictable = sum(size for _, size in self._index.evictable(now))
-                raise StoreFullError(
-                    f"Blob {blob.sha256} needs {blob.n_bytes} bytes; the quota of {self.quota_bytes} bytes has "
-                    f"{max(0, free_quota)} left, the disk of {self.folder} {max(0, free_disk)}, and {evictable} bytes "
-                    "can be evicted: unload stages, raise --quota, or choose another --store."
-                )
-            for sha256 in victims:
-                (self.folder / sha256).unlink(missing_ok=True)
-                self._index.remove(sha256)
-            self._index.promise(name, blob.n_bytes)
+            if not file.is_taken and settle_partial(file.path, file.blob.sha256):
+                self._index.add(partial_name(file.blob.sha256), file.n_written)
+                self._index.protect((file.blob.sha256,), self._clock())
+
+    def _remove(self, name: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
+        self._index.remove(name)
+
+    def _make_room(self, blob: BlobRef, n_bytes: int) -> None:
+        """Makes room for `n_bytes` of `blob`, evicting what was not used for longest and is not needed."""
+        promised = self._index.promised_bytes
+        free_quota = self.quota_bytes - self._index.stored_bytes - promised
+        free_disk = shutil.disk_usage(self.folder).free - _SPARE_DISK_BYTES - promised
+        now = self._clock()
+        victims = self._index.victims(n_bytes - min(free_quota, free_disk), now)
+        if victims is None:
+            evictable = sum(size for _, size in self._index.evictable(now))
+            raise StoreFullError(
+                f"Blob {blob.sha256} needs {n_bytes} bytes; the quota of {self.quota_bytes} bytes has "
+                f"{max(0, free_quota)} left, the disk of {self.folder} {max(0, free_disk)}, and {evictable} bytes "
+                "can be evicted: unload stages, raise --quota, or choose another --store."
+            )
+        for name in victims:
+            self._remove(name)
 
     @contextmanager
     def in_use(self, shard: ShardRef) -> Iterator[None]:
@@ -193,40 +250,6 @@ def _lock(folder: Path) -> int:
 def _check_digest(sha256: str) -> None:
     if not _DIGEST.fullmatch(sha256):
         raise RequestRejectedError(f"{sha256!r} is no sha256: want 64 lower-case hexadecimal digits.")
-
-
-def _write_checked(descriptor: int, blob: BlobRef, chunks: Iterable[bytes]) -> None:
-    """Writes `chunks`, which must be what `blob` announces, and brings them to disk."""
-    digest = hashlib.sha256()
-    n_written = 0
-    for chunk in chunks:
-        n_written += len(chunk)
-        if n_written > blob.n_bytes:
-            raise BlobCorruptError(f"Blob {blob.sha256} was announced with {blob.n_bytes} bytes, and more came.")
-        digest.update(chunk)
-        with _disk_faults(blob):
-            _write_all(descriptor, chunk)
-    if n_written != blob.n_bytes:
-        raise BlobCorruptError(f"Blob {blob.sha256} was announced with {blob.n_bytes} bytes, and {n_written} came.")
-    if digest.hexdigest() != blob.sha256:
-        raise BlobCorruptError(f"Blob {blob.sha256} has content of digest {digest.hexdigest()}: send it again.")
-    with _disk_faults(blob):
-        os.fsync(descriptor)
-
-
-@contextmanager
-def _disk_faults(blob: BlobRef) -> Iterator[None]:
-    """Says what failed when the disk does; free space was checked before, but others write, too."""
-    try:
-        yield
-    except OSError as exc:
-        raise StoreFullError(f"Cannot write blob {blob.sha256} of {blob.n_bytes} bytes: {exc.strerror}.") from exc
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _bring_to_disk(folder: Path) -> None:

@@ -6,9 +6,18 @@ from collections.abc import Iterable
 PROTECTED_SECONDS = 60.0
 """A blob that was asked for or put is not evicted for so long: whoever did it is about to load it."""
 
+PARTIAL_PREFIX = ".partial-"
+
+
+def partial_name(sha256: str) -> str:
+    """Under which the beginning of a blob is kept whose transfer was cut."""
+    return PARTIAL_PREFIX + sha256
+
 
 class StoreIndex:
     """Sizes, users and protection of what is stored. Not thread-safe: its store calls it under a lock.
+
+    What is stored is named by its digest, or by `partial_name` of it where only its beginning came.
 
     Moments are given by the caller, on any clock that only goes forward.
     """
@@ -22,6 +31,10 @@ class StoreIndex:
 
     def __contains__(self, sha256: str) -> bool:
         return sha256 in self._sizes
+
+    def size(self, name: str) -> int:
+        """Bytes of something stored; 0 where it is not."""
+        return self._sizes.get(name, 0)
 
     @property
     def stored_bytes(self) -> int:
@@ -38,8 +51,8 @@ class StoreIndex:
         self._promised[name] = n_bytes
 
     def release(self, name: str) -> None:
-        """Gives the room of `name` back, whether or not it has arrived."""
-        del self._promised[name]
+        """Gives the room of `name` back, whether or not it has arrived; once is enough."""
+        self._promised.pop(name, None)
 
     def add(self, sha256: str, n_bytes: int) -> None:
         """Something has arrived."""
@@ -54,9 +67,10 @@ class StoreIndex:
         self._sizes[sha256] = self._sizes.pop(sha256)
 
     def protect(self, digests: Iterable[str], now: float) -> None:
-        """Keeps `digests`, stored or not, from eviction for a minute."""
+        """Keeps `digests`, stored or not, and what came of them, from eviction for a minute."""
         self._protected_until = {name: until for name, until in self._protected_until.items() if until > now}
-        self._protected_until.update(dict.fromkeys(digests, now + PROTECTED_SECONDS))
+        for sha256 in digests:
+            self._protected_until[sha256] = self._protected_until[partial_name(sha256)] = now + PROTECTED_SECONDS
 
     def take(self, digests: Iterable[str]) -> None:
         """Counts one more user of each."""
@@ -68,12 +82,13 @@ class StoreIndex:
         self._n_users = +self._n_users
 
     def evictable(self, now: float) -> tuple[tuple[str, int], ...]:
-        """(sha256, bytes) of what may go, least recently used first."""
-        return tuple(
-            (sha256, size)
-            for sha256, size in self._sizes.items()
-            if not self._n_users[sha256] and self._protected_until.get(sha256, now) <= now
-        )
+        """(name, bytes) of what may go: beginnings first, then what was not used for longest."""
+        found = [
+            (name, size)
+            for name, size in self._sizes.items()
+            if not self._n_users[name] and self._protected_until.get(name, now) <= now
+        ]
+        return tuple(sorted(found, key=lambda pair: not pair[0].startswith(PARTIAL_PREFIX)))
 
     def victims(self, n_bytes: int, now: float) -> tuple[str, ...] | None:
         """What should go to gain `n_bytes`; None when all that may go is too little."""

@@ -9,6 +9,8 @@ class BlobRef:
 
     sha256: str
     n_bytes: int
+    n_have: int = 0
+    """Of a missing one: bytes of its beginning that are there. Of one that is sent: what follows them is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,3 +62,6 @@ class NodeStatus:
     """Of the hottest zone of the processor; 0 where unknown."""
     joules: float = 0.0
     """Read from the energy meter since the agent started, never falling; 0 without a meter."""
+    instance: str = ""
+    """Drawn by the agent when it started: another one means that it holds none of the stages that it was given before.
+    Empty for a node of an older version."""

@@ -60,6 +60,8 @@ class StageLoad:
     pace_seconds: float = 0.0
     """Device emulation: the stage ends no earlier than this after its start."""
     queue_limit: int = 4
+    lease_seconds: float = 0.0
+    """The node frees the stages of a deployment whose lease nobody renewed for so long; 0: it keeps them."""
     next_plane: str = "grpc"
     """Data plane of the hop to the next node: one of `dataplane.planes.PLANES`; empty is `grpc`."""
     codec: str = ""
@@ -99,3 +101,7 @@ class StageStatus:
     """Time for which the outgoing link was busy."""
     sent_bytes: int
     n_queued: int
+    shard_sha256: str = ""
+    """Of the shard's graph."""
+    failure: str = ""
+    """What ended the stage for good; empty while it works."""

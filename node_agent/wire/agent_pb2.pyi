@@ -166,12 +166,19 @@ Global___NodeDescription: _TypeAlias = NodeDescription  # noqa: Y015
 class StatusRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    RENEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def renew(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of deployments whose leases begin anew."""
+
     def __init__(
         self,
+        *,
+        renew: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["renew", b"renew"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -189,6 +196,7 @@ class NodeStatus(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
     JOULES_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
     uptime_seconds: _builtins.float
     resident_bytes: _builtins.int
     store_bytes: _builtins.int
@@ -198,6 +206,8 @@ class NodeStatus(_message.Message):
     """Of the hottest zone of the processor; 0: unknown."""
     joules: _builtins.float
     """Read from the energy meter since the agent started, never falling; 0 without a meter."""
+    instance: _builtins.str
+    """Drawn by the agent when it started: another one means that it holds none of the stages that it was given before."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -211,10 +221,11 @@ class NodeStatus(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         temperature_celsius: _builtins.float = ...,
         joules: _builtins.float = ...,
+        instance: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["joules", b"joules", "n_stages", b"n_stages", "resident_bytes", b"resident_bytes", "store_bytes", b"store_bytes", "store_quota_bytes", b"store_quota_bytes", "temperature_celsius", b"temperature_celsius", "uptime_seconds", b"uptime_seconds", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "joules", b"joules", "n_stages", b"n_stages", "resident_bytes", b"resident_bytes", "store_bytes", b"store_bytes", "store_quota_bytes", b"store_quota_bytes", "temperature_celsius", b"temperature_celsius", "uptime_seconds", b"uptime_seconds", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -226,17 +237,21 @@ class BlobRef(_message.Message):
 
     SHA256_FIELD_NUMBER: _builtins.int
     N_BYTES_FIELD_NUMBER: _builtins.int
+    N_HAVE_FIELD_NUMBER: _builtins.int
     sha256: _builtins.str
     n_bytes: _builtins.int
+    n_have: _builtins.int
+    """From MissingBlobs: so many bytes of the beginning are there. To PutBlob: the content goes on behind so many."""
     def __init__(
         self,
         *,
         sha256: _builtins.str = ...,
         n_bytes: _builtins.int = ...,
+        n_have: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_bytes", b"n_bytes", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_bytes", b"n_bytes", "n_have", b"n_have", "sha256", b"sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -271,7 +286,7 @@ class BlobChunk(_message.Message):
     content: _builtins.bytes
     @_builtins.property
     def blob(self) -> Global___BlobRef:
-        """Only in the first chunk."""
+        """Only in the first chunk of each blob."""
 
     def __init__(
         self,
@@ -393,6 +408,7 @@ class StageLoad(_message.Message):
     CODEC_FIELD_NUMBER: _builtins.int
     NEXT_HOPS_FIELD_NUMBER: _builtins.int
     CODING_PACE_FIELD_NUMBER: _builtins.int
+    LEASE_SECONDS_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     epoch: _builtins.int
     stage: _builtins.int
@@ -406,6 +422,8 @@ class StageLoad(_message.Message):
     """Data plane of the hop to the next node: `grpc` (empty is the same) or `tcp`."""
     codec: _builtins.str
     """In which the stage sends; empty: as it is, which is how the last stage sends."""
+    lease_seconds: _builtins.float
+    """The node frees the stages of a deployment whose lease nobody renewed for so long. 0: it keeps them."""
     @_builtins.property
     def shard(self) -> Global___ShardRef: ...
     @_builtins.property
@@ -444,10 +462,11 @@ class StageLoad(_message.Message):
         codec: _builtins.str = ...,
         next_hops: _abc.Iterable[Global___NextHop] | None = ...,
         coding_pace: Global___CodingPace | None = ...,
+        lease_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["coding_pace", b"coding_pace", "link", b"link", "shard", b"shard"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "coding_pace", b"coding_pace", "deployment", b"deployment", "epoch", b"epoch", "link", b"link", "n_stages", b"n_stages", "next_address", b"next_address", "next_hops", b"next_hops", "next_plane", b"next_plane", "pace_seconds", b"pace_seconds", "queue_limit", b"queue_limit", "receives", b"receives", "sends", b"sends", "shard", b"shard", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "coding_pace", b"coding_pace", "deployment", b"deployment", "epoch", b"epoch", "lease_seconds", b"lease_seconds", "link", b"link", "n_stages", b"n_stages", "next_address", b"next_address", "next_hops", b"next_hops", "next_plane", b"next_plane", "pace_seconds", b"pace_seconds", "queue_limit", b"queue_limit", "receives", b"receives", "sends", b"sends", "shard", b"shard", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -534,17 +553,26 @@ class StageUnload(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    FIRST_EPOCH_FIELD_NUMBER: _builtins.int
+    LAST_EPOCH_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
+    first_epoch: _builtins.int
+    """Only stages of these epochs, both ends included; absent: no bound."""
+    last_epoch: _builtins.int
     def __init__(
         self,
         *,
         deployment: _builtins.str = ...,
+        first_epoch: _builtins.int = ...,
+        last_epoch: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch", "last_epoch", b"last_epoch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch", "deployment", b"deployment", "first_epoch", b"first_epoch", "last_epoch", b"last_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__last_epoch: _TypeAlias = _typing.Literal["last_epoch"]  # noqa: Y015
+    _WhichOneofArgType__last_epoch: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_epoch) -> _WhichOneofReturnType__last_epoch | None: ...
 
 Global___StageUnload: _TypeAlias = StageUnload  # noqa: Y015
 
@@ -617,6 +645,8 @@ class StageStatus(_message.Message):
     SEND_SECONDS_FIELD_NUMBER: _builtins.int
     SENT_BYTES_FIELD_NUMBER: _builtins.int
     N_QUEUED_FIELD_NUMBER: _builtins.int
+    SHARD_SHA256_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     epoch: _builtins.int
     stage: _builtins.int
@@ -626,6 +656,10 @@ class StageStatus(_message.Message):
     send_seconds: _builtins.float
     sent_bytes: _builtins.int
     n_queued: _builtins.int
+    shard_sha256: _builtins.str
+    """Of the shard's graph."""
+    failure: _builtins.str
+    """What ended the stage for good; empty while it works."""
     def __init__(
         self,
         *,
@@ -638,10 +672,12 @@ class StageStatus(_message.Message):
         send_seconds: _builtins.float = ...,
         sent_bytes: _builtins.int = ...,
         n_queued: _builtins.int = ...,
+        shard_sha256: _builtins.str = ...,
+        failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_seconds", b"compute_seconds", "deployment", b"deployment", "epoch", b"epoch", "n_errors", b"n_errors", "n_frames", b"n_frames", "n_queued", b"n_queued", "send_seconds", b"send_seconds", "sent_bytes", b"sent_bytes", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_seconds", b"compute_seconds", "deployment", b"deployment", "epoch", b"epoch", "failure", b"failure", "n_errors", b"n_errors", "n_frames", b"n_frames", "n_queued", b"n_queued", "send_seconds", b"send_seconds", "sent_bytes", b"sent_bytes", "shard_sha256", b"shard_sha256", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -112,7 +112,9 @@ class NodeServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PutBlob(self, request_iterator, context):
-        """Missing associated documentation comment in .proto file."""
+        """Blobs, one after another. A blob has come when the next one begins, or when the call ends without an error; of one
+        that is cut off the node keeps the beginning, and says so when asked again. The answer names the last one.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -44,6 +44,9 @@ class NodeStub:
     MissingBlobs: _grpc.UnaryUnaryMultiCallable[_agent_pb2.BlobList, _agent_pb2.BlobList]
     """Content-addressed storage: ask first, then send what is missing."""
     PutBlob: _grpc.StreamUnaryMultiCallable[_agent_pb2.BlobChunk, _agent_pb2.BlobRef]
+    """Blobs, one after another. A blob has come when the next one begins, or when the call ends without an error; of one
+    that is cut off the node keeps the beginning, and says so when asked again. The answer names the last one.
+    """
     LoadStage: _grpc.UnaryUnaryMultiCallable[_agent_pb2.StageLoad, _agent_pb2.StageLoaded]
     UnloadStage: _grpc.UnaryUnaryMultiCallable[_agent_pb2.StageUnload, _agent_pb2.StageUnloaded]
     ListStages: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ListStagesRequest, _agent_pb2.StageList]
@@ -65,6 +68,9 @@ class NodeAsyncStub(NodeStub):
     MissingBlobs: _aio.UnaryUnaryMultiCallable[_agent_pb2.BlobList, _agent_pb2.BlobList]  # type: ignore[assignment]
     """Content-addressed storage: ask first, then send what is missing."""
     PutBlob: _aio.StreamUnaryMultiCallable[_agent_pb2.BlobChunk, _agent_pb2.BlobRef]  # type: ignore[assignment]
+    """Blobs, one after another. A blob has come when the next one begins, or when the call ends without an error; of one
+    that is cut off the node keeps the beginning, and says so when asked again. The answer names the last one.
+    """
     LoadStage: _aio.UnaryUnaryMultiCallable[_agent_pb2.StageLoad, _agent_pb2.StageLoaded]  # type: ignore[assignment]
     UnloadStage: _aio.UnaryUnaryMultiCallable[_agent_pb2.StageUnload, _agent_pb2.StageUnloaded]  # type: ignore[assignment]
     ListStages: _aio.UnaryUnaryMultiCallable[_agent_pb2.ListStagesRequest, _agent_pb2.StageList]  # type: ignore[assignment]
@@ -106,7 +112,10 @@ class NodeServicer(metaclass=_abc_1.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[_agent_pb2.BlobChunk],
         context: _ServicerContext,
-    ) -> _typing.Union[_agent_pb2.BlobRef, _abc.Awaitable[_agent_pb2.BlobRef]]: ...
+    ) -> _typing.Union[_agent_pb2.BlobRef, _abc.Awaitable[_agent_pb2.BlobRef]]:
+        """Blobs, one after another. A blob has come when the next one begins, or when the call ends without an error; of one
+        that is cut off the node keeps the beginning, and says so when asked again. The answer names the last one.
+        """
 
     @_abc_1.abstractmethod
     def LoadStage(

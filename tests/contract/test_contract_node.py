@@ -148,6 +148,27 @@ class TestNode:
             node.put_blob(blob, (content,))
         assert node.missing_blobs((blob,)) == (blob,)
 
+    def test_blobs_come_one_after_another_and_known_ones_are_skipped(self, node):
+        contents = [bytes([number]) * n_bytes for number, n_bytes in enumerate((0, 5, 3 << 20, 1000, 2 << 20))]
+        blobs = [blob_of(content) for content in contents]
+        node.put_blob(blobs[3], (contents[3],))
+        node.put_blobs((blob, (content,)) for blob, content in zip(blobs, contents, strict=True))
+        assert node.missing_blobs(blobs) == ()
+        node.put_blobs(())
+
+    def test_blobs_before_one_that_is_refused_are_stored(self, node):
+        contents = [b"first " * 20, b"second " * 20, b"third " * 20]
+        first, second, third = map(blob_of, contents)
+        with pytest.raises(BlobCorruptError, match=second.sha256):
+            node.put_blobs(((first, contents[:1]), (second, (b"S" + contents[1][1:],)), (third, contents[2:])))
+        assert node.missing_blobs((first, second, third)) == (second, third)
+
+    def test_content_that_is_to_follow_what_is_not_there_is_refused(self, node):
+        blob = blob_of(b"announced " * 9)
+        with pytest.raises(BlobCorruptError, match="goes on at 9 bytes, which are not there"):
+            node.put_blob(replace(blob, n_have=9), (b" nounced" * 8,))
+        assert node.missing_blobs((blob,)) == (blob,)
+
     def test_what_breaks_the_chunks_is_the_callers(self, node):
         content = bytes(2 << 20)
         blob = blob_of(content)
@@ -158,7 +179,8 @@ class TestNode:
 
         with pytest.raises(KeyError, match="the sender breaks"):
             node.put_blob(blob, broken())
-        assert node.missing_blobs((blob,)) == (blob,)
+        (missing,) = node.missing_blobs((blob,))
+        node.put_blob(missing, (content[missing.n_have :],))
 
     def test_a_blob_that_is_too_big_is_refused(self, node):
         blob = BlobRef(sha256="0" * 64, n_bytes=QUOTA + 1)
@@ -180,14 +202,41 @@ class TestNode:
         assert loaded.session_seconds > 0
         assert loaded.memory_bytes >= 0
         node.load_stage(shard.load(epoch=3))
-        node.load_stage(shard.load(epoch=4))
         (stage,) = node.list_stages()
-        assert (stage.deployment, stage.epoch, stage.stage, stage.n_frames, stage.n_queued) == ("d", 4, 0, 0, 0)
+        assert (stage.deployment, stage.epoch, stage.stage, stage.n_frames, stage.n_queued) == ("d", 3, 0, 0, 0)
+        assert (stage.shard_sha256, stage.failure) == (shard.ref.graph.sha256, "")
         node.load_stage(shard.load(deployment="other"))
         assert len(node.list_stages()) == 2
         assert node.unload_stage("d") == 1
         assert node.unload_stage("d") == 0
         assert [stage.deployment for stage in node.list_stages()] == ["other"]
+
+    def test_two_epochs_live_side_by_side_until_one_is_unloaded(self, node):
+        shard = matmul_shard(seed=101)
+        shard.put_into(node)
+        for epoch in (3, 4, 5):
+            node.load_stage(shard.load(epoch=epoch))
+        assert sorted(stage.epoch for stage in node.list_stages()) == [3, 4, 5]
+        assert node.unload_stage("d", last_epoch=3) == 1
+        assert node.unload_stage("d", first_epoch=5) == 1
+        assert [stage.epoch for stage in node.list_stages()] == [4]
+        assert node.unload_stage("d", first_epoch=5, last_epoch=9) == 0
+        assert node.unload_stage("d", last_epoch=0) == 0
+
+    def test_stages_are_freed_when_nobody_renews_their_lease(self, node):
+        shard = matmul_shard(seed=101)
+        shard.put_into(node)
+        node.load_stage(shard.load(deployment="kept"))
+        node.load_stage(shard.load(deployment="renewed", lease_seconds=1.0))
+        node.load_stage(shard.load(deployment="orphan", lease_seconds=0.2))
+        ends_at = time.monotonic() + 20
+        while len(node.list_stages()) == 3 and time.monotonic() < ends_at:
+            node.status(renew=("renewed", "unknown"))
+            time.sleep(0.05)
+        assert sorted(stage.deployment for stage in node.list_stages()) == ["kept", "renewed"]
+
+    def test_a_node_says_which_process_it_is(self, node):
+        assert node.status().instance == node.status().instance != ""
 
     def test_an_order_of_an_older_epoch_comes_too_late(self, node):
         shard = matmul_shard(seed=101)
@@ -392,7 +441,7 @@ def test_an_address_that_is_none_is_rejected():
         NodeClient.connect("nowhere")
 
 
-def test_a_transfer_that_is_cancelled_leaves_no_file(tmp_path):
+def test_a_transfer_that_is_cancelled_goes_on_where_it_was(tmp_path):
     content = bytes(3 << 20)
     blob = blob_of(content)
     half_is_sent, go_on = threading.Event(), threading.Event()
@@ -404,15 +453,17 @@ def test_a_transfer_that_is_cancelled_leaves_no_file(tmp_path):
 
     with ExitStack() as stack:
         place = Process(tmp_path, stack)
+        store = tmp_path / "store"
         with grpc.insecure_channel(place.address) as channel:
             call = agent_pb2_grpc.NodeStub(channel).PutBlob.future(messages())
             assert half_is_sent.wait(10)
-            store = tmp_path / "store"
-            wait_for(lambda: any(path.name.startswith(".incoming") for path in store.iterdir()))
+            wait_for(lambda: sum(path.stat().st_size for path in store.iterdir()) == 1 << 20)
             call.cancel()
             go_on.set()
-        wait_for(lambda: [path.name for path in store.iterdir()] == [".lock"])
-        place.node.put_blob(blob, (content,))
+        wait_for(lambda: {path.name for path in store.iterdir()} == {".lock", f".partial-{blob.sha256}"})
+        (missing,) = place.node.missing_blobs((blob,))
+        assert missing.n_have == 1 << 20
+        place.node.put_blob(missing, (content[missing.n_have :],))
         assert {path.name for path in store.iterdir()} == {".lock", blob.sha256}
 
 

@@ -159,7 +159,11 @@ def wire_frame(payload: bytes, **tensor: object) -> bytes:
         (wire_frame(bytes(8), dtype="object"), "elements of 'object'"),
         (wire_frame(bytes(8), dtype="<f4"), "elements of '<f4'"),
         (wire_frame(bytes(8), shape=(-2, -1)), "impossible shape"),
-        (wire_frame(bytes(8), shape=(1 << 62, 1 << 62)), "announces tensors of"),
+        (wire_frame(bytes(8), shape=(1 << 62, 1 << 62)), "more bytes than can be counted"),
+        (wire_frame(b"", shape=(0, 1 << 62)), "more bytes than can be counted"),
+        (wire_frame(b"", shape=(1 << 40,)), "announces tensors of 4398046511104 bytes and brings 0"),
+        (wire_frame(b"", dtype="x" * 100_000), "elements of 'x+'"),
+        (wire_frame(b"", name="n" * 300_000), "header of 3000.. bytes: at most 131072"),
         (wire_frame(b"", shape=[1] * 65), "impossible shape"),
     ],
 )

@@ -275,17 +275,22 @@ def test_frames_of_another_epoch_are_dropped(nodes, plane):
         assert next(pipeline.results).request == 1
 
 
-def test_a_higher_epoch_takes_over_and_the_old_subscription_ends(nodes, plane):
+def test_a_higher_epoch_takes_over_while_the_old_one_drains(nodes, plane):
     with (
-        Pipeline(plane, nodes[:1], chain(1), "takeover", epoch=1) as old,
-        Pipeline(plane, nodes[:1], chain(1), "takeover", epoch=2) as new,
+        Pipeline(plane, nodes[:2], chain(2), "takeover", epoch=1) as old,
+        Pipeline(plane, nodes[:2], chain(2), "takeover", epoch=2) as new,
     ):
-        assert list(old.results) == []
         old.send(0, x=x_of(0))
         new.send(1, x=x_of(1))
         assert next(new.results).request == 1
+        assert next(old.results).request == 0
+        for node in nodes[:2]:
+            assert node.unload_stage("takeover", last_epoch=1) == 1
+        assert list(old.results) == []
+        new.send(2, x=x_of(2))
+        assert next(new.results).request == 2
         with pytest.raises(StageMissingError, match="epoch 2, not 1"):
-            subscribe(plane, at(nodes[0], plane), SubscribeFrame(deployment="takeover", epoch=1))
+            subscribe(plane, at(nodes[1], plane), SubscribeFrame(deployment="takeover", epoch=1))
 
 
 def test_results_wait_for_a_subscriber_and_go_to_the_newest(nodes, plane):

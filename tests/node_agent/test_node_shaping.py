@@ -81,3 +81,17 @@ def test_all_faults_of_an_emulation_are_named():
     faults = faults_of(LinkEmulation(delay_seconds=-1, jitter_seconds=float("nan"), bytes_per_second=-2, loss=1))
     assert len(faults) == 4
     assert faults_of(LinkEmulation(loss=0.99)) == ()
+
+
+@pytest.mark.parametrize(
+    "emulation",
+    [
+        LinkEmulation(delay_seconds=1e9),
+        LinkEmulation(jitter_seconds=float("inf")),
+        LinkEmulation(bytes_per_second=1e-300),
+        LinkEmulation(loss=1 - 2**-53),
+    ],
+    ids=str,
+)
+def test_an_emulation_that_would_never_end_is_refused(emulation):
+    assert len(faults_of(emulation)) == 1

@@ -11,6 +11,7 @@ from coordinator.config.sections import TlsFiles
 from coordinator.errors import NodeDownError
 from coordinator.fleet import connect_fleet
 from coordinator.ports import Connect
+from node_agent.api import Transfer
 from node_agent.errors import NodeUnreachableError, ProtocolMismatchError
 from node_agent.messages import (
     BlobRef,
@@ -68,6 +69,9 @@ class FakeNode:
         raise NodeUnreachableError("fake")
 
     def put_blob(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
+        raise NodeUnreachableError("fake")
+
+    def put_blobs(self, transfers: Iterable[Transfer]) -> None:
         raise NodeUnreachableError("fake")
 
     def load_stage(self, load: StageLoad) -> StageLoaded:
