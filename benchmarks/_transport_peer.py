@@ -67,7 +67,7 @@ class IdleStages:
         self._stages: dict[str, IdleStage] = {}
         self._lock = threading.Lock()
 
-    def find(self, deployment: str, _stage: int) -> IdleStage:
+    def find(self, deployment: str, _epoch: int, _stage: int) -> IdleStage:
         """The only stage."""
         stage = self._stages.get(deployment)
         if stage is None:
@@ -75,9 +75,9 @@ class IdleStages:
                 stage = self._stages.setdefault(deployment, IdleStage())
         return stage
 
-    def find_last(self, deployment: str, _epoch: int) -> Outbox:
+    def find_last(self, deployment: str, epoch: int) -> Outbox:
         """Where its answers come out."""
-        return self.find(deployment, 0).outbox
+        return self.find(deployment, epoch, 0).outbox
 
 
 def serve(pipe: Connection, tls: TlsFiles, folder: Path, core: int | None) -> None:

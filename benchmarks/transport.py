@@ -19,14 +19,16 @@ import multiprocessing
 import os
 import random
 import statistics
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks._certificates import make_authority
-from benchmarks._figures import Figure, at_most, parse_arguments, publish
+from benchmarks._figures import Figure, at_least, at_most, parse_arguments, publish
 from benchmarks._transport_peer import serve
 from benchmarks._transport_ways import Way, open_ways
+from coordinator.statistics import Estimate, quantile_estimate
 
 SIZES = {"1kB": 1000, "10kB": 10_000, "150kB": 150_000, "800kB": 800_000, "3200kB": 3_200_000, "8000kB": 8_000_000}
 PLANES = ("tcp", "grpc")
