@@ -9,8 +9,9 @@ from prediction_builders import chain_model, measure
 
 from coordinator.config import local_cluster, parse_cluster
 from coordinator.fleet import connect_fleet
+from coordinator.leaving_out import correct_each_by_others
 from coordinator.planning import probe_links
-from coordinator.recalibration import correct_each_by_others, recalibrate
+from coordinator.recalibration import recalibrate
 from coordinator.shared_cores import core_groups, shared_processors
 from node_agent.host.processors import default_threads, usable_cores
 from node_agent.messages import NodeDescription
