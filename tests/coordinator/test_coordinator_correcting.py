@@ -84,7 +84,7 @@ def test_stages_are_run_in_company(fleet, model):
     }
     for found in trials.values():
         check(found[0])
-    assert seen[0][3] == f"trying {first}[0:3] with {second}[3:{model.graph.n_units}]"
+    assert f"trying {first}[0:3] with {second}[3:{model.graph.n_units}]" in [what for *_, what in seen]
     assert n_stages(fleet) == 0
 
 
