@@ -25,6 +25,7 @@ from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
 from coordinator.report.write import write_objectives, write_report
 from coordinator.run_folder import DEMO, LOCAL, RunFolder, RunSettings
+from coordinator.window import WindowWish
 from coordinator.wishes import SearchWish
 from partitioner.choice import choose, knee
 from partitioner.cluster import Cluster
@@ -234,7 +235,9 @@ def plan_step(folder: RunFolder, result: SearchResult | RobustResult, wish: str)
     return chosen
 
 
-def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: bool = False) -> Measurement:
+def bench_step(
+    run: OpenRun, progress: Progress, *, effort: Effort, is_live: bool = False, window: WindowWish | None = None
+) -> Measurement:
     """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan on disk.
 
     Beside the measurement it writes the profile that live stage times correct. With `is_live` the one that an earlier
@@ -252,6 +255,7 @@ def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: boo
             effort=effort,
             seed=run.settings.seed,
             on_step=lambda what, n_done, n_total: on_lane("bench", n_done, n_total, what),
+            window=window,
         )
     run.save("measurement", measurement)
     run.save("live_profile", live_profile(cost_model, measurement.plans))

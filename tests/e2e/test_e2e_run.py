@@ -110,13 +110,15 @@ def test_each_step_can_be_taken_up_from_the_folder(finished_run):
         ("search", "--run", folder, "--engine", "exhaustive"),
         ("search", "--run", folder, "--profile", "live"),
         ("plan", "--run", folder, "--choose", "throughput"),
-        ("bench", "--run", folder, "--bench-seconds", 0.5, "--profile", "live", "--json"),
+        ("bench", "--run", folder, "--bench-seconds", 0.5, "--profile", "live", "--json", "--window", "auto"),
         ("report", "--run", folder),
     ):
         done = splitfront(*arguments)
         assert done.returncode == 0, done.stderr
         if "--json" in arguments:
-            assert json.loads(done.stdout)["throughput_per_second"]["value"] > 0
+            found = json.loads(done.stdout)
+            assert found["throughput_per_second"]["value"] > 0
+            assert found["window"] in [step["window"] for step in found["window_steps"]]
 
 
 def test_inputs_of_a_run_are_taken_up_and_watched(toy_model, tmp_path):
