@@ -9,7 +9,7 @@ from coordinator.deployment import check_runnable, runnable_fault
 from coordinator.fleet import Fleet
 from coordinator.loadgen import make_workload
 from coordinator.measurement import Measurement, PlanMeasurement
-from coordinator.measuring import Effort, OnStep, measure_plan
+from coordinator.measuring import Effort, OnRecords, OnStep, ignore_records, measure_plan
 from coordinator.prediction_quality import (
     figure_doubts,
     health_doubts,
@@ -45,6 +45,7 @@ def bench(
     seed: int,
     on_step: OnStep,
     window: WindowWish | None = None,
+    on_records: OnRecords = ignore_records,
 ) -> Measurement:
     """Measures the chosen plan at full effort; other plans of the front and the baselines at half of it.
 
@@ -67,7 +68,15 @@ def bench(
         if window is not None and window.is_tuned:
             tuning = WindowTuning(wish=window, predict=cost_model.predict, seconds=effort.seconds * TUNING_SHARE)
         return measure_plan(
-            fleet, model, candidate, workload, label=label, effort=effort, on_step=on_step, tuning=tuning
+            fleet,
+            model,
+            candidate,
+            workload,
+            label=label,
+            effort=effort,
+            on_step=on_step,
+            tuning=tuning,
+            on_records=on_records,
         )
 
     check_runnable(chosen.plan, model)

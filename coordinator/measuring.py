@@ -8,7 +8,7 @@ from coordinator.bottleneck import find_bottleneck
 from coordinator.deployment import Deployment, deploy_plan
 from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet
-from coordinator.loadgen import LoadResult, Workload, run_load
+from coordinator.loadgen import LoadResult, Record, Workload, run_load
 from coordinator.measurement import PlanMeasurement, Prediction, ReplicaMeasurement, StageMeasurement, WindowStep
 from coordinator.spans import request_spans
 from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation, scaled
@@ -19,6 +19,14 @@ from partitioner.plan import Candidate
 
 OnStep = Callable[[str, int, int], None]
 """Called with what is being done, requests done and requests at most."""
+
+
+OnRecords = Callable[[Candidate, Sequence[Record], Sequence[Record]], None]
+"""Called with a plan, as it was measured, its lone requests, and those with the window full."""
+
+
+def ignore_records(_candidate: Candidate, _lone: Sequence[Record], _loaded: Sequence[Record]) -> None:
+    """Lets them go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +54,7 @@ def measure_plan(
     effort: Effort,
     on_step: OnStep,
     tuning: WindowTuning | None = None,
+    on_records: OnRecords = ignore_records,
 ) -> PlanMeasurement:
     """Deploys a plan, measures it, takes it off again; with the plan's own window where none is to be tuned.
 
@@ -61,7 +70,14 @@ def measure_plan(
 
     with deploy_plan(fleet, model, candidate, on_lane=on_lane) as deployment:
         return measure_deployment(
-            fleet, deployment, workload, label=label, effort=effort, on_step=on_step, tuning=tuning
+            fleet,
+            deployment,
+            workload,
+            label=label,
+            effort=effort,
+            on_step=on_step,
+            tuning=tuning,
+            on_records=on_records,
         )
 
 
@@ -74,6 +90,7 @@ def measure_deployment(
     effort: Effort,
     on_step: OnStep,
     tuning: WindowTuning | None = None,
+    on_records: OnRecords = ignore_records,
 ) -> PlanMeasurement:
     """Measures a live plan."""
 
@@ -105,6 +122,7 @@ def measure_deployment(
     after = Busy.read(fleet, deployment)
     paced = frozenset(node.name for node in fleet.nodes if node.is_paced)
     measured = _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced)
+    on_records(deployment.candidate, single.records, offline.records)
     return replace(measured, window_steps=steps)
 
 

@@ -23,8 +23,9 @@ from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile
 from coordinator.recalibration import live_profile
 from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
-from coordinator.report.write import write_objectives, write_report
-from coordinator.run_folder import DEMO, LOCAL, RunFolder, RunSettings
+from coordinator.report.write import write_objectives, write_report, write_trace
+from coordinator.run_folder import DEMO, LOCAL, TRACE_FILE, RunFolder, RunSettings
+from coordinator.spans import TracedPlans
 from coordinator.window import WindowWish
 from coordinator.wishes import SearchWish
 from partitioner.choice import choose, knee
@@ -240,11 +241,12 @@ def bench_step(
 ) -> Measurement:
     """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan on disk.
 
-    Beside the measurement it writes the profile that live stage times correct. With `is_live` the one that an earlier
-    measurement corrected is judged, and corrected again.
+    Beside the measurement it writes the profile that live stage times correct, and requests of the plan as a trace.
+    With `is_live` the profile that an earlier measurement corrected is judged, and corrected again.
     """
     result, chosen = run.folder.load("front", SearchResult), run.folder.load("plan", Candidate)
     cost_model = load_cost_model(run.folder, is_live=is_live)
+    traced = TracedPlans()
     with progress.progress("Deploying, verifying, measuring") as on_lane:
         measurement = bench(
             run.fleet,
@@ -256,8 +258,11 @@ def bench_step(
             seed=run.settings.seed,
             on_step=lambda what, n_done, n_total: on_lane("bench", n_done, n_total, what),
             window=window,
+            on_records=traced.keep,
         )
     run.save("measurement", measurement)
+    title = f"{run.model.graph.name}: {measurement.plan.describe()}"
+    write_trace(title, traced.spans_of[measurement.plan], run.folder.path / TRACE_FILE)
     run.save("live_profile", live_profile(cost_model, measurement.plans))
     run.save("plan", Candidate(plan=measurement.plan, cost=measurement.cost))
     return measurement

@@ -1,7 +1,10 @@
 """Writes pictures: those of a run into its folder, that of a network or of a front of many objectives elsewhere."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from coordinator.measurement import Span
 from coordinator.report.objective_space import ObjectiveSpace
 from coordinator.report.objectives_figure import objective_figures
 from coordinator.report.order_figure import order_figure
@@ -9,6 +12,7 @@ from coordinator.report.order_points import order_points, order_title
 from coordinator.report.profile_figure import unit_figure
 from coordinator.report.run import Run
 from coordinator.report.span_figure import span_figure
+from coordinator.report.trace import trace_document
 from partitioner.graph import Graph
 from partitioner.profile import Profile
 
@@ -44,6 +48,16 @@ def write_report(folder: Path, run: Run) -> tuple[Path, ...]:
         else:
             drawn.append(prediction_drawing.draw_prediction(run.measurement, path))
     return tuple(drawn)
+
+
+def write_trace(title: str, spans: Sequence[Span], path: Path) -> Path:
+    """Writes requests for ui.perfetto.dev; see `trace`. Returns `path`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.write_text(json.dumps(trace_document(title, spans), ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
 
 
 def write_order(graph: Graph, path: Path) -> Path:

@@ -72,6 +72,16 @@ def test_measurement_holds_what_a_script_needs(finished_run):
     assert len(found["baselines"]) == 2
 
 
+def test_a_run_leaves_a_trace_of_its_requests(finished_run):
+    folder, done = finished_run
+    trace = json.loads((folder / "trace.json").read_text())
+    assert "trace.json" in done.stdout
+    assert trace["displayTimeUnit"] == "ms"
+    slices = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    assert {"request", "compute", "network"} <= {event["cat"] for event in slices}
+    assert all(event["dur"] > 0 for event in slices)
+
+
 def test_measurement_judges_the_prediction_of_every_measured_plan(finished_run):
     folder, done = finished_run
     found = json.loads((folder / "measurement.json").read_text())
