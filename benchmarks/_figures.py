@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -53,8 +53,11 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def publish(figures: Sequence[Figure], path: Path | None) -> int:
-    """Prints the table, writes the file if asked to, and gives the exit status: 1 when a figure does not hold."""
+def publish(figures: Sequence[Figure], path: Path | None, *, notes: Mapping[str, object] | None = None) -> int:
+    """Prints the table, writes the file if asked to, and gives the exit status: 1 when a figure does not hold.
+
+    `notes` go into the file beside the machine's facts.
+    """
     table = Table("figure", "value", "95 % interval", "unit", "target", "holds")
     for column in table.columns:
         column.no_wrap = True
@@ -68,6 +71,7 @@ def publish(figures: Sequence[Figure], path: Path | None) -> int:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine_facts(),
             "versions": {name: version(name) for name in ("splitfront", "numpy", "onnxruntime", "grpcio", "protobuf")},
+            **(notes or {}),
             "figures": [asdict(figure) for figure in figures],
         }
         path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

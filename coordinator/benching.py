@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from coordinator.deployment import check_runnable, runnable_fault
 from coordinator.fleet import Fleet
+from coordinator.leaving_out import correct_each_by_others
 from coordinator.loadgen import make_workload
 from coordinator.measurement import Measurement, PlanMeasurement
 from coordinator.measuring import Effort, OnRecords, OnStep, ignore_records, measure_plan
@@ -18,7 +19,7 @@ from coordinator.prediction_quality import (
     shared_machines,
     unshared_media,
 )
-from coordinator.recalibration import correct_each_by_others, recalibrate
+from coordinator.recalibration import recalibrate
 from coordinator.tuning import WindowTuning
 from coordinator.window import WindowWish
 from partitioner.choice import least_latency, most_throughput

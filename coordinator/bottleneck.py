@@ -28,7 +28,8 @@ def find_bottleneck(
     """The resource that was busy longest for each request of the pipeline: a device, a link sending, what these share.
 
     The prediction tells what they share; None: nothing. Of n devices that bear a stage in turn each counts with the
-    requests that it bore. Request k went from number k modulo r to number k modulo s: each source's links shared its sending.
+    requests that it bore. Request k went from number k modulo r to number k modulo s: each source's links shared its
+    sending.
     """
     client = [_Bearer(device=CLIENT, busy_seconds=0.0, send_seconds=input_send_seconds)]
     places = [client, *(_bearers(stage, cost) for stage in stages), client]

@@ -17,7 +17,7 @@ from coordinator.pipeline import FrameSource, Pipeline
 from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.replicas import FailingSink, SinksInTurn, SourcesTogether
 from node_agent import messages
-from node_agent.dataplane.grpc_link import FrameSender, subscribe
+from node_agent.dataplane.plane import open_sender, subscribe
 from node_agent.errors import NodeError
 from node_agent.messages import CodingPace, LinkEmulation, NextHop, StageLoad, SubscribeFrame
 from partitioner.cluster import CLIENT
@@ -56,7 +56,12 @@ class Deployment:
     @property
     def n_ways(self) -> int:
         """Ways that requests may go, one after the other: more than one where several nodes bear a stage in turn."""
-        return math.lcm(*(len(stage.devices) for stage in self.candidate.plan.stages))
+        return n_ways(self.candidate.plan)
+
+
+def n_ways(plan: Plan) -> int:
+    """Ways that requests of a plan may go; see `Deployment.n_ways`."""
+    return math.lcm(*(len(stage.devices) for stage in plan.stages))
 
 
 @contextmanager
@@ -84,7 +89,7 @@ def deploy_plan(
         NodeError: A node refused its stage or could not be reached.
     """
     check_runnable(candidate.plan, model)
-    _check_codecs(fleet, candidate.plan)
+    check_node_codecs(fleet, candidate.plan)
     name = f"{model.graph.name}-{secrets.token_hex(4)}"
     epoch = 1
     stages = candidate.plan.stages
@@ -102,7 +107,7 @@ def deploy_plan(
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
         opened = [fleet.node_of[device].client.load_stage(load) for device, load in reversed(loads)]
-        with _connect(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
+        with connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
             live = Deployment(
                 name=name,
                 epoch=epoch,
@@ -140,7 +145,7 @@ def runnable_fault(plan: Plan, model: Model) -> str | None:
     return None
 
 
-def _check_codecs(fleet: Fleet, plan: Plan) -> None:
+def check_node_codecs(fleet: Fleet, plan: Plan) -> None:
     """Makes sure that nodes at both ends of a boundary have its codec.
 
     Raises:
@@ -185,15 +190,20 @@ def stage_loads(
 
 
 def _hops(fleet: Fleet, device: str, followers: Sequence[str]) -> tuple[NextHop, ...]:
-    return tuple(
-        NextHop(address=fleet.node_of[follower].address, link=fleet.config.link_emulation(device, follower))
-        for follower in followers
-    )
+    def hop(follower: str) -> NextHop:
+        plane = fleet.config.plane_of(device, follower)
+        return NextHop(
+            address=fleet.node_of[follower].data_address(plane),
+            link=fleet.config.link_emulation(device, follower),
+            plane=plane,
+        )
+
+    return tuple(map(hop, followers))
 
 
 def _towards(load: StageLoad, hops: tuple[NextHop, ...]) -> StageLoad:
     if len(hops) == 1:
-        return replace(load, next_address=hops[0].address, link=hops[0].link)
+        return replace(load, next_address=hops[0].address, next_plane=hops[0].plane, link=hops[0].link)
     return replace(load, next_hops=hops)
 
 
@@ -208,9 +218,21 @@ def wire_specs(specs: tuple[TensorSpec, ...]) -> tuple[messages.TensorSpec, ...]
     return tuple(messages.TensorSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in specs)
 
 
-def _connect(
-    fleet: Fleet, model: Model, candidate: Candidate, *, deployment: str, epoch: int, window: int | None
+def connect_plan(
+    fleet: Fleet,
+    model: Model,
+    candidate: Candidate,
+    *,
+    deployment: str,
+    epoch: int,
+    window: int | None = None,
+    first_request: int = 0,
 ) -> Pipeline:
+    """The client's end of a plan whose stages are loaded.
+
+    Raises:
+        NodeError: A node could not be reached, or does not hold its stage.
+    """
     firsts, lasts = ([fleet.node_of[device] for device in candidate.plan.stages[index].devices] for index in (0, -1))
     return open_pipeline(
         firsts,
@@ -221,6 +243,7 @@ def _connect(
         input_names=model.graph.boundaries[0],
         window=window or candidate.plan.window,
         is_ordered=any(stage.replicas for stage in candidate.plan.stages),
+        first_request=first_request,
     )
 
 
@@ -238,6 +261,7 @@ def open_pipeline(
     input_names: tuple[str, ...],
     window: int,
     is_ordered: bool = False,
+    first_request: int = 0,
 ) -> Pipeline:
     """The client's end of stages that are loaded.
 
@@ -250,6 +274,7 @@ def open_pipeline(
         input_names: What the first stage receives.
         window: Most requests in flight.
         is_ordered: Whether results may overtake each other, so that their order is to be restored.
+        first_request: Number of the first request.
 
     Raises:
         NodeError: A node could not be reached, or does not hold its stage.
@@ -258,11 +283,13 @@ def open_pipeline(
         sources: list[FrameSource] = []
         for node in lasts:
             wish = SubscribeFrame(deployment=deployment, epoch=epoch, link_back=link_to(node.name, CLIENT))
-            sources.append(subscribe(node.address, wish, node.tls))
+            plane = node.output_plane
+            sources.append(subscribe(plane, node.data_address(plane), wish, tls=node.tls))
             opened.callback(sources[-1].close)
         senders: list[FailingSink] = []
         for node in firsts:
-            senders.append(FrameSender(node.address, link=link_to(CLIENT, node.name), tls=node.tls))
+            plane, link = node.input_plane, link_to(CLIENT, node.name)
+            senders.append(open_sender(plane, node.data_address(plane), link=link, tls=node.tls))
             opened.callback(senders[-1].close)
         opened.pop_all()
     sink = senders[0] if len(senders) == 1 else SinksInTurn(senders)
@@ -274,6 +301,7 @@ def open_pipeline(
         input_names=input_names,
         window=window,
         is_ordered=is_ordered,
+        first_request=first_request,
     )
     sink.failure.listen(pipeline.fail)
     return pipeline

@@ -4,6 +4,11 @@ CoordinatorError
 ├── ConfigError (ValueError)             cluster.yaml cannot be used; holds all its faults
 ├── NodeDownError (ConnectionError)      nodes cannot be started or reached; holds their names
 ├── DeploymentError                      a plan could not be put on its nodes
+│   ├── PlanRefusedError                 a node refused its stage; holds where
+│   ├── NoPlanError                      no plan can be run on the nodes that are left
+│   └── GivenUpError                     a service cannot bring any plan up, and has stopped trying
+├── RequestLostError (ConnectionError)   nodes were lost as often as a request was tried
+├── ServiceEndedError (ConnectionError)  a service was closed, or gave up; says why
 ├── OutputMismatchError (ArithmeticError)  a pipeline's outputs are not the whole model's
 ├── MeasurementError                     a run gave no figure that can be trusted
 └── RunFolderError (OSError)             a run's folder cannot be written or read
@@ -45,6 +50,39 @@ class NodeDownError(CoordinatorError, ConnectionError):
 
 class DeploymentError(CoordinatorError):
     """A plan could not be put on its nodes."""
+
+
+class PlanRefusedError(DeploymentError):
+    """A node could not make its stage of a plan ready.
+
+    Attributes:
+        device: The node.
+        next_device: That of the next stage; None where there is none, or several bear it.
+        is_unreachable: Whether somebody could not be reached: the node, or the next one from there.
+    """
+
+    def __init__(self, message: str, *, device: str, next_device: str | None, is_unreachable: bool) -> None:
+        """`message` says what the node said."""
+        self.device = device
+        self.next_device = next_device
+        self.is_unreachable = is_unreachable
+        super().__init__(message)
+
+
+class NoPlanError(DeploymentError):
+    """No plan can be run on the nodes that are left."""
+
+
+class GivenUpError(DeploymentError):
+    """A service cannot bring any plan up, and has stopped trying."""
+
+
+class RequestLostError(CoordinatorError, ConnectionError):
+    """A request was in flight each time when a node was lost, and was not tried again."""
+
+
+class ServiceEndedError(CoordinatorError, ConnectionError):
+    """A service answers no more: it was closed, or could not recover."""
 
 
 class OutputMismatchError(CoordinatorError, ArithmeticError):

@@ -16,9 +16,10 @@ from coordinator.local_nodes import AGENT, LocalNodes
 from coordinator.ports import Connect, NodeConnection
 from node_agent.api import Node
 from node_agent.config import TlsFiles
-from node_agent.errors import NodeError, ProtocolMismatchError
+from node_agent.dataplane.planes import GRPC, data_address
+from node_agent.errors import NodeError, ProtocolMismatchError, RequestRejectedError
 from node_agent.messages import NodeDescription
-from partitioner.cluster import Device
+from partitioner.cluster import CLIENT, Device
 
 Result = TypeVar("Result")
 
@@ -37,6 +38,18 @@ class FleetNode:
     config: NodeConfig
     tls: TlsFiles | None
     """With which it is spoken to; None in clear."""
+    input_plane: str = GRPC
+    """Data plane of the link from the client."""
+    output_plane: str = GRPC
+    """Of the link to the client."""
+
+    def data_address(self, plane: str) -> str:
+        """Where it listens for a data plane.
+
+        Raises:
+            RequestRejectedError: It does not.
+        """
+        return data_address(self.address, self.description, plane)
 
     @property
     def is_paced(self) -> bool:
@@ -57,6 +70,7 @@ class FleetNode:
             memory_bytes=memory_bytes,
             emulation=self.config.describe_emulation(),
             active_watts=self.config.active_watts,
+            idle_watts=self.config.idle_watts,
         )
 
 
@@ -136,20 +150,34 @@ def connect_fleet(
             try:
                 client = connect(addresses[node.name], tls=tls)
                 connections.append(client)
-                return FleetNode(
-                    name=node.name,
-                    address=addresses[node.name],
-                    client=client,
-                    description=client.describe(),
-                    config=node,
-                    tls=tls,
-                )
+                return _found(config, node, client, address=addresses[node.name], tls=tls)
             except NodeError as exc:
                 return _Unreached(node=node, address=addresses[node.name], error=exc)
 
         with ThreadPoolExecutor(min(_MAX_THREADS, len(config.nodes)), thread_name_prefix="connect") as pool:
             reached = list(pool.map(reach, config.nodes))
         yield Fleet(config=config, nodes=_all_reached(reached))
+
+
+def _found(cluster: ClusterConfig, node: NodeConfig, client: Node, *, address: str, tls: TlsFiles | None) -> FleetNode:
+    """The node at the other end of a connection.
+
+    Raises:
+        NodeError: It says nothing of itself, or does not listen for a data plane of its links.
+    """
+    found = FleetNode(
+        name=node.name,
+        address=address,
+        client=client,
+        description=client.describe(),
+        config=node,
+        tls=tls,
+        input_plane=cluster.plane_of(CLIENT, node.name),
+        output_plane=cluster.plane_of(node.name, CLIENT),
+    )
+    for plane in cluster.planes_at(node.name):
+        found.data_address(plane)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +190,8 @@ class _Unreached:
     def remedy(self) -> str:
         if isinstance(self.error, ProtocolMismatchError):
             return "install the same version of splitfront on both machines"
+        if isinstance(self.error, RequestRejectedError):
+            return "install the same version of splitfront there, or choose data_plane: grpc for its links"
         if self.node.local:
             return "see agent.log in its folder below the run's"
         return (

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from coordinator.errors import OutputMismatchError
 from coordinator.output_gate import EXACT, OutputErrors, OutputGate
-from coordinator.pipeline import Answer, Pipeline
+from coordinator.pipeline import Answer
 from node_agent.errors import StageFailedError
 from node_agent.messages import StageTrace
 from partitioner.onnx_io import Model
@@ -109,8 +110,16 @@ class Recorder:
         )
 
 
+class TakesRequests(Protocol):
+    """A pipeline, or a service that keeps one up."""
+
+    def submit(self, inputs: Mapping[str, np.ndarray]) -> "Future[Answer]":
+        """Takes a request once there is room; the future gets the answer or the error."""
+        ...
+
+
 def run_load(
-    pipeline: Pipeline,
+    pipeline: TakesRequests,
     workload: Workload,
     *,
     is_single_stream: bool,

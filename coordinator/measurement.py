@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from coordinator.serving.events import Event
 from partitioner.accuracy import ErrorSummary, RankAgreement
 from partitioner.codec import NO_CODEC
 from partitioner.plan import CostEstimate, Plan
@@ -252,6 +253,8 @@ class Measurement(PlanMeasurement):
     """Machine, versions, load: what the figures hold for."""
     prediction: PredictionQuality | None = None
     """None in files of older versions."""
+    events: tuple[Event, ...] = ()
+    """What happened when the plan was served last, by `splitfront deploy`."""
 
     @property
     def plans(self) -> tuple[PlanMeasurement, ...]:

@@ -15,7 +15,7 @@ from coordinator.statistics import latency_summary, quantile_estimate, rate_esti
 from coordinator.tuning import WindowTuning, tune_deployment
 from node_agent.messages import StageStatus
 from partitioner.onnx_io import Model
-from partitioner.plan import Candidate
+from partitioner.plan import Candidate, HopCost
 
 OnStep = Callable[[str, int, int], None]
 """Called with what is being done, requests done and requests at most."""
@@ -121,9 +121,16 @@ def measure_deployment(
     offline = load("offline", effort.n_requests)
     after = Busy.read(fleet, deployment)
     paced = frozenset(node.name for node in fleet.nodes if node.is_paced)
-    measured = _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced)
+    hops = hops_on_real_links(fleet, deployment.candidate.cost.hops)
+    busy = after.since(before)
+    measured = _summarise(deployment, single, offline, busy=busy, label=label, paced=paced, hops=hops)
     on_records(deployment.candidate, single.records, offline.records)
     return replace(measured, window_steps=steps)
+
+
+def hops_on_real_links(fleet: Fleet, hops: Sequence[HopCost]) -> tuple[HopCost, ...]:
+    """The same hops; those whose link is emulated cross no medium, since their sender knows of no other."""
+    return tuple(replace(hop, media=()) if fleet.config.link_emulation(hop.source, hop.target) else hop for hop in hops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +213,7 @@ def _summarise(
     busy: BusyMeans,
     label: str,
     paced: frozenset[str],
+    hops: tuple[HopCost, ...],
 ) -> PlanMeasurement:
     candidate = deployment.candidate
     plan = candidate.plan
@@ -232,7 +240,7 @@ def _summarise(
             throughput_per_second=candidate.cost.throughput_per_second,
             output_error=candidate.cost.output_error,
         ),
-        bottleneck=find_bottleneck(stages, busy.input_seconds, candidate.cost, batch=plan.batch),
+        bottleneck=find_bottleneck(stages, busy.input_seconds, replace(candidate.cost, hops=hops), batch=plan.batch),
         stages=stages,
         input_send_seconds=busy.input_seconds,
         spans=request_spans(candidate, single.records),

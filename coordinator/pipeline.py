@@ -12,6 +12,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from coordinator.errors import MeasurementError
+from node_agent.dataplane.failure import FailureLatch
 from node_agent.dataplane.reception import uncoded
 from node_agent.errors import FrameError, NodeError, NodeUnreachableError, StageFailedError
 from node_agent.messages import ErrorFrame, Frame, StageTrace, TensorFrame
@@ -88,6 +89,7 @@ class Pipeline:
         input_names: tuple[str, ...],
         window: int,
         is_ordered: bool = False,
+        first_request: int = 0,
     ) -> None:
         """Begins to listen.
 
@@ -100,7 +102,10 @@ class Pipeline:
             window: Most requests in flight.
             is_ordered: Whether a result waits until all earlier requests have theirs; it keeps its place in the window
                 meanwhile. To be asked for where replicas may overtake each other; elsewhere results come in order.
+            first_request: Number of the first request: where another client sent some, one that it did not use.
         """
+        self.failure = FailureLatch()
+        """Set when the pipeline is broken or closed."""
         self._deployment = deployment
         self._epoch = epoch
         self._sink = sink
@@ -112,8 +117,7 @@ class Pipeline:
         self._lock = threading.Lock()
         self._pending: dict[int, _Open] = {}
         """In the order of requests."""
-        self._next_request = 0
-        self._broken: NodeError | None = None
+        self._next_request = first_request
         self._receiver = threading.Thread(target=self._receive, name=f"results-{deployment}", daemon=True)
         self._receiver.start()
 
@@ -160,9 +164,9 @@ class Pipeline:
         self._take_credit(timeout_seconds)
         future: Future[Answer] = Future()
         with self._lock:
-            if self._broken is not None:
+            if self.failure.error is not None:
                 self._credits.release()
-                raise self._broken
+                self.failure.check()
             request = self._next_request
             self._next_request += 1
             self._pending[request] = _Open(sent_at=time.perf_counter(), future=future)
@@ -236,13 +240,13 @@ class Pipeline:
 
         A request whose result has come, and waited for others, ends in that.
         """
+        self.failure.set(error)
         with self._lock:
-            self._broken = self._broken or error
             pending, self._pending = self._pending, {}
         for one in pending.values():
             self._credits.release()
             if one.frame is None:
-                one.future.set_exception(error)
+                one.future.set_exception(self.failure.error)
             else:
                 _settle(one)
 

@@ -48,8 +48,10 @@ def _probe_link(fleet: Fleet, source: str, target: str) -> Link:
     """A link to the client is asked for by it, since nobody can dial it."""
     is_download = target == CLIENT
     asking, answering = (target, source) if is_download else (source, target)
+    plane = fleet.config.plane_of(source, target)
     request = ProbeRequest(
-        target_address=fleet.node_of[answering].address,
+        target_address=fleet.node_of[answering].data_address(plane),
+        plane=plane,
         link=fleet.config.link_emulation(asking, answering),
         link_back=fleet.config.link_emulation(answering, asking),
         is_download=is_download,

@@ -16,14 +16,13 @@ Emulated (paced) stages correct nothing: they last as long as the profile says, 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import median
 from typing import Literal
 
-from coordinator.measurement import DeviceFactor, Estimate, PlanMeasurement, Prediction, StageMeasurement
+from coordinator.measurement import DeviceFactor, Estimate, PlanMeasurement, StageMeasurement
 from coordinator.statistics import quantile_estimate
 from partitioner.cost import CostModel
-from partitioner.plan import CostEstimate, StageCost
+from partitioner.plan import StageCost
 from partitioner.profile import DeviceProfile, Profile, SegmentTiming, StageTrial
 
 Regime = Literal["unloaded", "busy"]
@@ -156,21 +155,6 @@ def device_factor(device: str, seen: Sequence[LiveSpan]) -> DeviceFactor:
     )
 
 
-def correct_each_by_others(cost_model: CostModel, measured: Sequence[PlanMeasurement]) -> tuple[PlanMeasurement, ...]:
-    """The same plans, each with the prediction of the model corrected by the *others*: no plan is fitted to itself.
-
-    All measurements of the same stages are left out for a plan. Its latency is predicted from unloaded stage times,
-    its throughput from busy ones. A plan of whose devices the others tell nothing stays without.
-
-    Raises:
-        PlanError: A measured plan does not fit the model.
-    """
-    return tuple(
-        _corrected_plan(cost_model, plan, [other for other in measured if other.plan.stages != plan.plan.stages])
-        for plan in measured
-    )
-
-
 def _live_span(
     plan: PlanMeasurement, stage: StageMeasurement, cost: StageCost, regime: Regime, *, is_stretched: bool
 ) -> LiveSpan | None:
@@ -294,36 +278,4 @@ def _as_timing(span: LiveSpan, profiled: SegmentTiming | None) -> SegmentTiming:
         session_seconds=profiled.session_seconds if profiled else 0.0,
         memory_bytes=profiled.memory_bytes if profiled else 0,
         source="pipeline",
-    )
-
-
-def _corrected_plan(cost_model: CostModel, plan: PlanMeasurement, others: Sequence[PlanMeasurement]) -> PlanMeasurement:
-    told = {stage.device for other in others for stage in other.stages if _is_telling(stage)}
-    if not told & {stage.device for stage in plan.stages}:
-        return plan
-    predict = partial(_prediction_of, cost_model, plan, others)
-    unloaded, busy = predict("unloaded"), predict("busy")
-    return replace(
-        plan,
-        corrected=Prediction(
-            latency_seconds=unloaded.latency_seconds, throughput_per_second=busy.throughput_per_second
-        ),
-        stages=tuple(
-            stage
-            if stage.is_paced or stage.device not in told
-            else replace(stage, corrected_compute_seconds=unloaded.stages[stage.stage].compute_seconds)
-            for stage in plan.stages
-        ),
-    )
-
-
-def _prediction_of(
-    cost_model: CostModel, plan: PlanMeasurement, others: Sequence[PlanMeasurement], regime: Regime
-) -> CostEstimate:
-    return replace(cost_model, profile=recalibrate(cost_model, others, regime).profile).predict(plan.plan)
-
-
-def _is_telling(stage: StageMeasurement) -> bool:
-    return (
-        not stage.is_paced and stage.compute_median_seconds is not None and stage.unloaded_compute_seconds is not None
     )

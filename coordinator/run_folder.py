@@ -8,6 +8,8 @@ from typing import TypeVar
 from coordinator.correction import Correction
 from coordinator.errors import RunFolderError
 from coordinator.measurement import Measurement
+from coordinator.serving.served import Served
+from coordinator.wishes import SearchWish, Wishes
 from partitioner.cluster import Cluster
 from partitioner.codec import CodecTable
 from partitioner.graph import Graph
@@ -65,8 +67,10 @@ ARTEFACTS = {
         Artefact(file="codecs.json", type=CodecTable, made_by="profile --codecs"),
         Artefact(file="correction.json", type=Correction, made_by="run"),
         Artefact(file="front.json", type=SearchResult, made_by="search"),
+        Artefact(file="wishes.json", type=Wishes, made_by="search"),
         Artefact(file="robust.json", type=RobustResult, made_by="robust"),
         Artefact(file="plan.json", type=Candidate, made_by="plan"),
+        Artefact(file="deployment.json", type=Served, made_by="deploy"),
         Artefact(file="measurement.json", type=Measurement, made_by="bench"),
         Artefact(file="live_profile.json", type=Profile, made_by="bench"),
     )
@@ -99,6 +103,10 @@ class RunFolder:
         for file in (*(artefact.file for artefact in ARTEFACTS.values()), TRACE_FILE):
             (self.path / file).unlink(missing_ok=True)
 
+    def remove(self, name: str) -> None:
+        """Removes an artefact, where it is there."""
+        (self.path / ARTEFACTS[name].file).unlink(missing_ok=True)
+
     def save(self, name: str, value: object, *, seed: int, model_sha256: str) -> Path:
         """Writes an artefact."""
         path = self.path / ARTEFACTS[name].file
@@ -118,3 +126,8 @@ class RunFolder:
                 f"{self.path} holds no {artefact.file}: run `splitfront {artefact.made_by}` for it first."
             )
         return load_artefact(self.path / artefact.file, kind, schema=name)
+
+
+def load_wishes(folder: RunFolder) -> Wishes:
+    """What the plan was searched and chosen by; the defaults in folders of older versions."""
+    return folder.load("wishes", Wishes) if folder.has("wishes") else Wishes(search=SearchWish())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coordinator.benching import bench
+from coordinator.benching import bench, repredicted
 from coordinator.coding import choose_codecs, profile_codecs
 from coordinator.config import ClusterConfig, demo_cluster, load_cluster, local_cluster
 from coordinator.correcting import correct_front
@@ -19,15 +19,14 @@ from coordinator.measuring import Effort
 from coordinator.opening import Progress
 from coordinator.planning import probe_links, search_front
 from coordinator.profile_cache import ProfileCache
-from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile
+from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile, with_measured_power
 from coordinator.recalibration import live_profile
-from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
-from coordinator.report.write import write_objectives, write_report, write_trace
-from coordinator.run_folder import DEMO, LOCAL, TRACE_FILE, RunFolder, RunSettings
+from coordinator.report.write import draw_objectives, write_report, write_trace
+from coordinator.run_folder import DEMO, LOCAL, TRACE_FILE, RunFolder, RunSettings, load_wishes
 from coordinator.spans import TracedPlans
 from coordinator.window import WindowWish
-from coordinator.wishes import SearchWish
+from coordinator.wishes import SearchWish, Wishes
 from partitioner.choice import choose, knee
 from partitioner.cluster import Cluster
 from partitioner.codec import CodecTable
@@ -90,7 +89,7 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float, is_
     """Probes the links and profiles the model layer by layer on every node.
 
     Where a node cannot hold a span, it times the longest ones in it that fit. What the profile cache knows is timed
-    again only if `is_fresh`.
+    again only if `is_fresh`. What the energy meter of a node reads meanwhile stands in the cluster.
     """
     with progress.progress("Probing links") as on_lane:
         cluster = probe_links(run.fleet, lambda what, n_done, n_total: on_lane("links", n_done, n_total, what))
@@ -112,6 +111,7 @@ def profile_step(run: OpenRun, progress: Progress, *, budget_seconds: float, is_
             is_fresh=is_fresh,
         )
     run.save("profile", profile)
+    run.save("cluster", with_measured_power(cluster, profile))
     return profile
 
 
@@ -168,18 +168,9 @@ def search_step(
     with progress.progress(f"Searching ({engine})") as on_lane:
         result = search_front(models, wish, lambda share, what: on_lane(engine, round(100 * share), 100, what))
     folder.save("front", result, seed=wish.seed, model_sha256=digest)
-    draw_objectives(folder, result)
+    folder.save("wishes", Wishes(search=replace(wish, checkpoint=None)), seed=wish.seed, model_sha256=digest)
+    draw_objectives(folder.path, result)
     return result
-
-
-def draw_objectives(folder: RunFolder, result: SearchResult) -> Path | None:
-    """Draws a front of three or more objectives; removes the picture of an earlier one where there are two."""
-    path = folder.path / "figures" / "objectives.html"
-    if len(result.objectives) < 3:
-        path.unlink(missing_ok=True)
-        return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_objectives(objective_space(result), "Front of " + ", ".join(objective_words(result)), path)
 
 
 def robust_step(
@@ -188,9 +179,14 @@ def robust_step(
     conditions: Sequence[NetworkCondition],
     criterion: Criterion,
     progress: Progress,
+    *,
+    is_live: bool = False,
 ) -> RobustResult:
-    """Searches plans for the network as probed and under other conditions, from the profile on disk; needs no node."""
-    cost_model = load_cost_model(folder)
+    """Searches plans for the network as probed and under other conditions, from the profile on disk; needs no node.
+
+    With `is_live` that is the profile which a measurement corrected.
+    """
+    cost_model = load_cost_model(folder, is_live=is_live)
     nominal = wish.problem(cost_model)
     problems = condition_problems(nominal, cost_model.cluster, conditions)
     with progress.progress(f"Searching under {len(problems)} network conditions") as on_lane:
@@ -223,7 +219,8 @@ def search_and_correct_step(
     run.save("profile", profile)
     run.save("correction", correction)
     run.save("front", result)
-    draw_objectives(run.folder, result)
+    run.save("wishes", Wishes(search=replace(wish, checkpoint=None)))
+    draw_objectives(run.folder.path, result)
     return result, correction
 
 
@@ -233,7 +230,20 @@ def plan_step(folder: RunFolder, result: SearchResult | RobustResult, wish: str)
     chosen = choose(result.front, wish, objectives)
     settings = folder.load("run", RunSettings)
     folder.save("plan", chosen, seed=settings.seed, model_sha256=settings.model_sha256)
+    wishes = replace(load_wishes(folder), choose=wish)
+    folder.save("wishes", wishes, seed=settings.seed, model_sha256=settings.model_sha256)
     return chosen
+
+
+def predicted_plan(folder: RunFolder, *, is_live: bool = False) -> Candidate:
+    """The chosen plan with its cost, as it was chosen; with `is_live` under the profile that a measurement corrected.
+
+    Raises:
+        RunFolderError: No plan was chosen yet, or nothing was measured yet.
+        PlanError: The plan does not fit what the folder holds.
+    """
+    chosen = folder.load("plan", Candidate)
+    return repredicted(load_cost_model(folder, is_live=True), chosen) if is_live else chosen
 
 
 def bench_step(

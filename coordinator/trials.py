@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -122,9 +122,18 @@ def try_stages(
 
 def bare_hops(node: FleetNode) -> Hops:
     """The links from and to the client as they are, with no emulation."""
-    upload = ProbeRequest(target_address=node.address, link=None, link_back=None)
+    upload, download = (
+        ProbeRequest(
+            target_address=node.data_address(plane),
+            plane=plane,
+            link=None,
+            link_back=None,
+            is_download=is_download,
+        )
+        for plane, is_download in ((node.input_plane, False), (node.output_plane, True))
+    )
     ask = partial(probe, tls=node.tls)
-    return find_link(ask, upload), find_link(ask, replace(upload, is_download=True))
+    return find_link(ask, upload), find_link(ask, download)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -61,6 +61,15 @@ class SearchWish:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the plan of a run was searched and chosen by, so that another one can be found by the same."""
+
+    search: SearchWish
+    choose: str = "knee"
+    """See `partitioner.choice`."""
+
+
 def _quantities(words: Sequence[str]) -> tuple[str, ...]:
     unknown = [word for word in words if word not in QUANTITY_OF]
     if unknown:

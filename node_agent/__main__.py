@@ -49,7 +49,7 @@ def _serve(arguments: Arguments) -> None:
     except (AgentConfigError, ListenError):
         agent.close()
         raise
-    _announce(arguments.config.name, str(server.address))
+    _announce(arguments.config.name, str(server.address), agent.tcp_port)
     stop.wait()
     _logger.info("agent stops")
     server.stop()
@@ -61,11 +61,11 @@ def _set_at_end_of_stdin(stop: threading.Event) -> None:
     stop.set()
 
 
-def _announce(name: str, address: str) -> None:
-    event = {"event": "listening", "name": name, "address": address, "pid": os.getpid()}
+def _announce(name: str, address: str, tcp_port: int) -> None:
+    event = {"event": "listening", "name": name, "address": address, "tcp_port": tcp_port, "pid": os.getpid()}
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
-    _logger.info("agent listens", extra={"node": name, "address": address})
+    _logger.info("agent listens", extra={"node": name, "address": address, "tcp_port": tcp_port})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import logging
 import platform
+import secrets
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -66,7 +67,10 @@ class Agent:
         self.stages = Lifecycle(
             node=config.name, open_shard=self._open_shard, is_emulated=config.slowdown > 0, tls=config.tls
         )
+        self.tcp_port = 0
+        """Where its server listens for the data plane `tcp`; 0: nowhere."""
         self._started = time.monotonic()
+        self._instance = secrets.token_hex(8)
         self._profiling = threading.Lock()
         self._meter = find_meter(config.providers, system)
         self._watch = Watch(system)
@@ -100,10 +104,12 @@ class Agent:
             cpu_limit=cpu_limit(own_group(self._system)),
             energy_meter=self._meter.name if self._meter else "",
             cores=cores,
+            tcp_port=self.tcp_port,
         )
 
-    def status(self) -> NodeStatus:
-        """How the node is."""
+    def status(self, renew: Iterable[str] = ()) -> NodeStatus:
+        """How the node is; the leases of the deployments `renew` begin anew."""
+        self.stages.renew(renew)
         return NodeStatus(
             uptime_seconds=time.monotonic() - self._started,
             resident_bytes=facts.resident_bytes(),
@@ -113,6 +119,7 @@ class Agent:
             warnings=self._watch.doubts(),
             temperature_celsius=thermal.temperature_celsius(self._system),
             joules=self._meter.joules() if self._meter else 0.0,
+            instance=self._instance,
         )
 
     def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
@@ -132,9 +139,9 @@ class Agent:
         """Makes a stage ready; see `Lifecycle.load`."""
         return self.stages.load(load)
 
-    def unload_stage(self, deployment: str) -> int:
-        """Ends the stages of a deployment on this node and says how many there were."""
-        return self.stages.unload(deployment)
+    def unload_stage(self, deployment: str, *, first_epoch: int = 0, last_epoch: int | None = None) -> int:
+        """Ends the stages of a deployment, of the epochs in between, on this node and says how many there were."""
+        return self.stages.unload(deployment, first_epoch, last_epoch)
 
     def list_stages(self) -> tuple[StageStatus, ...]:
         """All stages that are loaded."""

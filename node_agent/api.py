@@ -34,8 +34,8 @@ class Node(Protocol):
         """What the node is."""
         ...
 
-    def status(self) -> NodeStatus:
-        """How the node is."""
+    def status(self, renew: Iterable[str] = ()) -> NodeStatus:
+        """How the node is; the leases of the deployments `renew` begin anew."""
         ...
 
     def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
@@ -59,16 +59,23 @@ class Node(Protocol):
         ...
 
     def load_stage(self, load: StageLoad) -> StageLoaded:
-        """Makes a stage ready; one of the same deployment and stage is replaced when the epoch is not older.
+        """Makes a stage ready; one of the same deployment, epoch and stage is replaced, other epochs go on beside it.
 
         Raises:
+            RequestRejectedError: The stage is there with a newer epoch, or the order makes no sense.
             BlobMissingError: The store lacks a blob of the shard.
             ShardRejectedError: The runtime cannot load the shard, or its tensors are not those announced.
         """
         ...
 
-    def unload_stage(self, deployment: str) -> int:
-        """Ends the stages of a deployment on this node and says how many there were."""
+    def unload_stage(self, deployment: str, *, first_epoch: int = 0, last_epoch: int | None = None) -> int:
+        """Ends the stages of a deployment on this node and says how many there were.
+
+        Args:
+            deployment: Whose stages.
+            first_epoch: Only of this epoch and later ones.
+            last_epoch: Only of this epoch and earlier ones; None: of all.
+        """
         ...
 
     def list_stages(self) -> tuple[StageStatus, ...]:

@@ -19,6 +19,7 @@ from node_agent.config import (
     parse_address,
     parse_bytes,
     parse_cores,
+    parse_tcp_port,
 )
 from node_agent.errors import AgentConfigError
 from node_agent.host.control_group import cpu_limit, own_group
@@ -36,7 +37,7 @@ examples:
   python -m node_agent --listen 127.0.0.1:0 --name pi-1 --threads 1 --slowdown 4 --store /tmp/pi-1
       a device four times slower, on a free port, which the first line of output names
 
-The first line on stdout is JSON: {"event": "listening", "name": ..., "address": ..., "pid": ...}.
+The first line on stdout is JSON: {"event": "listening", "name": ..., "address": ..., "tcp_port": ..., "pid": ...}.
 The log goes to stderr.
 """
 
@@ -71,6 +72,7 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
         optimisation=given.optimisation,
         cores=given.cores,
         tls=_tls_files(given.tls_cert, given.tls_key, given.tls_ca),
+        tcp_port=given.tcp_port,
         allow_plaintext=given.allow_plaintext,
         max_message_bytes=given.max_message,
     )
@@ -115,6 +117,14 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         default=Address(host="127.0.0.1", port=50051),
         metavar="HOST:PORT",
         help="where to listen; port 0 takes a free one (default: 127.0.0.1:50051)",
+    )
+    group.add_argument(
+        "--tcp-port",
+        type=_or_usage(parse_tcp_port),
+        default=0,
+        metavar="PORT",
+        help="where the data plane tcp listens, on the host of --listen; the coordinator asks for it, so that only a "
+        "firewall needs a fixed one; off: nowhere (default: 0, a free one)",
     )
     group.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate of this node, PEM")
     group.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")

@@ -11,7 +11,13 @@ from node_agent import wire_codec
 from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN, Transfer
 from node_agent.channel_options import open_channel
 from node_agent.config import TlsFiles, parse_address
-from node_agent.errors import AgentConfigError, ProtocolMismatchError, RequestRejectedError
+from node_agent.errors import (
+    AgentConfigError,
+    NodeError,
+    NodeUnreachableError,
+    ProtocolMismatchError,
+    RequestRejectedError,
+)
 from node_agent.messages import (
     BlobRef,
     CodecProfileRequest,
@@ -49,6 +55,7 @@ class NodeClient:
         self._channel = channel
         self._stub = agent_pb2_grpc.NodeStub(channel)
         self._timeout_seconds = timeout_seconds
+        self._is_closed = False
 
     @classmethod
     def connect(cls, address: str, *, tls: TlsFiles | None = None, timeout_seconds: float = 10.0) -> Self:
@@ -85,7 +92,8 @@ class NodeClient:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection, and with it calls that wait."""
+        self._is_closed = True
         self._channel.close()
 
     @contextmanager
@@ -94,6 +102,10 @@ class NodeClient:
             yield
         except grpc.RpcError as exc:
             raise error_from_rpc(exc, self.address, call) from exc
+        except ValueError as exc:
+            if isinstance(exc, NodeError) or not self._is_closed:
+                raise
+            raise NodeUnreachableError(f"The connection to the node at {self.address} was closed here.") from exc
 
     def describe(self) -> NodeDescription:
         """What the node is.
@@ -112,10 +124,10 @@ class NodeClient:
             )
         return description
 
-    def status(self) -> NodeStatus:
-        """How the node is."""
+    def status(self, renew: Iterable[str] = ()) -> NodeStatus:
+        """How the node is; the leases of the deployments `renew` begin anew."""
         with self._errors("Status"):
-            answer = self._stub.Status(agent_pb2.StatusRequest(), timeout=self._timeout_seconds)
+            answer = self._stub.Status(agent_pb2.StatusRequest(renew=renew), timeout=self._timeout_seconds)
         status: NodeStatus = wire_codec.from_wire(answer)
         return status
 
@@ -153,10 +165,11 @@ class NodeClient:
         loaded: StageLoaded = wire_codec.from_wire(answer)
         return loaded
 
-    def unload_stage(self, deployment: str) -> int:
-        """Ends the stages of a deployment on the node and says how many there were."""
+    def unload_stage(self, deployment: str, *, first_epoch: int = 0, last_epoch: int | None = None) -> int:
+        """Ends the stages of a deployment, of the epochs in between, on the node and says how many there were."""
+        wanted = agent_pb2.StageUnload(deployment=deployment, first_epoch=first_epoch, last_epoch=last_epoch)
         with self._errors("UnloadStage"):
-            answer = self._stub.UnloadStage(agent_pb2.StageUnload(deployment=deployment), timeout=_LOAD_SECONDS)
+            answer = self._stub.UnloadStage(wanted, timeout=_LOAD_SECONDS)
         return answer.n_stages
 
     def list_stages(self) -> tuple[StageStatus, ...]:

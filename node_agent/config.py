@@ -77,6 +77,8 @@ class AgentConfig:
     cores: tuple[int, ...] = ()
     """Numbers of the processors that the process may use; empty: all that the system lets it use."""
     tls: TlsFiles | None = None
+    tcp_port: int | None = 0
+    """Where the data plane `tcp` listens, on the host of `listen`; 0: a free one; None: nowhere."""
     allow_plaintext: bool = False
     """Whether an address that other machines reach may be served without TLS."""
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
@@ -94,6 +96,10 @@ class AgentConfig:
             faults.append(f"slowdown must be 0 (off) or at least 1, got {self.slowdown:g}")
         if self.optimisation not in OPTIMISATIONS:
             faults.append(f"the optimisation must be {', '.join(OPTIMISATIONS)}, got {self.optimisation!r}")
+        if self.tcp_port is not None and not 0 <= self.tcp_port < 1 << 16:
+            faults.append(f"the port of the data plane tcp must be 0 to 65535, got {self.tcp_port}")
+        if self.tcp_port and self.tcp_port == self.listen.port:
+            faults.append(f"--tcp-port must be another one than that of --listen, got {self.tcp_port} for both")
         if not MEBIBYTE <= self.max_message_bytes < 1 << 31:
             faults.append(f"the largest message must be 1MiB to 2GiB, got {self.max_message_bytes} bytes")
         if not self.listen.is_loopback and self.tls is None and not self.allow_plaintext:
@@ -118,6 +124,19 @@ def parse_address(text: str) -> Address:
     if not is_valid or (":" in bare) != is_bracketed:
         raise AgentConfigError(f"{text!r} is no address: want HOST:PORT such as 127.0.0.1:50051 or [::1]:0")
     return Address(host=bare, port=int(port))
+
+
+def parse_tcp_port(text: str) -> int | None:
+    """Port of the data plane `tcp`; None of `off`.
+
+    Raises:
+        AgentConfigError: `text` is no such thing.
+    """
+    if text == "off":
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 16:
+        raise AgentConfigError(f"{text!r} is no port: want 0 to 65535, or off")
+    return int(text)
 
 
 def parse_bytes(text: str) -> int:

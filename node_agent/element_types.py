@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +19,12 @@ DTYPES = {
 
 _MAX_RANK = 64
 _MAX_TENSOR_BYTES = 2**63 - 1
+
+
+@lru_cache(maxsize=64)
+def type_name(dtype: np.dtype) -> str:
+    """`dtype.name`, which NumPy works out anew each time; byte orders have the same name."""
+    return dtype.name
 
 
 def tensor_bytes(name: str, dtype: str, shape: Sequence[int]) -> int:

@@ -11,7 +11,8 @@ from node_agent.agent import Agent
 from node_agent.channel_options import server_credentials, server_options
 from node_agent.config import Address, AgentConfig
 from node_agent.dataplane.grpc_link import SERVICE
-from node_agent.errors import ListenError
+from node_agent.dataplane.tcp.listener import TcpListener
+from node_agent.errors import AgentConfigError, ListenError
 from node_agent.service import NODE_SERVICE, DataPlaneServicer, NodeServicer
 from node_agent.wire import agent_pb2_grpc
 
@@ -47,6 +48,8 @@ class AgentServer:
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self.address = Address(host=config.listen.host, port=self._bind())
         """Where it listens; the port is never 0."""
+        self._tcp = None if config.tcp_port is None else self._listen_tcp(config.tcp_port)
+        agent.tcp_port = self._tcp.port if self._tcp else 0
         self._server.start()
         for service in ("", *_SERVICES):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -70,7 +73,16 @@ class AgentServer:
         self._health.enter_graceful_shutdown()
         stopped = self._server.stop(_GRACE_SECONDS)
         self._agent.close()
+        if self._tcp is not None:
+            self._tcp.stop()
         stopped.wait()
+
+    def _listen_tcp(self, port: int) -> TcpListener:
+        try:
+            return TcpListener(self._agent.stages, self._agent.config, port)
+        except (AgentConfigError, ListenError):
+            self._server.stop(None)
+            raise
 
 
 def _reason(config: AgentConfig) -> str:

@@ -10,12 +10,10 @@ import grpc
 from node_agent import wire_codec
 from node_agent.agent import Agent
 from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
-from node_agent.dataplane.frame import decode
-from node_agent.dataplane.grpc_link import ACCEPTED, SERVICE
-from node_agent.dataplane.push import PushStream
-from node_agent.dataplane.queueing import QueueClosedError
-from node_agent.errors import FrameError, ProtocolMismatchError, RequestRejectedError, StageMissingError
-from node_agent.messages import SubscribeFrame
+from node_agent.dataplane.grpc_link import ACCEPTED, SERVICE, PushReader
+from node_agent.dataplane.outgoing import OutgoingLink
+from node_agent.dataplane.results import take_subscription
+from node_agent.errors import ProtocolMismatchError, RequestRejectedError
 from node_agent.wire import agent_pb2, agent_pb2_grpc
 from node_agent.wire_blobs import IncomingBlobs
 from node_agent.wire_errors import errors_to_status
@@ -53,9 +51,9 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
             description.protocol = agreed
             return description
 
-    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
+    def Status(self, request: agent_pb2.StatusRequest, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "Status"):
-            return wire_codec.to_wire(self._agent.status())
+            return wire_codec.to_wire(self._agent.status(request.renew))
 
     def MissingBlobs(self, request: agent_pb2.BlobList, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "MissingBlobs"):
@@ -75,7 +73,11 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
 
     def UnloadStage(self, request: agent_pb2.StageUnload, context: Context) -> Any:  # noqa: N802, D102
         with errors_to_status(context, "UnloadStage"):
-            return agent_pb2.StageUnloaded(n_stages=self._agent.unload_stage(request.deployment))
+            last_epoch = request.last_epoch if request.HasField("last_epoch") else None
+            n_stages = self._agent.unload_stage(
+                request.deployment, first_epoch=request.first_epoch, last_epoch=last_epoch
+            )
+            return agent_pb2.StageUnloaded(n_stages=n_stages)
 
     def ListStages(self, request: agent_pb2.ListStagesRequest, context: Context) -> Any:  # noqa: N802, D102, ARG002
         with errors_to_status(context, "ListStages"):
@@ -120,7 +122,7 @@ class DataPlaneServicer:
     def push(self, received: Iterator[bytes], context: Context) -> Iterator[bytes]:
         """Takes frames in; answers probes."""
         with errors_to_status(context, "Push"), self._one_stream():
-            stream = PushStream(received, self._agent.stages)
+            stream = PushReader(received, self._agent.stages)
             context.add_callback(stream.close)
             context.send_initial_metadata((ACCEPTED,))
             yield from stream.answers()
@@ -128,14 +130,7 @@ class DataPlaneServicer:
     def results(self, received: Iterator[bytes], context: Context) -> Iterator[bytes]:
         """Gives out what the last stage of a deployment makes, until the deployment or the subscriber ends."""
         with errors_to_status(context, "Results"), self._one_stream():
-            wanted = decode(next(received, b""))
-            if not isinstance(wanted, SubscribeFrame):
-                raise FrameError("The first frame on Results must be a subscription.")
-            outbox = self._agent.stages.find_last(wanted.deployment, wanted.epoch)
-            try:
-                link = outbox.subscribe(wanted.link_back)
-            except QueueClosedError as exc:
-                raise StageMissingError(f"Deployment {wanted.deployment!r} was just unloaded.") from exc
+            outbox, link = take_subscription(next(received, b""), self._agent.stages, OutgoingLink)
             context.add_callback(lambda: outbox.unsubscribe(link))
             context.send_initial_metadata((ACCEPTED,))
             try:

@@ -21,6 +21,11 @@ class Device:
     """How the device is emulated, in words; None for a real one."""
     active_watts: float | None = None
     """Drawn while a stage computes; None where it is not known."""
+    idle_watts: float | None = None
+    """Drawn while it does not."""
+    power_source: str = "given"
+    """Where watts come from: `given` in the description of the cluster, or `measured (rapl)` by a meter, which is named
+    because meters count unlike things."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

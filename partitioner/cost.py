@@ -166,7 +166,7 @@ class CostModel:
             for matrix in (self.stage_seconds_matrix, self.stage_busy_matrix)
         )
         busiest = max(stage.devices, key=busy.__getitem__)
-        watts = self.cluster.device_of[busiest].active_watts
+        watts, source = self.cluster.device_of[busiest].active_watts, self.cluster.device_of[busiest].power_source
         return StageCost(
             device=stage.device,
             seconds=max(seconds.values()),
@@ -175,6 +175,7 @@ class CostModel:
             memory_bytes=max(int(self.stage_memory_matrix(name)[span]) for name in stage.devices),
             n_replicas=len(stage.devices),
             joules=None if watts is None else watts * busy[busiest],
+            power_source="" if watts is None else source,
             decode_seconds=max(decoding.values()),
             encode_seconds=max(encoding.values()),
             processors=self._processor_costs(busy) if self.cluster.processors else (),

@@ -77,6 +77,8 @@ class StageCost:
     """Devices that take turns."""
     joules: float | None = None
     """What a device draws while one request keeps it busy; None where its power is not known."""
+    power_source: str = ""
+    """Where that power comes from, as in `Device.power_source`; empty where it is not known."""
     compute_seconds: float = 0.0
     """Computing alone, of the slowest replica; 0 becomes `seconds`, as where the two were not told apart."""
     busy_seconds: float = 0.0

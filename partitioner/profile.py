@@ -59,6 +59,20 @@ class StageTrial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePower:
+    """What the meter of a node counted around its profile."""
+
+    meter: str
+    """`rapl`, `nvml`: what is counted, whoever uses it."""
+    idle_watts: float
+    """While nothing was asked of the node."""
+    active_watts: float
+    """While segments were timed."""
+    seconds: float
+    """For so long it was followed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceProfile:
     """All spans measured on one device. Units, prefixes, suffixes, the whole, and segments of plans alike."""
 
@@ -79,6 +93,8 @@ class DeviceProfile:
     """Thereof creating sessions."""
     sending_seconds: float = 0.0
     """Thereof bringing graphs and weights to the node."""
+    power: DevicePower | None = None
+    """None without a meter."""
 
     @property
     def n_tight(self) -> int:

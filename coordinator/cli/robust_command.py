@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coordinator.cli.options import json_option, run_option, seed_option
+from coordinator.cli.options import json_option, profile_source_option, run_option, seed_option
 from coordinator.cli.search_options import constraint_options
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 )
 @constraint_options
 @seed_option
+@profile_source_option
 @json_option
 def command(
     *,
@@ -41,6 +42,7 @@ def command(
     criterion: str,
     search: "SearchWish",
     seed: int,
+    profile_source: str,
     as_json: bool,
 ) -> None:
     """Finds plans for a network that changes, from the profile in a run folder; needs no node.
@@ -52,6 +54,7 @@ def command(
     Examples:
       splitfront robust --run runs/r18 --random 100
       splitfront robust --run runs/r18 --conditions conditions.yaml --criterion mean
+      splitfront robust --run runs/r18 --random 100 --profile live
 
     \b
     conditions.yaml, in the words of the cluster file; 0.3x and 2x are times what was probed:
@@ -87,7 +90,8 @@ def command(
         *(load_conditions(conditions_file, cluster) if conditions_file else ()),
         *random_conditions(cluster, n_random or 0, seed),
     )
-    result = robust_step(run, search, conditions, cast("Criterion", criterion), terminal)
+    is_live = profile_source == "live"
+    result = robust_step(run, search, conditions, cast("Criterion", criterion), terminal, is_live=is_live)
     terminal.show(robust_table(result, run.load("graph", Graph)))
     try:
         terminal.say(f"Drew {', '.join(map(str, write_robust(folder, result)))}")

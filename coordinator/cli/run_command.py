@@ -11,6 +11,7 @@ from coordinator.cli.options import (
     cluster_options,
     correct_option,
     dry_run_option,
+    fresh_option,
     json_option,
     model_argument,
     model_options,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @cluster_options
 @model_options
 @profile_options
+@fresh_option
 @search_options
 @choose_option
 @correct_option
@@ -47,6 +49,7 @@ def command(
     inputs: Path | None,
     weights: Path | None,
     profile_seconds: float,
+    is_fresh: bool,
     search: "SearchWish",
     wish: str,
     correct_seconds: float,
@@ -93,4 +96,5 @@ def command(
         wish=wish,
         budgets=budgets,
         window=window,
+        is_fresh=is_fresh,
     )

@@ -44,6 +44,11 @@ class Terminal:
         if self.as_json:
             click.echo(path.read_text(encoding="utf-8"))
 
+    def print_json_line(self, line: str) -> None:
+        """Prints one of several values for a script, where that was asked for."""
+        if self.as_json:
+            click.echo(line)
+
     @contextmanager
     def progress(self, title: str) -> Iterator["ProgressLanes"]:
         """Bars for one step, one for each lane; on a terminal that cannot draw, a line at the end of each lane."""

@@ -121,13 +121,14 @@ def whole_run(
     wish: str,
     budgets: Budgets,
     window: WindowWish | None = None,
+    is_fresh: bool = False,
 ) -> None:
-    """Profile, search, plan, deploy, bench, report."""
+    """Profile (with `is_fresh` asking the cache for nothing), search, plan, deploy, bench, report."""
     check_codecs(search.codecs)
     with opened_run(request, terminal) as run:
         graph = run.model.graph
         choose_codecs(run.fleet, search.codecs)
-        profile_step(run, terminal, budget_seconds=budgets.profile_seconds)
+        profile_step(run, terminal, budget_seconds=budgets.profile_seconds, is_fresh=is_fresh)
         measure_codecs(run, search.codecs, terminal)
         result, correction = search_and_correct_step(run, search, terminal, budget_seconds=budgets.correct_seconds)
         terminal.say(correction.describe())

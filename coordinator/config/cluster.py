@@ -13,6 +13,7 @@ from coordinator.config.quantities import duration_text, rate_text
 from coordinator.config.relations import relation_faults
 from coordinator.config.sections import (
     ClientConfig,
+    DataPlane,
     LinkConfig,
     LinksConfig,
     MediumConfig,
@@ -32,6 +33,8 @@ class ClusterConfig(Section):
 
     name: Name
     nodes: Annotated[tuple[NodeConfig, ...], Field(min_length=1)]
+    data_plane: DataPlane = "grpc"
+    """How tensors travel over all links that say nothing else."""
     links: LinksConfig = LinksConfig()
     media: tuple[MediumConfig, ...] = ()
     """Each is one more resource, busy for all that crosses it."""
@@ -52,6 +55,17 @@ class ClusterConfig(Section):
         """The media with their links."""
         places = (CLIENT, *(node.name for node in self.nodes))
         return tuple(SharedMedium(name=medium.name, links=medium.directions(places)) for medium in self.media)
+
+    def plane_of(self, source: str, target: str) -> str:
+        """Data plane of the link from `source` to `target` (node names or `client`)."""
+        link = self._link_of.get((source, target))
+        return (link.data_plane if link else None) or self.data_plane
+
+    def planes_at(self, name: str) -> frozenset[str]:
+        """Data planes that a node must listen for: those of the links to it, and of the one from it to the client."""
+        sources = (CLIENT, *(node.name for node in self.nodes if node.name != name))
+        into = {self.plane_of(source, name) for source in sources if not self.is_forbidden(source, name)}
+        return frozenset({*into, self.plane_of(name, CLIENT)})
 
     def is_forbidden(self, source: str, target: str) -> bool:
         """Whether no plan may send from `source` to `target`."""

@@ -156,14 +156,18 @@ def _link_faults(link: _Link, places: Mapping[str, bool]) -> Iterator[Fault]:
     if link.source and link.source == link.target:
         yield Fault(path=link.path, message=f"leads from '{link.source}' to itself: a node needs no link to itself")
     shaped = [key for key in _EMULATED if key in link.raw]
-    if link.raw.get("forbidden") is True and shaped:
-        message = f"is forbidden, so that {', '.join(shaped)} would mean nothing: keep one of the two"
+    said = [key for key in (*_EMULATED, "data_plane") if key in link.raw]
+    if link.raw.get("forbidden") is True and said:
+        message = f"is forbidden, so that {', '.join(said)} would mean nothing: keep one of the two"
         yield Fault(path=link.path, message=message)
     elif shaped and (real := [name for name in ends.values() if places.get(name) is False]):
-        message = f"'{real[0]}' is not local, so that the link is probed, not emulated: only forbidden may stand here"
+        message = (
+            f"'{real[0]}' is not local, so that the link is probed, not emulated: only data_plane or forbidden may "
+            "stand here"
+        )
         yield Fault(path=(*link.path, shaped[0]), message=message)
-    elif not shaped and "forbidden" not in link.raw:
-        yield Fault(path=link.path, message=f"says nothing: wanted {', '.join(_EMULATED)} or forbidden")
+    elif not said and "forbidden" not in link.raw:
+        yield Fault(path=link.path, message=f"says nothing: wanted {', '.join(_EMULATED)}, data_plane or forbidden")
 
 
 def _repeated_directions(links: tuple[_Link, ...]) -> Iterator[Fault]:

@@ -83,6 +83,10 @@ class NodeConfig(Section):
         return "; ".join(filter(None, (paced, limited))) or None
 
 
+DataPlane = Literal["grpc", "tcp"]
+"""How tensors travel: `grpc`, or `tcp`, which is lighter and costs a node one more port."""
+
+
 class LinkShape(Section):
     """How a link behaves where it is emulated. What is None comes from the default."""
 
@@ -114,6 +118,8 @@ class LinkEnds(Section):
 class LinkConfig(LinkEnds, LinkShape):
     """A link between two places."""
 
+    data_plane: DataPlane | None = None
+    """How tensors travel over it; None: as over the others."""
     forbidden: StrictBool = False
     """Whether no plan may send this way."""
 

@@ -6,7 +6,7 @@ import json
 
 from node_agent.messages import NodeDescription
 
-WITHOUT_EFFECT = frozenset({"name", "protocol", "resident_bytes", "host_id", "codecs", "memory_bytes"})
+WITHOUT_EFFECT = frozenset({"name", "protocol", "resident_bytes", "host_id", "codecs", "memory_bytes", "tcp_port"})
 """Fields of a description that change no time. All others count, those of later versions included."""
 
 

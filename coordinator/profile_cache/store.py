@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,6 +17,14 @@ Result = TypeVar("Result")
 
 VERSION = 1
 """Of the tables; a file of another one is set aside."""
+
+KEPT = timedelta(days=180)
+"""Entries whose last sample is older are forgotten: runtimes, kernels and habits change."""
+MOST_BYTES = 64 << 20
+"""Of samples: above it the entries measured longest ago are forgotten, until three quarters are left."""
+LEFT_SHARE = 0.75
+_ROW_BYTES = 256
+"""Of an entry beside its samples, about."""
 
 _BUSY_SECONDS = 10.0
 _DAMAGES = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -35,6 +44,17 @@ CREATE TABLE IF NOT EXISTS entries (
 _COLUMNS = "samples, session_seconds, memory_bytes, share_seconds, measured_at, checksum"
 _SELECT = f"SELECT {_COLUMNS} FROM entries WHERE graph_sha256 = ? AND fingerprint = ?"  # noqa: S608 - columns, no values
 _REPLACE = f"REPLACE INTO entries (graph_sha256, fingerprint, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_COUNT = f"SELECT count(*) FILTER (WHERE measured_at < ?), total(length(samples) + {_ROW_BYTES}) FROM entries"  # noqa: S608
+_DELETE_OLD = "DELETE FROM entries WHERE measured_at < ?"
+_DELETE_BEYOND = f"""
+DELETE FROM entries WHERE (graph_sha256, fingerprint) IN (
+    SELECT graph_sha256, fingerprint FROM (
+        SELECT graph_sha256, fingerprint, sum(length(samples) + {_ROW_BYTES}) OVER (
+            ORDER BY measured_at DESC, graph_sha256, fingerprint
+        ) AS bytes_so_far FROM entries
+    ) WHERE bytes_so_far > ?
+)
+"""  # noqa: S608
 _DELETE = "DELETE FROM entries WHERE graph_sha256 = ? AND fingerprint = ?"
 
 
@@ -52,13 +72,17 @@ class ProfileCache:
     """Entries by digest of a segment's graph and fingerprint of a device. Thread-safe; processes may share the file.
 
     A cache that cannot be used costs time and nothing else: no method raises because of the file. What is wrong with it
-    is said once. A damaged entry is removed, a damaged file set aside under another name and a new one begun.
+    is said once. A damaged entry is removed, a damaged file set aside under another name and a new one begun. What is
+    older than `KEPT`, or beyond `MOST_BYTES`, is forgotten when the file is opened.
     """
 
-    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, say: Callable[[str], None], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         """Opens the file when it is first needed; `say` is told in a line what was found and what is wrong."""
         self.path = path
         self.say = say
+        self._now = now
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._is_usable = True
@@ -147,7 +171,20 @@ class ProfileCache:
                 )
                 self._inode = self.path.stat().st_ino
                 _prepare(self._connection)
+                self._forget(self._connection)
         return self._connection
+
+    def _forget(self, connection: sqlite3.Connection) -> None:
+        """Removes what is too old, then what is too much, the oldest first."""
+        oldest = (self._now() - KEPT).isoformat(timespec="seconds")
+        n_old, n_bytes = connection.execute(_COUNT, (oldest,)).fetchone()
+        if not n_old and n_bytes <= MOST_BYTES:
+            return
+        with _transaction(connection):
+            n_removed = connection.execute(_DELETE_OLD, (oldest,)).rowcount
+            if connection.execute(_COUNT, (oldest,)).fetchone()[1] > MOST_BYTES:
+                n_removed += connection.execute(_DELETE_BEYOND, (LEFT_SHARE * MOST_BYTES,)).rowcount
+        self.say(f"The profile cache forgot {n_removed:,} entries that were measured longest ago.")
 
     def _set_aside(self, why: str) -> None:
         """Renames the file and what belongs to it, unless another process did so already."""

@@ -4,6 +4,7 @@ from coordinator.profiling.effort import TOLERANCE, OnProgress, ProfileEffort, i
 from coordinator.profiling.fleet_profile import profile_fleet
 from coordinator.profiling.merging import merge_profiles
 from coordinator.profiling.node_profile import profile_node
+from coordinator.profiling.power import with_measured_power
 from coordinator.profiling.spans import Span, fit_spans, spans_to_profile, unmeasured_spans
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "profile_node",
     "spans_to_profile",
     "unmeasured_spans",
+    "with_measured_power",
 ]

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from coordinator.profiling.power import SPAN_SECONDS
+
 OnProgress = Callable[[str, int, int, str], None]
 """Called with node, done, total and what is being done; from several threads."""
 
@@ -26,3 +28,5 @@ class ProfileEffort:
     """A span is no longer timed once half the 95 % interval of its median, over the median, is at most this."""
     seed: int = 0
     """Of the order in each round."""
+    power_span_seconds: float = SPAN_SECONDS
+    """Of quiet, and between readings, on a node with an energy meter."""

@@ -25,4 +25,5 @@ def _merge_device(older: DeviceProfile, newer: DeviceProfile | None) -> DevicePr
         seconds=older.seconds + newer.seconds,
         session_seconds=older.session_seconds + newer.session_seconds,
         sending_seconds=older.sending_seconds + newer.sending_seconds,
+        power=newer.power or older.power,
     )

@@ -57,6 +57,7 @@ def profile_node(
         seconds=time.perf_counter() - started,
         session_seconds=work.timer.session_seconds,
         sending_seconds=work.timer.sending_seconds,
+        power=work.timer.power.power,
     )
 
 

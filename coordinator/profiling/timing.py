@@ -9,6 +9,7 @@ import numpy as np
 from coordinator.errors import MeasurementError
 from coordinator.fleet import FleetNode
 from coordinator.profiling.effort import OnProgress, ProfileEffort
+from coordinator.profiling.power import PowerReader
 from coordinator.profiling.spans import Span
 from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.statistics import MAD_TO_DEVIATION, quantile_estimate
@@ -29,6 +30,7 @@ class SpanTimer:
         self._model = model
         self._effort = effort
         self._on_progress = on_progress
+        self.power = PowerReader.of(node, span_seconds=effort.power_span_seconds)
         self.sending_seconds = 0.0
         """Bringing graphs and weights to the node."""
         self.session_seconds = 0.0
@@ -54,12 +56,14 @@ class SpanTimer:
             NodeError: The node failed, or its runtime refuses a span.
             MeasurementError: The node left a span out.
         """
+        self.power.watch_quiet()
         request = self._request(spans, budget_seconds, n_rounds)
         timed: dict[Span, SegmentSamples] = {}
         changed: set[Span] = set()
         try:
             for event in self._node.client.profile(request):
                 if isinstance(event, ProfileProgress):
+                    self.power.note(is_timing=bool(changed))
                     keep({span: timed[span] for span in changed})
                     changed.clear()
                     self._on_progress(self._node.name, event.n_done, event.n_total, event.what)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coordinator.report.names import printable
+from coordinator.report.text import power_words
 from partitioner.front import BoolArray, FloatArray, is_dominated
 from partitioner.plan import Candidate
 from partitioner.search.result import SearchResult
@@ -94,6 +95,10 @@ def objective_words(result: SearchResult) -> tuple[str, ...]:
 def objective_space(result: SearchResult, chosen: Candidate | None = None) -> ObjectiveSpace:
     """The front of a search as it is drawn."""
     shown = [_SHOWN[name] for name in result.objectives]
+    power = power_words(candidate.cost for candidate in result.front)
+    if "energy_joules" in result.objectives and power:
+        index = result.objectives.index("energy_joules")
+        shown[index] = (Objective(name=f"energy, {power}", unit="J"), 1.0)
     plans = [candidate.plan for candidate in result.front]
     return ObjectiveSpace(
         objectives=tuple(objective for objective, _ in shown),

@@ -11,6 +11,7 @@ from string import Template
 
 from coordinator.report import html_table, page_tables
 from coordinator.report.busy_figure import busy_figure
+from coordinator.report.events_figure import events_figure
 from coordinator.report.figure import Figure
 from coordinator.report.front_figure import front_figure
 from coordinator.report.key_figures import key_figures
@@ -82,24 +83,26 @@ def _plotly_library() -> str:
 def _figures(run: Run) -> tuple[Figure, ...]:
     if run.measurement is None:
         return (front_figure(run), busy_figure(run), profile_figure(run))
-    timeline = timeline_figure(run.measurement)
+    timeline, events = timeline_figure(run.measurement), events_figure(run.measurement.events)
     return (
         front_figure(run),
         prediction_figure(run.measurement),
         residual_figure(run.measurement),
         *((timeline,) if timeline else ()),
+        *((events,) if events else ()),
         busy_figure(run),
         profile_figure(run),
     )
 
 
 def _sections(run: Run, figures: dict[str, Figure]) -> dict[str, str]:
-    timeline = figures.get("timeline")
+    timeline, events = figures.get("timeline"), figures.get("events")
     measured = run.measurement is not None
     return {
         "front": _figure(figures["front"]),
         "prediction": _prediction(run, figures) if measured else "",
         "timeline": _section("timeline", "Time-line", _figure(timeline)) if timeline else "",
+        "events": _section("events", "What happened while it served", _figure(events)) if events else "",
         "busy": _figure(figures["busy"]),
         "profile": _figure(figures["profile"]),
         "profile_title": "Layer profile" if run.profile else "What crosses between units",

@@ -18,8 +18,11 @@ def profiling_table(profile: Profile) -> Table:
     for name in _COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("noisiest segment", overflow="fold")
+    has_power = any(device.power for device in profile.devices)
+    if has_power:
+        table.add_column("idle, active power", overflow="fold")
     for device in profile.devices:
-        table.add_row(*map(Text, _cells(device)))
+        table.add_row(*map(Text, (*_cells(device), *([_power(device)] if has_power else []))))
     table.caption = Text(
         "took: all in all, thereof creating sessions and sending weights. tight: the interval of the median is narrow "
         "enough. cached: known from earlier runs."
@@ -46,3 +49,11 @@ def _noisiest(device: DeviceProfile) -> str:
         return quantities.UNKNOWN
     spread = quantities.percent(noisiest.coefficient_of_variation)
     return f"{noisiest.start}:{noisiest.stop}, {quantities.seconds(noisiest.seconds)} ± {spread}"
+
+
+def _power(device: DeviceProfile) -> str:
+    power = device.power
+    if power is None:
+        return quantities.UNKNOWN
+    idle, active = quantities.number(power.idle_watts), quantities.number(power.active_watts)
+    return f"{idle} W, {active} W, measured ({power.meter})"

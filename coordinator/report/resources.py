@@ -16,6 +16,7 @@ class Resource:
     """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` or `processor:NAME`."""
     predicted_seconds: float
     measured_seconds: float | None
+    """None without a measurement, and for a medium that was not there, since its links were emulated."""
     is_predicted_bottleneck: bool
     is_measured_bottleneck: bool
 
@@ -36,12 +37,13 @@ def lanes(plan: Plan) -> tuple[str, ...]:
 def resources(run: Run) -> tuple[Resource, ...]:
     """Resources of the chosen plan in flow order, what is shared last; a device is busy while it computes."""
     predicted, measured = _predicted_seconds(run), _measured_seconds(run)
+    emulated = _emulated_media(run)
     found_bottleneck = run.measurement.bottleneck.resource if run.measurement else None
     return tuple(
         Resource(
             name=name,
             predicted_seconds=predicted.get(name, 0.0),
-            measured_seconds=measured.get(name, 0.0) if run.measurement else None,
+            measured_seconds=measured.get(name, 0.0) if run.measurement and name not in emulated else None,
             is_predicted_bottleneck=name == run.chosen.cost.bottleneck_resource,
             is_measured_bottleneck=name == found_bottleneck,
         )
@@ -73,6 +75,13 @@ def _measured_seconds(run: Run) -> dict[str, float]:
         _add(busy, f"device:{stage.device}", computing_seconds(stage, stage.compute_seconds, run.chosen.cost))
         _add(busy, _link(stage.device, target), stage.send_seconds)
     return busy | shared_seconds(measurement.stages, measurement.input_send_seconds, run.chosen.cost)
+
+
+def _emulated_media(run: Run) -> set[str]:
+    """Media of the plan over which some link is emulated, by a sender that knows of no other."""
+    emulated = {(link.source, link.target) for link in run.cluster.links if link.emulation}
+    hops = (hop for hop in run.chosen.cost.hops if (hop.source, hop.target) in emulated)
+    return {f"medium:{medium.name}" for hop in hops for medium in hop.media}
 
 
 def _link(source: str, target: str) -> str:

@@ -10,7 +10,7 @@ from coordinator.report import quantities
 from coordinator.report.names import printable, shorten, split_names
 from coordinator.report.run import is_same_plan, resource_label
 from coordinator.report.table_style import ShrinkingName, plain_table
-from coordinator.report.text import describe_plan, emulation_sentence, error_text
+from coordinator.report.text import describe_plan, emulation_sentence, error_text, power_words
 from coordinator.report.unit_times import unit_times
 from partitioner.graph import Graph
 from partitioner.plan import Candidate
@@ -55,7 +55,9 @@ def front_table(search: SearchResult, graph: Graph, chosen: Candidate | None, kn
             style="bold" if is_chosen else "",
         )
     marks = ["★ chosen"] * (chosen is not None) + ["◆ knee"] * (knee is not None)
-    table.caption = Text("   ".join([*marks, printable(search.certificate.statement)]))
+    power = power_words(candidate.cost for candidate in search.front) if "energy_joules" in further else ""
+    notes = [f"energy: {power}"] if power else []
+    table.caption = Text("   ".join([*marks, *notes, printable(search.certificate.statement)]))
     return table
 
 

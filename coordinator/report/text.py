@@ -15,7 +15,7 @@ from coordinator.report.run import Run, resource_label
 from partitioner.accuracy import signed_error
 from partitioner.codec import NO_CODEC
 from partitioner.graph import Graph
-from partitioner.plan import Plan
+from partitioner.plan import CostEstimate, Plan
 
 
 def headline(run: Run) -> str:
@@ -135,3 +135,17 @@ def stage_lines(graph: Graph, plan: Plan, width: int = 32) -> tuple[str, ...]:
 def bottleneck_text(resource: str, busy_seconds: float) -> str:
     """`pi-1, 12.3 ms`."""
     return f"{printable(resource_label(resource))}, {quantities.seconds(busy_seconds)}"
+
+
+def power_words(costs: Iterable[CostEstimate]) -> str:
+    """Where the power behind predicted energies comes from; empty where none is known."""
+    sources = sorted({stage.power_source for cost in costs for stage in cost.stages} - {""})
+    if len(sources) > 1:
+        return f"power of unlike sources: {', '.join(sources)}"
+    return "".join("modelled, power given" if source == "given" else f"power {source}" for source in sources)
+
+
+def expectation_sentence(cost: CostEstimate) -> str:
+    """`Predicted: 84.1 ms, 20.1 /s, busiest pi-1.`."""
+    latency, rate = quantities.seconds(cost.latency_seconds), quantities.rate(cost.throughput_per_second)
+    return f"Predicted: {latency}, {rate}, busiest {printable(resource_label(cost.bottleneck_resource))}."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from coordinator.measurement import Span
-from coordinator.report.objective_space import ObjectiveSpace
+from coordinator.report.objective_space import ObjectiveSpace, objective_space, objective_words
 from coordinator.report.objectives_figure import objective_figures
 from coordinator.report.order_figure import order_figure
 from coordinator.report.order_points import order_points, order_title
@@ -15,6 +15,7 @@ from coordinator.report.span_figure import span_figure
 from coordinator.report.trace import trace_document
 from partitioner.graph import Graph
 from partitioner.profile import Profile
+from partitioner.search.result import SearchResult
 
 ORDER_SUFFIXES = (".html", ".png", ".svg")
 """Formats of a network's picture."""
@@ -93,6 +94,20 @@ def write_times(graph: Graph, profile: Profile, folder: Path) -> tuple[Path, ...
         profile_drawing.draw_times(graph, profile, folder / "times.svg"),
         explored,
     )
+
+
+def draw_objectives(folder: Path, result: SearchResult) -> Path | None:
+    """Draws a front of three or more objectives in a run's folder; removes an earlier picture where there are two.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path = folder / "figures" / "objectives.html"
+    if len(result.objectives) < 3:
+        path.unlink(missing_ok=True)
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_objectives(objective_space(result), "Front of " + ", ".join(objective_words(result)), path)
 
 
 def write_objectives(space: ObjectiveSpace, title: str, path: Path) -> Path:

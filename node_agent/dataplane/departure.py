@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from node_agent.dataplane.encoded import EncodedFrame
 from node_agent.dataplane.frame import encode, encode_timed, with_codec
 from node_agent.dataplane.pacing import EmulatedDevice
 from node_agent.dataplane.queueing import BoundedQueue
@@ -25,7 +26,7 @@ class Destination(Protocol):
         """Bytes that were written."""
         ...
 
-    def send_bytes(self, encoded: bytes) -> None:
+    def send_bytes(self, message: EncodedFrame) -> None:
         """Sends an encoded frame; waits while the way is busy.
 
         Raises:

@@ -7,38 +7,55 @@ ends with zeroes (its field `padding`), so many that the payload starts at a mul
 from node_agent.dataplane.limits import check_length
 from node_agent.errors import FrameError
 
-_HEADER_TAG = 0x0A
-_PAYLOAD_TAG = 0x12
+_HEADER_TAG = b"\x0a"
+_PAYLOAD_TAG = b"\x12"
 _PADDING_TAG = 0x5A
 """Of `FrameHeader.padding`, inside the header."""
 
 _ALIGNMENT = 16
-_PADDINGS = (0, *range(2, _ALIGNMENT + 4))
-"""Bytes that padding can take: none, or a tag, a length and zeroes. Enough for every remainder."""
+_PADDINGS = (b"", *(bytes((_PADDING_TAG, size - 2)) + bytes(size - 2) for size in range(2, 2 * _ALIGNMENT + 2)))
+"""Paddings by rising size: one byte alone cannot be, since tag and length are two."""
+_DIGITS = tuple(bytes((digit,)) for digit in range(0x80))
 
 _MAX_VARINT_BYTES = 5
 
 
-def opening(header: bytes, n_payload: int) -> bytes:
-    """All that stands before a payload of `n_payload` bytes.
+def opening(header: bytes, n_payload: int) -> tuple[bytes, int]:
+    """All that stands before a payload of `n_payload` bytes, and where `header` ends in it.
 
     Raises:
         FrameError: The header is too long to be read.
     """
-    check_length(len(header) + max(_PADDINGS))
-    payload_length = _varint(n_payload)
-    for n_padding in _PADDINGS:
-        header_length = _varint(len(header) + n_padding)
-        if (2 + len(header_length) + len(header) + n_padding + len(payload_length)) % _ALIGNMENT == 0:
+    check_length(len(header) + 2 * _ALIGNMENT)
+    end = payload_start(n_payload)
+    padding, n_padded = _fit(len(header), 1 + len(end))
+    begin = start(n_padded) + header
+    return begin + padding + end, len(begin)
+
+
+def start(n_header: int) -> bytes:
+    """What stands before a header of so many bytes, its padding included."""
+    return _HEADER_TAG + varint(n_header)
+
+
+def payload_start(n_payload: int) -> bytes:
+    """What stands between header and payload."""
+    return _PAYLOAD_TAG + varint(n_payload)
+
+
+def _fit(n_header: int, n_others: int) -> tuple[bytes, int]:
+    """The least padding that aligns the payload, and the header's size with it, whose own length may grow by it."""
+    n_padding = -(n_others + len(varint(n_header)) + n_header) % _ALIGNMENT
+    for size in range(max(n_padding - 1, 0), 2 * _ALIGNMENT + 2):
+        if size != 1 and (n_others + len(varint(n_header + size)) + n_header + size) % _ALIGNMENT == 0:
             break
-    padding = bytes((_PADDING_TAG, n_padding - 2)) + bytes(n_padding - 2) if n_padding else b""
-    return b"".join(
-        (bytes((_HEADER_TAG,)), header_length, header, padding, bytes((_PAYLOAD_TAG,)), payload_length),
-    )
+    return _PADDINGS[max(size - 1, 0)], n_header + size
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     """`value` in base 128, least digit first."""
+    if value < 0x80:
+        return _DIGITS[value]
     digits = bytearray()
     while value >> 7:
         digits.append(value & 0x7F | 0x80)
@@ -47,21 +64,21 @@ def _varint(value: int) -> bytes:
     return bytes(digits)
 
 
-def open_up(received: bytes) -> tuple[bytes, memoryview]:
+def open_up(received: bytes | bytearray | memoryview) -> tuple[bytes, memoryview]:
     """Header and payload of a frame; the payload may be absent, nothing else may be there.
 
     Raises:
         FrameError: `received` is cut off, or is something else.
     """
-    view = memoryview(received)
-    if not received or received[0] != _HEADER_TAG:
+    view = memoryview(received).toreadonly()
+    if not received or view[:1] != _HEADER_TAG:
         raise FrameError(f"{len(received)} bytes came that are no frame: they do not start with a header.")
     start, stop = _extent(view, 1, "header")
     check_length(stop - start)
     header = bytes(view[start:stop])
     if stop == len(view):
         return header, view[stop:]
-    if view[stop] != _PAYLOAD_TAG:
+    if view[stop : stop + 1] != _PAYLOAD_TAG:
         raise FrameError(f"A frame of {len(view)} bytes has something else than a payload after its header.")
     start, end = _extent(view, stop + 1, "payload")
     if end != len(view):

@@ -4,17 +4,18 @@ On the wire a frame is the protobuf message `Frame`, so that any gRPC client can
 payload several times; here it is written once, and reading gives views of the received bytes.
 """
 
-import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from node_agent import codecs, wire_codec
 from node_agent.dataplane import envelope, limits
-from node_agent.element_types import DTYPES, tensor_bytes
+from node_agent.dataplane.encoded import Buffer, EncodedFrame, Piece
+from node_agent.element_types import DTYPES, tensor_bytes, type_name
 from node_agent.errors import FrameError
 from node_agent.messages import (
     CodedTensor,
@@ -28,19 +29,32 @@ from node_agent.messages import (
 )
 from node_agent.wire import agent_pb2
 
+Spec = tuple[str, str, tuple[int, ...], str, int]
+"""Name, element type, shape and codec of a tensor, and how many bytes of it travel; no codec is an empty name."""
 
-def encode(frame: Frame) -> bytes:
-    """The frame as bytes.
+_REQUEST_TAG = b"\x20"
+_TRACE_TAG = b"\x3a"
+"""Of `FrameHeader.request` and `FrameHeader.trace`."""
+_TIME_BYTES = 8
+_NO_TIME = b"\x29" + bytes(_TIME_BYTES)
+"""`StageTrace.encode_seconds` with room for a double."""
+
+
+def encode(frame: Frame) -> EncodedFrame:
+    """The frame, ready to be written.
 
     Raises:
         FrameError: A tensor has an element type that cannot travel.
     """
-    header, pieces = _take_apart(frame)
-    return _write(header, pieces).getvalue()
+    if isinstance(frame, TensorFrame):
+        return _encode_tensors(frame, [_trace_element(trace) for trace in frame.trace])
+    if isinstance(frame, ProbeFrame):
+        return _encode_plain(_probe_header(frame), frame.payload)
+    return _encode_plain(_header(frame))
 
 
-def encode_timed(frame: TensorFrame, coding_seconds: float = 0.0) -> bytes:
-    """As `encode`; the last entry of the trace then says how long that took.
+def encode_timed(frame: TensorFrame, coding_seconds: float = 0.0) -> EncodedFrame:
+    """As `encode`; the last entry of the trace then says how long encoding took, until the frame was written.
 
     Args:
         frame: To be written.
@@ -50,14 +64,9 @@ def encode_timed(frame: TensorFrame, coding_seconds: float = 0.0) -> bytes:
         FrameError: A tensor has an element type that cannot travel.
     """
     started = time.perf_counter() - coding_seconds
-    traces = (*frame.trace[:-1], replace(frame.trace[-1], encode_seconds=1.0))
-    header, pieces = _take_apart(replace(frame, trace=traces))
-    buffer = _write(header, pieces)
-    # A double is eight bytes unless it is zero, so that the header keeps its length.
-    header.trace[-1].encode_seconds = max(time.perf_counter() - started, 1e-9)
-    buffer.seek(0)
-    buffer.write(envelope.opening(header.SerializeToString(), sum(map(len, pieces))))
-    return buffer.getvalue()
+    traces = [_trace_element(trace) for trace in frame.trace[:-1]]
+    traces.append(_trace_element(frame.trace[-1], is_open=True))
+    return _encode_tensors(frame, traces, started)
 
 
 def with_codec(frame: TensorFrame, codec: str) -> TensorFrame:
@@ -78,39 +87,85 @@ def with_codec(frame: TensorFrame, codec: str) -> TensorFrame:
     return replace(frame, tensors=tensors)
 
 
-def _write(header: agent_pb2.FrameHeader, pieces: list[memoryview]) -> io.BytesIO:
-    """A buffer with the frame; `getvalue` hands its bytes out without another copy."""
-    buffer = io.BytesIO()
-    buffer.write(envelope.opening(header.SerializeToString(), sum(map(len, pieces))))
-    for piece in pieces:
-        buffer.write(piece)
-    return buffer
+def _encode_plain(header: agent_pb2.FrameHeader, payload: Buffer = b"") -> EncodedFrame:
+    opening, _ = envelope.opening(header.SerializeToString(), len(payload))
+    return EncodedFrame(opening, (payload,), len(opening) + len(payload))
 
 
-def _take_apart(frame: Frame) -> tuple[agent_pb2.FrameHeader, list[memoryview]]:
-    """Header and payload; the payload's pieces are views of the frame's tensors."""
-    if isinstance(frame, ProbeFrame):
-        return _probe_header(frame), [memoryview(frame.payload)]
+def _encode_tensors(frame: TensorFrame, traces: list[bytes], started: float | None = None) -> EncodedFrame:
+    """Where `started` is given, the traces end with room for a time."""
+    own = b"".join((_REQUEST_TAG, envelope.varint(frame.request), *traces))
+    specs: list[Spec] = []
+    pieces: list[Piece] = []
+    for name, tensor in frame.tensors:
+        if isinstance(tensor, CodedTensor):
+            specs.append((name, tensor.dtype, tensor.shape, tensor.codec, len(tensor.content)))
+            pieces.append(tensor.content)
+        else:
+            values = _in_order(name, tensor)
+            specs.append((name, type_name(values.dtype), values.shape, "", values.nbytes))
+            pieces.append(values)
+    before, after, n_bytes = _shared_opening(frame.deployment, frame.epoch, frame.stage, tuple(specs), len(own))
+    time_at = None if started is None else len(before) + len(own) - _TIME_BYTES
+    return EncodedFrame(before + own + after, pieces, n_bytes, started=started or 0.0, time_at=time_at)
+
+
+def _in_order(name: str, values: np.ndarray) -> np.ndarray:
+    """The tensor, copied only if its bytes do not lie in order."""
+    dtype = DTYPES.get(type_name(values.dtype))
+    if dtype is None:
+        raise FrameError(f"Tensor {name!r} has elements of {values.dtype}: only {', '.join(DTYPES)} can travel.")
+    if values.flags.c_contiguous and values.dtype == dtype:
+        return values
+    return np.ascontiguousarray(values, dtype=dtype)
+
+
+@lru_cache(maxsize=256)
+def _shared_opening(
+    deployment: str, epoch: int, stage: int, specs: tuple[Spec, ...], n_own: int
+) -> tuple[bytes, bytes, int]:
+    """What all frames of a stream share: bytes before and after the `n_own` bytes of a request's own; the frame's size.
+
+    Fields of a protobuf message may come in any order: those that are shared come first.
+    """
+    shared = shared_header(deployment, epoch, stage, specs)
+    n_payload = sum(n_bytes for *_, n_bytes in specs)
+    opening, header_stop = envelope.opening(shared + bytes(n_own), n_payload)
+    return opening[: header_stop - n_own], opening[header_stop:], len(opening) + n_payload
+
+
+def shared_header(deployment: str, epoch: int, stage: int, specs: tuple[Spec, ...]) -> bytes:
+    """The part of a header that all frames of a stream share; `encode` writes it first."""
+    header = agent_pb2.FrameHeader(kind=agent_pb2.FRAME_KIND_TENSORS, deployment=deployment, epoch=epoch, stage=stage)
+    for name, dtype, shape, codec, n_bytes in specs:
+        header.tensors.add(name=name, dtype=dtype, shape=shape, codec=codec, n_bytes=n_bytes if codec else 0)
+    return header.SerializeToString()
+
+
+def _trace_element(trace: StageTrace, *, is_open: bool = False) -> bytes:
+    """One entry of the trace; an open one ends with eight bytes for the time of encoding."""
+    message = _trace_to_wire(trace)
+    if is_open:
+        message.ClearField("encode_seconds")
+    content = message.SerializeToString() + (_NO_TIME if is_open else b"")
+    return _TRACE_TAG + envelope.varint(len(content)) + content
+
+
+def _header(frame: ErrorFrame | SubscribeFrame) -> agent_pb2.FrameHeader:
+    """Of a frame without a payload."""
     header = agent_pb2.FrameHeader(deployment=frame.deployment, epoch=frame.epoch)
     if isinstance(frame, SubscribeFrame):
         header.kind = agent_pb2.FRAME_KIND_SUBSCRIBE
         if frame.link_back is not None:
             header.link_back.CopyFrom(wire_codec.to_wire(frame.link_back))
-        return header, []
+        return header
+    header.kind = agent_pb2.FRAME_KIND_ERROR
     header.request = frame.request
     header.stage = frame.stage
-    for trace in frame.trace:
-        header.trace.append(_trace_to_wire(trace))
-    if isinstance(frame, ErrorFrame):
-        header.kind = agent_pb2.FRAME_KIND_ERROR
-        header.error = limits.shortened(frame.error)
-        header.message = limits.shortened(frame.message, limits.MAX_ERROR_CHARACTERS)
-        return header, []
-    header.kind = agent_pb2.FRAME_KIND_TENSORS
-    return header, [
-        _add_coded(header, name, tensor) if isinstance(tensor, CodedTensor) else _add_tensor(header, name, tensor)
-        for name, tensor in frame.tensors
-    ]
+    header.error = limits.shortened(frame.error)
+    header.message = limits.shortened(frame.message, limits.MAX_ERROR_CHARACTERS)
+    header.trace.extend(map(_trace_to_wire, frame.trace))
+    return header
 
 
 def _probe_header(frame: ProbeFrame) -> agent_pb2.FrameHeader:
@@ -135,23 +190,7 @@ def _trace_to_wire(trace: StageTrace) -> agent_pb2.StageTrace:
     )
 
 
-def _add_tensor(header: agent_pb2.FrameHeader, name: str, values: np.ndarray) -> memoryview:
-    """Announces the tensor in the header and gives its bytes, copied only if they do not lie in order."""
-    dtype = DTYPES.get(values.dtype.name)
-    if dtype is None:
-        raise FrameError(f"Tensor {name!r} has elements of {values.dtype}: only {', '.join(DTYPES)} can travel.")
-    header.tensors.add(name=name, dtype=values.dtype.name, shape=values.shape)
-    return np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8).data
-
-
-def _add_coded(header: agent_pb2.FrameHeader, name: str, tensor: CodedTensor) -> memoryview:
-    header.tensors.add(
-        name=name, dtype=tensor.dtype, shape=tensor.shape, codec=tensor.codec, n_bytes=len(tensor.content)
-    )
-    return tensor.content
-
-
-def decode(received: bytes) -> Frame:
+def decode(received: Buffer) -> Frame:
     """The frame in `received`; its arrays are read-only views of these bytes, and coded tensors are left as they are.
 
     Raises:
@@ -205,6 +244,17 @@ def _error_frame(header: agent_pb2.FrameHeader) -> ErrorFrame:
     )
 
 
+def read_own(own: bytes) -> tuple[int, tuple[StageTrace, ...]] | None:
+    """Request and trace, where that is all that the part of a header says which frames of a stream do not share."""
+    try:
+        header = agent_pb2.FrameHeader.FromString(own)
+    except DecodeError:
+        return None
+    if header.kind or header.deployment or header.epoch or header.stage or header.tensors:
+        return None
+    return header.request, _trace_from_wire(header) if header.trace else ()
+
+
 def _trace_from_wire(header: agent_pb2.FrameHeader) -> tuple[StageTrace, ...]:
     return tuple(
         StageTrace(
@@ -247,11 +297,4 @@ def _tensor(spec: agent_pb2.FrameTensor, content: memoryview) -> np.ndarray | Co
     shape = tuple(spec.shape)
     if spec.codec:
         return CodedTensor(codec=spec.codec, dtype=spec.dtype, shape=shape, content=content)
-    values = np.frombuffer(content, DTYPES[spec.dtype]) if content else _nothing(spec)
-    return values.reshape(shape)
-
-
-def _nothing(spec: agent_pb2.FrameTensor) -> np.ndarray:
-    empty = np.empty(0, DTYPES[spec.dtype])
-    empty.flags.writeable = False
-    return empty
+    return np.ndarray(shape, DTYPES[spec.dtype], content)

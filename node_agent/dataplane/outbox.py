@@ -1,11 +1,15 @@
 """Where the last stage leaves its frames until the client takes them."""
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
-from node_agent.dataplane.outgoing import OutgoingLink
+from node_agent.dataplane.encoded import EncodedFrame
 from node_agent.dataplane.queueing import QueueClosedError
-from node_agent.messages import LinkEmulation
+from node_agent.dataplane.stream import Link
+
+LinkOfPlane = TypeVar("LinkOfPlane", bound=Link)
 
 
 class Outbox:
@@ -17,28 +21,32 @@ class Outbox:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._link: OutgoingLink | None = None
+        self._link: Link | None = None
         self._left: tuple[bytes, ...] = ()
         self._is_closed = False
         self._past_busy_seconds = 0.0
         self._past_sent_bytes = 0
 
-    def subscribe(self, link_back: LinkEmulation | None) -> OutgoingLink:
+    def subscribe(self, open_link: Callable[[tuple[bytes, ...]], LinkOfPlane]) -> LinkOfPlane:
         """The link over which all further frames go; an earlier subscriber's ends.
+
+        Args:
+            open_link: Makes it, given the messages that are the first on it.
 
         Raises:
             QueueClosedError: The stage has ended.
+            NodeError: What `open_link` raises; there is no subscriber then.
         """
         with self._changed:
             if self._is_closed:
                 raise QueueClosedError
             self._drop_link()
-            self._link = OutgoingLink(link_back, backlog=self._left)
-            self._left = ()
+            link = open_link(self._left)
+            self._link, self._left = link, ()
             self._changed.notify_all()
-            return self._link
+            return link
 
-    def unsubscribe(self, link: OutgoingLink) -> None:
+    def unsubscribe(self, link: Link) -> None:
         """Ends `link`, and frames wait again if it was the current one."""
         with self._changed:
             if self._link is link:
@@ -53,19 +61,19 @@ class Outbox:
         self._past_sent_bytes += self._link.sent_bytes
         self._link = None
 
-    def send_bytes(self, encoded: bytes) -> None:
+    def send_bytes(self, message: EncodedFrame) -> None:
         """Leaves a frame for the subscriber, waiting for one.
 
         Raises:
             QueueClosedError: The stage has ended.
         """
         while True:
-            link = self._await_subscriber()
+            link = self._link or self._await_subscriber()
             with suppress(QueueClosedError):  # the subscriber left meanwhile: wait for the next one
-                link.put(encoded)
+                link.put(message)
                 return
 
-    def _await_subscriber(self) -> OutgoingLink:
+    def _await_subscriber(self) -> Link:
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or self._link is not None)
             if self._is_closed or self._link is None:

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from node_agent.dataplane.encoded import EncodedFrame
 from node_agent.dataplane.pacing import wait_until
 from node_agent.dataplane.queueing import QueueClosedError
-from node_agent.dataplane.shaping import Passage, ShapedLink, faults_of, is_emulated
-from node_agent.errors import NodeError, RequestRejectedError
+from node_agent.dataplane.shaping import Passage, ShapedLink, check_emulation, is_emulated
+from node_agent.errors import NodeError
 from node_agent.messages import LinkEmulation
 
 _WAITING_MESSAGES = 2
@@ -59,19 +60,19 @@ class OutgoingLink:
         Raises:
             RequestRejectedError: The emulation is out of range.
         """
-        if emulation and (faults := faults_of(emulation)):
-            raise RequestRejectedError("A link cannot be emulated: " + "; ".join(faults) + ".")
+        check_emulation(emulation)
         with self._order:
             if emulation != self._emulation:
                 self._emulation = emulation
                 self._shaped = ShapedLink(emulation) if emulation and is_emulated(emulation) else None
 
-    def put(self, content: bytes) -> None:
-        """Gives a message to the link, waiting while the link is busy.
+    def put(self, message: EncodedFrame) -> None:
+        """Gives a message to the link, waiting while the link is busy. It is copied, since it may wait for long.
 
         Raises:
             QueueClosedError: The link was closed; the message is not sent.
         """
+        content = message.joined()
         with self._order:
             passage = self._schedule(len(content))
             if passage is not None:

@@ -7,7 +7,8 @@ import time
 from dataclasses import replace
 
 from node_agent.config import TlsFiles
-from node_agent.dataplane.grpc_link import FrameSender
+from node_agent.dataplane.plane import open_sender
+from node_agent.dataplane.sender import FrameSender
 from node_agent.errors import NodeUnreachableError
 from node_agent.messages import Frame, ProbeFrame, ProbeRequest, ProbeSample
 
@@ -26,7 +27,7 @@ def probe(request: ProbeRequest, tls: TlsFiles | None = None) -> tuple[ProbeSamp
         NodeUnreachableError: The node does not answer.
     """
     answers: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
-    sender = FrameSender(request.target_address, link=request.link, tls=tls, on_answer=answers.put)
+    sender = open_sender(request.plane, request.target_address, link=request.link, tls=tls, on_answer=answers.put)
     sender.failure.listen(lambda _: answers.put(None))
     try:
         _round_trip(sender, answers, request, min(request.sizes_bytes), 0)

@@ -1,17 +1,17 @@
 """The receiving end of a Push stream: frames go to their stages, probes come back."""
 
 import logging
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
-import grpc
-
-from node_agent.dataplane.frame import decode, encode
-from node_agent.dataplane.outgoing import OutgoingLink
+from node_agent.dataplane.decoder import FrameDecoder
+from node_agent.dataplane.encoded import Buffer
+from node_agent.dataplane.frame import encode
 from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.dataplane.stage import Arrival, Stage
+from node_agent.dataplane.stream import Link
 from node_agent.errors import FrameError, NodeError, RequestRejectedError
 from node_agent.messages import ErrorFrame, ProbeFrame, SubscribeFrame, TensorFrame
 
@@ -25,67 +25,49 @@ MAX_ANSWERS = 1024
 class StageFinder(Protocol):
     """Knows the stages of a node."""
 
-    def find(self, deployment: str, stage: int) -> Stage:
-        """The stage.
+    def find(self, deployment: str, epoch: int, stage: int) -> Stage | None:
+        """The stage; None where it is here, but of other epochs.
 
         Raises:
-            StageMissingError: There is none.
+            StageMissingError: There is none of any epoch.
         """
         ...
 
 
 class PushStream:
-    """One incoming stream. A thread of its own reads it, so that its end can be told at any time."""
+    """The frames of one incoming stream, over any plane. Used by the thread that reads the stream."""
 
-    def __init__(self, received: Iterator[bytes], stages: StageFinder) -> None:
-        self._received = received
+    def __init__(self, stages: StageFinder, answers: Link) -> None:
+        """Answers to probes go to `answers`; it is closed with an error when a stage fails that the stream feeds."""
         self._stages = stages
-        self._answers = OutgoingLink()
+        self._answers = answers
+        self._decoder = FrameDecoder()
         self._followed: set[Stage] = set()
         self._dropped: tuple[str, int, int] | None = None
-        self._reader = threading.Thread(target=self._read, name="push stream", daemon=True)
 
-    def answers(self) -> Iterator[bytes]:
-        """Reads the stream until it ends; gives the answers to its probes.
+    def take_all(self, received: Iterable[Buffer]) -> None:
+        """Takes messages until the stream ends, or a stage that is unloaded ends it.
 
         Raises:
             FrameError: What came is no frame, or not one that is pushed.
             StageMissingError: A frame is for a stage that this node does not have.
-            NodeUnreachableError: A stage cannot reach the next node; the message names it.
+            NodeError: What ended a stage; NodeUnreachableError names the node behind it that is gone.
         """
-        self._reader.start()
         try:
-            yield from self._answers
+            for message in received:
+                self._take(message)
+        except QueueClosedError:
+            return
         finally:
-            self._answers.close()
-            for stage in tuple(self._followed):
+            for stage in self._followed:
                 stage.failure.ignore(self._end)
-
-    def close(self) -> None:
-        """Ends the stream from this side, without an error."""
-        self._answers.close()
 
     def _end(self, error: NodeError) -> None:
         self._answers.close(error)
 
-    def _read(self) -> None:
-        try:
-            for received in self._received:
-                self._take(received)
-            self._answers.finish()
-        except QueueClosedError:
-            self._answers.finish()
-        except NodeError as exc:
-            self._end(type(exc)(*exc.args))  # afresh: its traceback would hold the frame until garbage is collected
-        except grpc.RpcError:  # the other end is gone
-            self._answers.close()
-        except Exception:
-            _logger.exception("push stream broke")
-            self._end(NodeError("A push stream broke on the node for a reason that is not the sender's: see its log."))
-
-    def _take(self, received: bytes) -> None:
+    def _take(self, received: Buffer) -> None:
         started = time.perf_counter()
-        frame = decode(received)
+        frame = self._decoder.decode(received)
         now = time.perf_counter()
         if isinstance(frame, ProbeFrame):
             self._answer(frame)
@@ -107,26 +89,23 @@ class PushStream:
 
     def _pass_in(self, arrival: Arrival) -> None:
         frame = arrival.frame
-        stage = self._stages.find(frame.deployment, frame.stage)
-        while frame.epoch == stage.load.epoch:
+        while (stage := self._stages.find(frame.deployment, frame.epoch, frame.stage)) is not None:
             self._follow(stage)
-            try:
+            with suppress(QueueClosedError):  # replaced or unloaded while the frame waited: look again
                 return stage.offer(arrival)
-            except QueueClosedError:  # replaced or unloaded while the frame waited
-                stage = self._stages.find(frame.deployment, frame.stage)
-        return self._drop(frame, stage.load.epoch)
+        return self._drop(frame)
 
     def _follow(self, stage: Stage) -> None:
         if stage not in self._followed:
             self._followed.add(stage)
             stage.failure.listen(self._end)
 
-    def _drop(self, frame: TensorFrame | ErrorFrame, epoch: int) -> None:
+    def _drop(self, frame: TensorFrame | ErrorFrame) -> None:
         """Drops a frame of another epoch; a row of them is logged once."""
         key = (frame.deployment, frame.stage, frame.epoch)
         if key != self._dropped:
             self._dropped = key
             _logger.warning(
                 "frames of another epoch are dropped",
-                extra={"deployment": frame.deployment, "stage": frame.stage, "epoch": frame.epoch, "current": epoch},
+                extra={"deployment": frame.deployment, "stage": frame.stage, "epoch": frame.epoch},
             )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from node_agent.errors import RequestRejectedError
 from node_agent.messages import LinkEmulation
 
 PACKET_BYTES = 1500
@@ -101,3 +102,13 @@ def faults_of(emulation: LinkEmulation) -> tuple[str, ...]:
     if not 0 <= emulation.loss <= MAX_LOSS:
         faults.append(f"loss of a link must be 0 to {MAX_LOSS:g}, got {emulation.loss:g}")
     return tuple(faults)
+
+
+def check_emulation(emulation: LinkEmulation | None) -> None:
+    """Does nothing where a link can be emulated so.
+
+    Raises:
+        RequestRejectedError: It cannot, with all faults.
+    """
+    if emulation and (faults := faults_of(emulation)):
+        raise RequestRejectedError("A link cannot be emulated: " + "; ".join(faults) + ".")

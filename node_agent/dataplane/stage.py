@@ -150,6 +150,8 @@ class Stage:
             send_seconds=self._departure.busy_seconds,
             sent_bytes=self._departure.sent_bytes,
             n_queued=len(self._inbound),
+            shard_sha256=self.load.shard.graph.sha256,
+            failure=str(self.failure.error or ""),
         )
 
     def fail(self, error: NodeError) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 from node_agent.config import parse_address
+from node_agent.dataplane.planes import PLANES
 from node_agent.dataplane.shaping import faults_of
 from node_agent.element_types import DTYPES
 from node_agent.errors import AgentConfigError, RequestRejectedError
@@ -36,6 +37,8 @@ def check_load(load: StageLoad) -> None:
     for name, seconds in _paces(load).items():
         if not 0 <= seconds < math.inf:
             faults.append(f"{name} must be 0 or more, got {seconds:g}")
+    if not 0 <= load.lease_seconds < math.inf:
+        faults.append(f"lease_seconds must be 0 or more, got {load.lease_seconds:g}")
     if not 1 <= load.queue_limit <= _MAX_QUEUE_LIMIT:
         faults.append(f"queue_limit must be 1 to {_MAX_QUEUE_LIMIT}, got {load.queue_limit}")
     faults += [*_tensor_faults(load.receives), *_tensor_faults(load.sends), *_link_faults(load.link)]
@@ -59,7 +62,7 @@ def check_profile(request: ProfileRequest) -> None:
 
 def check_probe(request: ProbeRequest, max_message_bytes: int) -> None:
     """Raises `RequestRejectedError` unless `request` makes sense in itself."""
-    faults = _address_faults(request.target_address)
+    faults = [*_address_faults(request.target_address), *_plane_faults(request.plane)]
     if not request.sizes_bytes or not 1 <= request.n_rounds * len(request.sizes_bytes) <= _MAX_PROBES:
         faults.append(f"rounds × sizes must be 1 to {_MAX_PROBES}, got {request.n_rounds} × {len(request.sizes_bytes)}")
     faults += [
@@ -100,7 +103,11 @@ def _hop_faults(load: StageLoad) -> list[str]:
         return [f"there is a next address, {load.next_address!r}, beside {len(load.next_hops)} next hops"]
     if len(load.next_hops) > _MAX_HOPS:
         return [f"there are {len(load.next_hops)} next hops: at most {_MAX_HOPS}"]
-    return [fault for address in _addresses(load) for fault in _address_faults(address)]
+    planes = dict.fromkeys(hop.plane for hop in load.hops)
+    return [
+        *(fault for address in _addresses(load) for fault in _address_faults(address)),
+        *(fault for plane in planes for fault in _plane_faults(plane)),
+    ]
 
 
 def _addresses(load: StageLoad) -> list[str]:
@@ -120,6 +127,10 @@ def _address_faults(address: str) -> list[str]:
     except AgentConfigError as exc:
         return [str(exc)]
     return []
+
+
+def _plane_faults(plane: str) -> list[str]:
+    return [] if plane in ("", *PLANES) else [f"there is no data plane {plane!r}: want {' or '.join(PLANES)}"]
 
 
 def _link_faults(link: LinkEmulation | None) -> list[str]:

@@ -43,6 +43,8 @@ class NodeDescription:
     """Where `NodeStatus.joules` come from: `rapl`, `nvml`; empty without a meter."""
     cores: tuple[int, ...] = ()
     """Numbers of the processors that the agent may use."""
+    tcp_port: int = 0
+    """Where the data plane `tcp` listens, on the host at which the node is reached; 0: it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +62,6 @@ class NodeStatus:
     """Of the hottest zone of the processor; 0 where unknown."""
     joules: float = 0.0
     """Read from the energy meter since the agent started, never falling; 0 without a meter."""
+    instance: str = ""
+    """Drawn by the agent when it started: another one means that it holds none of the stages that it was given before.
+    Empty for a node of an older version."""

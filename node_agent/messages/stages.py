@@ -24,7 +24,10 @@ class NextHop:
     """One of the nodes that bear the next stage."""
 
     address: str
+    """Where it listens for `plane`."""
     link: LinkEmulation | None = None
+    plane: str = "grpc"
+    """As `StageLoad.next_plane`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +53,21 @@ class StageLoad:
     sends: tuple[TensorSpec, ...]
     """Those that the shard does not make are relayed from `receives`."""
     next_address: str = ""
-    """Where the next stage's node listens; empty for the last stage, whose frames go to the subscriber."""
+    """Where the next stage's node listens for `next_plane`; empty for the last stage, whose frames go to the
+    subscriber."""
     link: LinkEmulation | None = None
     """Of the hop to the next node. The last stage's is named by the subscriber."""
     pace_seconds: float = 0.0
     """Device emulation: the stage ends no earlier than this after its start."""
     queue_limit: int = 4
+    lease_seconds: float = 0.0
+    """The node frees the stages of a deployment whose lease nobody renewed for so long; 0: it keeps them."""
+    next_plane: str = "grpc"
+    """Data plane of the hop to the next node: one of `dataplane.planes.PLANES`; empty is `grpc`."""
     codec: str = ""
     """In which the stage sends, one of `codecs.CODECS`; empty: as they are. The last stage sends as it is."""
     next_hops: tuple[NextHop, ...] = ()
-    """Instead of `next_address` and `link`, where several nodes bear the next stage in turn."""
+    """Instead of `next_address`, `next_plane` and `link`, where several nodes bear the next stage in turn."""
     coding_pace: CodingPace | None = None
 
     @property
@@ -67,7 +75,7 @@ class StageLoad:
         """Where frames go: request r to number r modulo their number; empty for the last stage."""
         if self.next_hops or not self.next_address:
             return self.next_hops
-        return (NextHop(address=self.next_address, link=self.link),)
+        return (NextHop(address=self.next_address, link=self.link, plane=self.next_plane),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +101,7 @@ class StageStatus:
     """Time for which the outgoing link was busy."""
     sent_bytes: int
     n_queued: int
+    shard_sha256: str = ""
+    """Of the shard's graph."""
+    failure: str = ""
+    """What ended the stage for good; empty while it works."""

@@ -65,6 +65,8 @@ class ProbeRequest:
     """The sizes are those of the answers: the link back is timed."""
     n_messages: int = 1
     """Sent one after another, of which only the last is waited for."""
+    plane: str = "grpc"
+    """Data plane that is timed: one of `dataplane.planes.PLANES`; empty is `grpc`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,7 @@ class NodeDescription(_message.Message):
     CPU_LIMIT_FIELD_NUMBER: _builtins.int
     ENERGY_METER_FIELD_NUMBER: _builtins.int
     CORES_FIELD_NUMBER: _builtins.int
+    TCP_PORT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     protocol: _builtins.int
     version: _builtins.str
@@ -115,6 +116,8 @@ class NodeDescription(_message.Message):
     """Cores' worth of time that the system's quota leaves to the agent's control group; 0: no quota."""
     energy_meter: _builtins.str
     """Where joules come from: `rapl`, `nvml`; empty without a meter."""
+    tcp_port: _builtins.int
+    """Where the data plane `tcp` listens, on the host of this service; 0: it does not."""
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -149,10 +152,11 @@ class NodeDescription(_message.Message):
         cpu_limit: _builtins.float = ...,
         energy_meter: _builtins.str = ...,
         cores: _abc.Iterable[_builtins.int] | None = ...,
+        tcp_port: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "cores", b"cores", "cpu", b"cpu", "cpu_limit", b"cpu_limit", "energy_meter", b"energy_meter", "governor", b"governor", "host_id", b"host_id", "machine", b"machine", "memory_bytes", b"memory_bytes", "n_cores", b"n_cores", "n_threads", b"n_threads", "name", b"name", "optimisation", b"optimisation", "protocol", b"protocol", "providers", b"providers", "python", b"python", "resident_bytes", b"resident_bytes", "runtime", b"runtime", "slowdown", b"slowdown", "temperature_class", b"temperature_class", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "cores", b"cores", "cpu", b"cpu", "cpu_limit", b"cpu_limit", "energy_meter", b"energy_meter", "governor", b"governor", "host_id", b"host_id", "machine", b"machine", "memory_bytes", b"memory_bytes", "n_cores", b"n_cores", "n_threads", b"n_threads", "name", b"name", "optimisation", b"optimisation", "protocol", b"protocol", "providers", b"providers", "python", b"python", "resident_bytes", b"resident_bytes", "runtime", b"runtime", "slowdown", b"slowdown", "tcp_port", b"tcp_port", "temperature_class", b"temperature_class", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,12 +166,19 @@ Global___NodeDescription: _TypeAlias = NodeDescription  # noqa: Y015
 class StatusRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    RENEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def renew(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of deployments whose leases begin anew."""
+
     def __init__(
         self,
+        *,
+        renew: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["renew", b"renew"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,6 +196,7 @@ class NodeStatus(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
     JOULES_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
     uptime_seconds: _builtins.float
     resident_bytes: _builtins.int
     store_bytes: _builtins.int
@@ -194,6 +206,8 @@ class NodeStatus(_message.Message):
     """Of the hottest zone of the processor; 0: unknown."""
     joules: _builtins.float
     """Read from the energy meter since the agent started, never falling; 0 without a meter."""
+    instance: _builtins.str
+    """Drawn by the agent when it started: another one means that it holds none of the stages that it was given before."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -207,10 +221,11 @@ class NodeStatus(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         temperature_celsius: _builtins.float = ...,
         joules: _builtins.float = ...,
+        instance: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["joules", b"joules", "n_stages", b"n_stages", "resident_bytes", b"resident_bytes", "store_bytes", b"store_bytes", "store_quota_bytes", b"store_quota_bytes", "temperature_celsius", b"temperature_celsius", "uptime_seconds", b"uptime_seconds", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "joules", b"joules", "n_stages", b"n_stages", "resident_bytes", b"resident_bytes", "store_bytes", b"store_bytes", "store_quota_bytes", b"store_quota_bytes", "temperature_celsius", b"temperature_celsius", "uptime_seconds", b"uptime_seconds", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -389,20 +404,26 @@ class StageLoad(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     PACE_SECONDS_FIELD_NUMBER: _builtins.int
     QUEUE_LIMIT_FIELD_NUMBER: _builtins.int
+    NEXT_PLANE_FIELD_NUMBER: _builtins.int
     CODEC_FIELD_NUMBER: _builtins.int
     NEXT_HOPS_FIELD_NUMBER: _builtins.int
     CODING_PACE_FIELD_NUMBER: _builtins.int
+    LEASE_SECONDS_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     epoch: _builtins.int
     stage: _builtins.int
     n_stages: _builtins.int
     next_address: _builtins.str
-    """Data address of the next stage's node; empty for the last stage."""
+    """Where the next stage's node listens for `next_plane`; empty for the last stage."""
     pace_seconds: _builtins.float
     """Device emulation: the stage ends no earlier than this after its start. 0: not paced."""
     queue_limit: _builtins.int
+    next_plane: _builtins.str
+    """Data plane of the hop to the next node: `grpc` (empty is the same) or `tcp`."""
     codec: _builtins.str
     """In which the stage sends; empty: as it is, which is how the last stage sends."""
+    lease_seconds: _builtins.float
+    """The node frees the stages of a deployment whose lease nobody renewed for so long. 0: it keeps them."""
     @_builtins.property
     def shard(self) -> Global___ShardRef: ...
     @_builtins.property
@@ -416,7 +437,7 @@ class StageLoad(_message.Message):
     @_builtins.property
     def next_hops(self) -> _containers.RepeatedCompositeFieldContainer[Global___NextHop]:
         """Where the requests go if several nodes bear the next stage in turn: request r to number r mod n. Instead of
-        `next_address` and `link`.
+        `next_address`, `next_plane` and `link`.
         """
 
     @_builtins.property
@@ -437,13 +458,15 @@ class StageLoad(_message.Message):
         link: Global___LinkEmulation | None = ...,
         pace_seconds: _builtins.float = ...,
         queue_limit: _builtins.int = ...,
+        next_plane: _builtins.str = ...,
         codec: _builtins.str = ...,
         next_hops: _abc.Iterable[Global___NextHop] | None = ...,
         coding_pace: Global___CodingPace | None = ...,
+        lease_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["coding_pace", b"coding_pace", "link", b"link", "shard", b"shard"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "coding_pace", b"coding_pace", "deployment", b"deployment", "epoch", b"epoch", "link", b"link", "n_stages", b"n_stages", "next_address", b"next_address", "next_hops", b"next_hops", "pace_seconds", b"pace_seconds", "queue_limit", b"queue_limit", "receives", b"receives", "sends", b"sends", "shard", b"shard", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "coding_pace", b"coding_pace", "deployment", b"deployment", "epoch", b"epoch", "lease_seconds", b"lease_seconds", "link", b"link", "n_stages", b"n_stages", "next_address", b"next_address", "next_hops", b"next_hops", "next_plane", b"next_plane", "pace_seconds", b"pace_seconds", "queue_limit", b"queue_limit", "receives", b"receives", "sends", b"sends", "shard", b"shard", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -457,8 +480,11 @@ class NextHop(_message.Message):
 
     ADDRESS_FIELD_NUMBER: _builtins.int
     LINK_FIELD_NUMBER: _builtins.int
+    PLANE_FIELD_NUMBER: _builtins.int
     address: _builtins.str
-    """Its data address."""
+    """Where it listens for `plane`."""
+    plane: _builtins.str
+    """As `StageLoad.next_plane`."""
     @_builtins.property
     def link(self) -> Global___LinkEmulation: ...
     def __init__(
@@ -466,10 +492,11 @@ class NextHop(_message.Message):
         *,
         address: _builtins.str = ...,
         link: Global___LinkEmulation | None = ...,
+        plane: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "link", b"link"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "link", b"link", "plane", b"plane"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -526,17 +553,26 @@ class StageUnload(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    FIRST_EPOCH_FIELD_NUMBER: _builtins.int
+    LAST_EPOCH_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
+    first_epoch: _builtins.int
+    """Only stages of these epochs, both ends included; absent: no bound."""
+    last_epoch: _builtins.int
     def __init__(
         self,
         *,
         deployment: _builtins.str = ...,
+        first_epoch: _builtins.int = ...,
+        last_epoch: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch", "last_epoch", b"last_epoch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch", "deployment", b"deployment", "first_epoch", b"first_epoch", "last_epoch", b"last_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__last_epoch: _TypeAlias = _typing.Literal["last_epoch"]  # noqa: Y015
+    _WhichOneofArgType__last_epoch: _TypeAlias = _typing.Literal["_last_epoch", b"_last_epoch"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_epoch) -> _WhichOneofReturnType__last_epoch | None: ...
 
 Global___StageUnload: _TypeAlias = StageUnload  # noqa: Y015
 
@@ -609,6 +645,8 @@ class StageStatus(_message.Message):
     SEND_SECONDS_FIELD_NUMBER: _builtins.int
     SENT_BYTES_FIELD_NUMBER: _builtins.int
     N_QUEUED_FIELD_NUMBER: _builtins.int
+    SHARD_SHA256_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
     deployment: _builtins.str
     epoch: _builtins.int
     stage: _builtins.int
@@ -618,6 +656,10 @@ class StageStatus(_message.Message):
     send_seconds: _builtins.float
     sent_bytes: _builtins.int
     n_queued: _builtins.int
+    shard_sha256: _builtins.str
+    """Of the shard's graph."""
+    failure: _builtins.str
+    """What ended the stage for good; empty while it works."""
     def __init__(
         self,
         *,
@@ -630,10 +672,12 @@ class StageStatus(_message.Message):
         send_seconds: _builtins.float = ...,
         sent_bytes: _builtins.int = ...,
         n_queued: _builtins.int = ...,
+        shard_sha256: _builtins.str = ...,
+        failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_seconds", b"compute_seconds", "deployment", b"deployment", "epoch", b"epoch", "n_errors", b"n_errors", "n_frames", b"n_frames", "n_queued", b"n_queued", "send_seconds", b"send_seconds", "sent_bytes", b"sent_bytes", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_seconds", b"compute_seconds", "deployment", b"deployment", "epoch", b"epoch", "failure", b"failure", "n_errors", b"n_errors", "n_frames", b"n_frames", "n_queued", b"n_queued", "send_seconds", b"send_seconds", "sent_bytes", b"sent_bytes", "shard_sha256", b"shard_sha256", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -793,13 +837,16 @@ class ProbeRequest(_message.Message):
     N_ROUNDS_FIELD_NUMBER: _builtins.int
     IS_DOWNLOAD_FIELD_NUMBER: _builtins.int
     N_MESSAGES_FIELD_NUMBER: _builtins.int
+    PLANE_FIELD_NUMBER: _builtins.int
     target_address: _builtins.str
-    """Data address of the other node."""
+    """Where the other node listens for `plane`."""
     n_rounds: _builtins.int
     is_download: _builtins.bool
     """The sizes are those of the answers: the link back is timed."""
     n_messages: _builtins.int
     """Messages sent one after another, of which only the last is waited for. 0: one."""
+    plane: _builtins.str
+    """Data plane that is timed: `grpc` (empty is the same) or `tcp`."""
     @_builtins.property
     def link(self) -> Global___LinkEmulation: ...
     @_builtins.property
@@ -816,10 +863,11 @@ class ProbeRequest(_message.Message):
         n_rounds: _builtins.int = ...,
         is_download: _builtins.bool = ...,
         n_messages: _builtins.int = ...,
+        plane: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "link_back", b"link_back"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_download", b"is_download", "link", b"link", "link_back", b"link_back", "n_messages", b"n_messages", "n_rounds", b"n_rounds", "sizes_bytes", b"sizes_bytes", "target_address", b"target_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_download", b"is_download", "link", b"link", "link_back", b"link_back", "n_messages", b"n_messages", "n_rounds", b"n_rounds", "plane", b"plane", "sizes_bytes", b"sizes_bytes", "target_address", b"target_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

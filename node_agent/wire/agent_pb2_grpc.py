@@ -497,6 +497,8 @@ class Node(object):
 class DataPlaneStub(object):
     """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
     by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+
+    The data plane `tcp` carries the same frames over plain sockets: node_agent/dataplane/tcp/records.py has its bytes.
     """
 
     def __init__(self, channel):
@@ -520,6 +522,8 @@ class DataPlaneStub(object):
 class DataPlaneServicer(object):
     """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
     by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+
+    The data plane `tcp` carries the same frames over plain sockets: node_agent/dataplane/tcp/records.py has its bytes.
     """
 
     def Push(self, request_iterator, context):
@@ -560,6 +564,8 @@ def add_DataPlaneServicer_to_server(servicer, server):
 class DataPlane(object):
     """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
     by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+
+    The data plane `tcp` carries the same frames over plain sockets: node_agent/dataplane/tcp/records.py has its bytes.
     """
 
     @staticmethod

@@ -167,6 +167,8 @@ def add_NodeServicer_to_server(servicer: NodeServicer, server: _typing.Union[_gr
 class DataPlaneStub:
     """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
     by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+
+    The data plane `tcp` carries the same frames over plain sockets: node_agent/dataplane/tcp/records.py has its bytes.
     """
 
     @_typing.overload
@@ -182,6 +184,8 @@ class DataPlaneStub:
 class DataPlaneAsyncStub(DataPlaneStub):
     """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
     by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+
+    The data plane `tcp` carries the same frames over plain sockets: node_agent/dataplane/tcp/records.py has its bytes.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -193,6 +197,8 @@ class DataPlaneAsyncStub(DataPlaneStub):
 class DataPlaneServicer(metaclass=_abc_1.ABCMeta):
     """The data plane. Streams are long-lived: one per neighbour and deployment. A node that takes a stream says so at once
     by the initial metadata `splitfront-accepted`; one that does not ends it with an error.
+
+    The data plane `tcp` carries the same frames over plain sockets: node_agent/dataplane/tcp/records.py has its bytes.
     """
 
     @_abc_1.abstractmethod

@@ -24,20 +24,31 @@ _NOISY_LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 def export_zoo_model(name: str, shape: Sequence[int], *, seed: int, weights: Path | None, target: Path) -> None:
     """Exports a model of torchvision, with the weights of a file or with seeded random ones.
 
-    Random weights give outputs worth comparing: batch norm takes its statistics from noise.
-
     Raises:
         ModelError: The weights do not fit.
         UnsupportedModelError: torch cannot export the model.
     """
+    module = build_zoo_model(name, shape, seed=seed, weights=weights)
+    with _quiet(), _seeded(seed):
+        _export(module, (torch.randn(*shape),), target, name)
+
+
+def build_zoo_model(name: str, shape: Sequence[int], *, seed: int, weights: Path | None = None) -> torch.nn.Module:
+    """A model of torchvision, with the weights of a file or with seeded random ones; equal seeds give equal models.
+
+    Random weights give outputs worth comparing: batch norm takes its statistics from noise.
+
+    Raises:
+        ModelError: The weights do not fit.
+    """
     with _quiet(), _seeded(seed):
         options = {"aux_logits": False, "transform_input": False, "init_weights": True} if "inception" in name else {}
-        module = getattr(import_torchvision().models, name)(weights=None, **options)
+        module: torch.nn.Module = getattr(import_torchvision().models, name)(weights=None, **options)
         if weights is None:
             _calibrate(module, shape)
         else:
             _load_weights(module, weights, name)
-        _export(module, (torch.randn(*shape),), target, name)
+        return module.eval()
 
 
 def export_factory(

@@ -202,14 +202,41 @@ class TestNode:
         assert loaded.session_seconds > 0
         assert loaded.memory_bytes >= 0
         node.load_stage(shard.load(epoch=3))
-        node.load_stage(shard.load(epoch=4))
         (stage,) = node.list_stages()
-        assert (stage.deployment, stage.epoch, stage.stage, stage.n_frames, stage.n_queued) == ("d", 4, 0, 0, 0)
+        assert (stage.deployment, stage.epoch, stage.stage, stage.n_frames, stage.n_queued) == ("d", 3, 0, 0, 0)
+        assert (stage.shard_sha256, stage.failure) == (shard.ref.graph.sha256, "")
         node.load_stage(shard.load(deployment="other"))
         assert len(node.list_stages()) == 2
         assert node.unload_stage("d") == 1
         assert node.unload_stage("d") == 0
         assert [stage.deployment for stage in node.list_stages()] == ["other"]
+
+    def test_two_epochs_live_side_by_side_until_one_is_unloaded(self, node):
+        shard = matmul_shard(seed=101)
+        shard.put_into(node)
+        for epoch in (3, 4, 5):
+            node.load_stage(shard.load(epoch=epoch))
+        assert sorted(stage.epoch for stage in node.list_stages()) == [3, 4, 5]
+        assert node.unload_stage("d", last_epoch=3) == 1
+        assert node.unload_stage("d", first_epoch=5) == 1
+        assert [stage.epoch for stage in node.list_stages()] == [4]
+        assert node.unload_stage("d", first_epoch=5, last_epoch=9) == 0
+        assert node.unload_stage("d", last_epoch=0) == 0
+
+    def test_stages_are_freed_when_nobody_renews_their_lease(self, node):
+        shard = matmul_shard(seed=101)
+        shard.put_into(node)
+        node.load_stage(shard.load(deployment="kept"))
+        node.load_stage(shard.load(deployment="renewed", lease_seconds=1.0))
+        node.load_stage(shard.load(deployment="orphan", lease_seconds=0.2))
+        ends_at = time.monotonic() + 20
+        while len(node.list_stages()) == 3 and time.monotonic() < ends_at:
+            node.status(renew=("renewed", "unknown"))
+            time.sleep(0.05)
+        assert sorted(stage.deployment for stage in node.list_stages()) == ["kept", "renewed"]
+
+    def test_a_node_says_which_process_it_is(self, node):
+        assert node.status().instance == node.status().instance != ""
 
     def test_an_order_of_an_older_epoch_comes_too_late(self, node):
         shard = matmul_shard(seed=101)

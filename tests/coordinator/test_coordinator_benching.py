@@ -4,9 +4,11 @@ from types import SimpleNamespace
 import pytest
 
 from coordinator.benching import best_single, front_selection, recommend, winning_baseline
+from coordinator.config import parse_cluster
 from coordinator.deployment import runnable_fault
 from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction
-from partitioner.plan import Candidate, CostEstimate, Plan, Stage
+from coordinator.measuring import hops_on_real_links
+from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, SharedCost, Stage
 
 
 def exactly(value):
@@ -112,6 +114,16 @@ def test_a_short_front_is_measured_whole(n_plans):
     front = [candidate("a", str(index), place=1 + index) for index in range(n_plans)]
     other = candidate("z")
     assert [found for _, found in front_selection(front, other)] == front
+
+
+def test_hops_over_emulated_links_cross_no_medium():
+    air = (SharedCost(name="air", busy_seconds=9.0),)
+    ends = (("client", "a"), ("a", "b"), ("b", "client"))
+    hops = [HopCost(source=one, target=other, n_bytes=1, seconds=0, busy_seconds=0, media=air) for one, other in ends]
+    nodes = [{"name": name, "local": True} for name in ("a", "b")]
+    links = {"between": [{"from": "client", "to": "a", "rate": "5mbit"}]}
+    fleet = SimpleNamespace(config=parse_cluster({"name": "k", "nodes": nodes, "links": links}))
+    assert [bool(hop.media) for hop in hops_on_real_links(fleet, hops)] == [False, True, True]
 
 
 def test_a_whole_model_on_several_devices_in_turn_is_no_single_device():

@@ -19,7 +19,7 @@ from coordinator.fleet import Fleet, connect_fleet
 from coordinator.loadgen import make_workload
 from coordinator.measuring import Effort, measure_plan
 from coordinator.profiling import profile_fleet
-from node_agent.dataplane.grpc_link import FrameSender
+from node_agent.dataplane.plane import open_sender
 from node_agent.errors import NodeError
 from node_agent.messages import CodedTensor, TensorFrame
 from partitioner.cluster import CLIENT, Cluster, Link
@@ -193,7 +193,7 @@ def test_coded_garbage_from_the_wire_ends_nothing_but_itself(rig):
     candidate = rig.candidate("a b", "zstd")
     agent = agent_of(rig.fleet, "b")
     with deploy_plan(rig.fleet, rig.model, candidate) as deployment:
-        stranger = FrameSender(rig.fleet.node_of["b"].address)
+        stranger = open_sender("grpc", rig.fleet.node_of["b"].address)
         resident = agent.memory_info().rss
         for frame in garbage(deployment, rig.model.cut(0, candidate.plan.stages[0].stop).sends[0], 60):
             stranger.send(frame)

@@ -5,10 +5,11 @@ from concurrent.futures import wait
 import numpy as np
 import psutil
 import pytest
+from node_processes import running_agent
 
-from coordinator.config import local_cluster
-from coordinator.deployment import deploy_plan
-from coordinator.errors import OutputMismatchError
+from coordinator.config import local_cluster, parse_cluster
+from coordinator.deployment import deploy_plan, stage_loads
+from coordinator.errors import NodeDownError, OutputMismatchError
 from coordinator.fleet import connect_fleet
 from coordinator.planning import probe_links
 from coordinator.profiling import profile_fleet
@@ -69,6 +70,53 @@ def test_a_deployed_plan_answers_like_the_whole_model_and_leaves_nothing(fleet, 
     assert [trace.stage for trace in answer.trace] == [0, 1]
     assert all(trace.compute_seconds > 0 for trace in answer.trace)
     assert n_stages(fleet) == 0
+
+
+def test_each_link_carries_frames_over_the_plane_that_was_chosen_for_it(tmp_path, model):
+    links = [{"from": "a", "to": "b", "data_plane": "grpc"}]
+    nodes = [{"name": name, "local": True, "threads": 1} for name in "ab"]
+    config = parse_cluster({"name": "mixed", "data_plane": "tcp", "nodes": nodes, "links": {"between": links}})
+    with connect_fleet(config, run_dir=tmp_path) as fleet:
+        ports = [node.description.tcp_port for node in fleet.nodes]
+        whole = {node.name: [(0, model.graph.n_units)] for node in fleet.nodes}
+        cluster = probe_links(fleet, lambda *_: None)
+        cost_model = CostModel(model.graph, cluster, profile_fleet(fleet, model, whole, n_rounds=3, budget_seconds=1))
+        stages = (Stage(device="a", start=0, stop=3), Stage(device="b", start=3, stop=model.graph.n_units))
+        candidate = cost_model.candidate(stages)
+        shards = tuple(model.cut(stage.start, stage.stop) for stage in stages)
+        (_, first), _ = stage_loads(fleet, candidate, shards, deployment="d", epoch=1)
+        assert (first.next_plane, first.next_address) == ("grpc", fleet.node_of["b"].address)
+        with deploy_plan(fleet, model, candidate) as deployment:
+            used = {
+                node.name: {
+                    connection.laddr.port
+                    for connection in psutil.Process(pid_of(node)).net_connections("tcp")
+                    if connection.status == psutil.CONN_ESTABLISHED
+                }
+                for node in fleet.nodes
+            }
+            assert deployment.pipeline.infer(model.sample_inputs(1)).outputs["y"].shape == (1, 16, 10)
+    assert all(port in used[node.name] for node, port in zip(fleet.nodes, ports, strict=True))
+
+
+def pid_of(node):
+    """Of the agent, which is the process that listens where the node does."""
+    port = int(node.address.rpartition(":")[2])
+    (pid,) = {
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+    }
+    return pid
+
+
+def test_a_node_without_the_plane_of_its_links_is_named(tmp_path):
+    with running_agent(tmp_path, "--tcp-port", "off") as agent:
+        node = {"name": "old", "address": agent.address}
+        config = parse_cluster({"name": "c", "data_plane": "tcp", "nodes": [node]})
+        words = r"'old' .* does not listen for the data plane tcp.*choose data_plane: grpc"
+        with pytest.raises(NodeDownError, match=words), connect_fleet(config, run_dir=tmp_path):
+            pytest.fail("a node was taken that cannot be reached")
 
 
 def test_a_plan_with_other_outputs_is_refused_and_taken_off(fleet, model, candidate_at):

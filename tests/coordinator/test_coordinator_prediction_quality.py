@@ -8,6 +8,7 @@ import pytest
 from prediction_builders import N_UNITS, chain_model, exactly, measure
 
 from coordinator.config import parse_cluster
+from coordinator.leaving_out import correct_each_by_others
 from coordinator.prediction_quality import (
     distinct_plans,
     figure_doubts,
@@ -16,7 +17,7 @@ from coordinator.prediction_quality import (
     shared_machines,
     unshared_media,
 )
-from coordinator.recalibration import correct_each_by_others, recalibrate
+from coordinator.recalibration import recalibrate
 from coordinator.statistics import robust_variation
 
 MODEL = chain_model()

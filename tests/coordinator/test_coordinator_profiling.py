@@ -139,7 +139,7 @@ def profiled_by(client):
     def cut(start, stop):
         return Shard(start=start, stop=stop, graph=b"", sha256=f"{start}{stop}", blobs=(), receives=(), sends=())
 
-    description = SimpleNamespace(runtime="fake", providers=("Fake",), n_threads=1, resident_bytes=7)
+    description = SimpleNamespace(runtime="fake", providers=("Fake",), n_threads=1, resident_bytes=7, energy_meter="")
     device = SimpleNamespace(memory_bytes=1, emulation=None)
     node = SimpleNamespace(name="picky", client=client, device=device, description=description)
     spans = spans_to_profile(4, seed=0)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prediction_builders import N_UNITS, SPEED, chain_model, measure, tried_model, without_medians
 
+from coordinator.leaving_out import correct_each_by_others
 from coordinator.recalibration import (
     FACTOR_BOUNDS,
-    correct_each_by_others,
     device_factor,
     live_profile,
     live_spans,

@@ -124,6 +124,16 @@ def test_a_fresh_profile_asks_the_cache_for_nothing(toy_model, cache_home, tmp_p
     assert entries(cache_home).keys() == before.keys()
 
 
+@pytest.mark.slow
+def test_a_fresh_run_asks_the_cache_for_nothing(toy_model, cache_home, tmp_path):
+    profile(toy_model, tmp_path / "first")
+    brief = ("--profile-seconds", 1, "--correct-seconds", 0, "--bench-seconds", 0.5)
+    done = splitfront("run", toy_model, "--local", 1, "--out", tmp_path / "fresh", "--fresh", *brief)
+    assert done.returncode == 0, done.stderr
+    assert "segments known" not in done.stdout
+    assert "segments known" in splitfront("run", toy_model, "--local", 1, "--out", tmp_path / "known", *brief).stdout
+
+
 def test_a_damaged_entry_is_named_and_measured_again(toy_model, cache_home, tmp_path):
     profile(toy_model, tmp_path / "first")
     with closing(sqlite3.connect(cache_file(cache_home))) as connection, connection:

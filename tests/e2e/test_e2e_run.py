@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from e2e_commands import splitfront
+from e2e_commands import Deploy, splitfront
 
 STEP_FILES = {
     "run.json",
@@ -119,6 +119,7 @@ def test_each_step_can_be_taken_up_from_the_folder(finished_run):
     for arguments in (
         ("search", "--run", folder, "--engine", "exhaustive"),
         ("search", "--run", folder, "--profile", "live"),
+        ("robust", "--run", folder, "--random", 2, "--profile", "live"),
         ("plan", "--run", folder, "--choose", "throughput"),
         ("bench", "--run", folder, "--bench-seconds", 0.5, "--profile", "live", "--json", "--window", "auto"),
         ("report", "--run", folder),
@@ -151,9 +152,30 @@ def test_deploy_keeps_the_plan_up_and_takes_it_off(finished_run):
     folder, _ = finished_run
     done = splitfront("deploy", "--run", folder, "--seconds", 0.5)
     assert done.returncode == 0, done.stderr
+    assert "Predicted: " in done.stdout
     assert "Live as toy" in done.stdout
     assert "answers correctly" in done.stdout
     assert done.stdout.strip().endswith("Taken off.")
+
+
+def test_a_node_that_dies_while_the_plan_is_up_is_planned_around_and_the_events_are_kept(finished_run):
+    folder, _ = finished_run
+    deploy = Deploy(folder)
+    victim = deploy.next_event("deployed")["plan"].partition("[")[0]
+    [agent] = [
+        child
+        for child in psutil.Process(deploy.process.pid).children(recursive=True)
+        if "node_agent" in child.cmdline() and victim in child.cmdline()
+    ]
+    agent.kill()
+    recovered = deploy.next_event("recovered")
+    assert victim not in recovered["plan"]
+    assert victim in recovered["cause"]
+    deploy.end()
+    kept = json.loads((folder / "measurement.json").read_text())["events"]
+    assert [event["kind"] for event in kept] == [event["kind"] for event in deploy.events]
+    assert splitfront("report", "--run", folder).returncode == 0
+    assert 'id="events"' in (folder / "report.html").read_text()
 
 
 def test_where_splitting_does_not_pay_the_tool_says_so_and_runs_one_device(toy_model, equal_slow_cluster, tmp_path):

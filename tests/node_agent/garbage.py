@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from node_agent.codecs import encode as encode_tensor
-from node_agent.dataplane.frame import encode
+from node_agent.dataplane import frame
 from node_agent.messages import ErrorFrame, LinkEmulation, ProbeFrame, SubscribeFrame, TensorFrame
 from node_agent.wire import agent_pb2
 
@@ -58,6 +58,10 @@ _headers = st.builds(
 )
 
 
+def _written(sent):
+    return frame.encode(sent).joined()
+
+
 def _enveloped(header: bytes, payload: bytes) -> bytes:
     """As protobuf writes it, whatever `header` is."""
     return b"\x0a" + _varint(len(header)) + header + b"\x12" + _varint(len(payload)) + payload
@@ -102,14 +106,14 @@ _coded = st.sampled_from(("zstd", "lz4", "int8", "float16")).flatmap(_contents_o
 _payloads = st.binary(max_size=300) | st.sampled_from((bytes(256), bytes(10_000)))
 _well_formed = st.one_of(
     st.integers(2**32, 2**33).map(healthy_frame),
-    st.just(encode(ProbeFrame(request=1, payload=b"abc", n_answers=1))),
-    st.just(encode(ProbeFrame(request=1, payload=b"", n_answers=1, answer_bytes=2**20))),
-    st.just(encode(ProbeFrame(request=1, payload=b"", n_answers=2**20))),
-    st.just(encode(SubscribeFrame(deployment="nobody", epoch=1))),
-    st.just(encode(TensorFrame(deployment="nobody", epoch=1, request=0, stage=3, tensors=()))),
-    st.just(encode(TensorFrame(deployment=DEPLOYMENT, epoch=1, request=2**33, stage=0, tensors=()))),
+    st.just(_written(ProbeFrame(request=1, payload=b"abc", n_answers=1))),
+    st.just(_written(ProbeFrame(request=1, payload=b"", n_answers=1, answer_bytes=2**20))),
+    st.just(_written(ProbeFrame(request=1, payload=b"", n_answers=2**20))),
+    st.just(_written(SubscribeFrame(deployment="nobody", epoch=1))),
+    st.just(_written(TensorFrame(deployment="nobody", epoch=1, request=0, stage=3, tensors=()))),
+    st.just(_written(TensorFrame(deployment=DEPLOYMENT, epoch=1, request=2**33, stage=0, tensors=()))),
     st.just(
-        encode(ErrorFrame(deployment=DEPLOYMENT, epoch=1, request=2**33, stage=0, error="é", message="m" * 60_000))
+        _written(ErrorFrame(deployment=DEPLOYMENT, epoch=1, request=2**33, stage=0, error="é", message="m" * 60_000))
     ),
 )
 
@@ -120,7 +124,7 @@ _crowded = st.builds(
     st.sampled_from((100_000, 131_000, MAX_MESSAGE_BYTES - 100)),
 )
 _bad_links = st.builds(
-    lambda link: encode(ProbeFrame(request=1, payload=b"", link_back=link)),
+    lambda link: _written(ProbeFrame(request=1, payload=b"", link_back=link)),
     st.builds(
         LinkEmulation,
         delay_seconds=st.sampled_from((-1.0, 1e300, float("nan"))),

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from node_agent.dataplane.planes import GRPC
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -16,6 +18,11 @@ class AgentProcess:
     process: subprocess.Popen[str]
     address: str
     log: Path
+    tcp_port: int
+
+    def at(self, plane: str) -> str:
+        """Where it listens for a data plane."""
+        return self.address if plane == GRPC else f"127.0.0.1:{self.tcp_port}"
 
     def kill(self) -> None:
         """As `kill -9`."""
@@ -45,7 +52,8 @@ def running_agent(folder: Path, *words: str) -> Iterator[AgentProcess]:
         line = process.stdout.readline()
         if not line:
             raise AssertionError(f"the agent did not start: {log.read_text()}")
-        yield AgentProcess(process, json.loads(line)["address"], log)
+        said = json.loads(line)
+        yield AgentProcess(process, said["address"], log, said["tcp_port"])
     finally:
         process.stdin.close()
         try:

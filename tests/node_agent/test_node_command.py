@@ -15,7 +15,8 @@ from node_processes import ROOT, agent_command, running_agent
 from node_shards import matmul_shard
 
 from node_agent.client import NodeClient
-from node_agent.dataplane.grpc_link import subscribe
+from node_agent.dataplane.plane import subscribe
+from node_agent.dataplane.planes import GRPC
 from node_agent.host.processors import existing_cores
 from node_agent.messages import SubscribeFrame
 
@@ -72,7 +73,7 @@ def test_signals_end_the_agent_cleanly_even_under_load(tmp_path, number):
             shard = matmul_shard()
             shard.put_into(client)
             client.load_stage(shard.load())
-            results = subscribe(agent.address, SubscribeFrame(deployment="d", epoch=1))
+            results = subscribe(GRPC, agent.address, SubscribeFrame(deployment="d", epoch=1))
             started = time.monotonic()
             os.kill(agent.process.pid, number)
             assert list(results) == []

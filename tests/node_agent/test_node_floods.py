@@ -13,7 +13,9 @@ from node_shards import build_shard, matmul_shard, spec
 from onnx import helper
 
 from node_agent.client import NodeClient
-from node_agent.dataplane.grpc_link import ACCEPTED, SERVICE, FrameSender, subscribe
+from node_agent.dataplane.grpc_link import ACCEPTED, SERVICE
+from node_agent.dataplane.plane import open_sender, subscribe
+from node_agent.dataplane.planes import GRPC
 from node_agent.errors import NodeError, NodeUnreachableError, RequestRejectedError
 from node_agent.messages import SubscribeFrame, TensorFrame
 from node_agent.server import MAX_STREAMS
@@ -46,8 +48,8 @@ class Flood:
         nodes[1].load_stage(shards[1].load(stage=1, pace_seconds=pace_seconds, **common))
         nodes[0].load_stage(shards[0].load(stage=0, next_address=agents[1].address, **common))
         self.processes = [psutil.Process(agent.process.pid) for agent in agents]
-        self._results = subscribe(agents[1].address, SubscribeFrame(deployment="d", epoch=1))
-        self._sender = FrameSender(agents[0].address)
+        self._results = subscribe(GRPC, agents[1].address, SubscribeFrame(deployment="d", epoch=1))
+        self._sender = open_sender(GRPC, agents[0].address)
         self.n_sent = self.n_answered = 0
         self.offer(2, window=1)
         self._base = self.resident_bytes()
@@ -170,9 +172,9 @@ def test_more_streams_than_a_node_serves_are_refused_with_a_reason_and_the_other
         shard = matmul_shard()
         shard.put_into(node)
         node.load_stage(shard.load())
-        results = subscribe(agent.address, SubscribeFrame(deployment="d", epoch=1))
+        results = subscribe(GRPC, agent.address, SubscribeFrame(deployment="d", epoch=1))
         stack.callback(results.close)
-        sender = FrameSender(agent.address)
+        sender = open_sender(GRPC, agent.address)
         stack.callback(sender.close)
         process = psutil.Process(agent.process.pid)
         n_threads = process.num_threads()
@@ -185,7 +187,7 @@ def test_more_streams_than_a_node_serves_are_refused_with_a_reason_and_the_other
         assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "as many streams as it can" in refused.details()
         with pytest.raises(RequestRejectedError, match="as many streams as it can"):
-            FrameSender(agent.address)
+            open_sender(GRPC, agent.address)
         assert process.num_threads() <= n_threads + 2 * MAX_STREAMS + 40
         values = np.ones((2, 32), np.float32)
         sender.send(TensorFrame(deployment="d", epoch=1, request=1, stage=0, tensors=(("x", values),)))
@@ -194,7 +196,7 @@ def test_more_streams_than_a_node_serves_are_refused_with_a_reason_and_the_other
         hold.set()
         for stream in accepted:
             assert list(stream) == []
-        FrameSender(agent.address).close()
+        open_sender(GRPC, agent.address).close()
 
 
 def test_more_calls_than_a_node_has_threads_for_are_refused_with_a_reason(tmp_path):

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_agent.dataplane import envelope
-from node_agent.dataplane.frame import decode, encode, encode_timed
+from node_agent.dataplane import frame as frames
+from node_agent.dataplane.frame import decode
 from node_agent.element_types import DTYPES
 from node_agent.errors import FrameError
 from node_agent.messages import ErrorFrame, LinkEmulation, ProbeFrame, StageTrace, SubscribeFrame, TensorFrame
@@ -15,6 +16,14 @@ from node_agent.wire import agent_pb2
 
 TRACE = StageTrace(stage=1, queue_seconds=0.25, decode_seconds=0.0, compute_seconds=2.0, encode_seconds=0.5)
 LINK = LinkEmulation(delay_seconds=0.01, jitter_seconds=0.001, bytes_per_second=1e6, loss=0.01, seed=7)
+
+
+def encode(frame):
+    return frames.encode(frame).joined()
+
+
+def encode_timed(frame):
+    return frames.encode_timed(frame).joined()
 
 
 def frame_of(*tensors: np.ndarray, trace: tuple[StageTrace, ...] = ()) -> TensorFrame:
@@ -88,8 +97,9 @@ def test_protobuf_reads_ours_and_we_read_protobuf(frame):
 @pytest.mark.parametrize("n_values", [0, 1, 40, 5000])
 def test_payload_starts_at_a_multiple_of_sixteen(n_name, n_values):
     header = agent_pb2.FrameHeader(deployment="n" * n_name).SerializeToString()
-    opening = envelope.opening(header, n_values)
+    opening, header_stop = envelope.opening(header, n_values)
     assert len(opening) % 16 == 0
+    assert opening[:header_stop].endswith(header)
     message = agent_pb2.Frame.FromString(opening + bytes(n_values))
     assert message.header.deployment == "n" * n_name
     assert len(message.payload) == n_values

@@ -16,7 +16,8 @@ from node_processes import running_agent
 from node_shards import matmul_shard
 
 from node_agent.client import NodeClient
-from node_agent.dataplane.grpc_link import FrameSender, subscribe
+from node_agent.dataplane.plane import open_sender, subscribe
+from node_agent.dataplane.planes import GRPC
 from node_agent.messages import SubscribeFrame, TensorFrame
 
 CLEAR = {"FrameError", "RequestRejectedError", "StageMissingError", "RESOURCE_EXHAUSTED"}
@@ -37,9 +38,9 @@ class Victim:
         shard = matmul_shard()
         shard.put_into(self.node)
         self.node.load_stage(shard.load(deployment=DEPLOYMENT))
-        self.results = subscribe(agent.address, SubscribeFrame(deployment=DEPLOYMENT, epoch=1))
+        self.results = subscribe(GRPC, agent.address, SubscribeFrame(deployment=DEPLOYMENT, epoch=1))
         stack.callback(self.results.close)
-        self.sender = FrameSender(agent.address)
+        self.sender = open_sender(GRPC, agent.address)
         stack.callback(self.sender.close)
         self.plane = stack.enter_context(PLANES[plane](agent.address))
         self.address = agent.address

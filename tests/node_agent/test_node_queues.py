@@ -13,6 +13,22 @@ from node_agent.errors import FrameError, NodeUnreachableError
 from node_agent.messages import LinkEmulation
 
 
+class Message:
+    """Bytes, as links take them."""
+
+    def __init__(self, content):
+        self._content = content
+        self.n_bytes = len(content)
+
+    def joined(self):
+        return self._content
+
+
+def open_link(emulation=None):
+    """Opens a link for an outbox."""
+    return lambda backlog: OutgoingLink(emulation, backlog)
+
+
 class Worker(threading.Thread):
     """Runs `work` and keeps what it returned or raised."""
 
@@ -93,18 +109,18 @@ def test_a_link_keeps_order_and_counts_what_was_written():
     reader = Worker(lambda: list(link))
     messages = [bytes([number]) * number for number in range(1, 20)]
     for message in messages:
-        link.put(message)
+        link.put(Message(message))
     link.finish()
     assert reader.result() == messages
     assert link.sent_bytes == sum(map(len, messages))
     assert link.busy_seconds > 0
     with pytest.raises(QueueClosedError):
-        link.put(b"late")
+        link.put(Message(b"late"))
 
 
 def test_a_link_that_nobody_writes_makes_its_sender_wait():
     link = OutgoingLink()
-    sender = Worker(lambda: [link.put(b"x") for _ in range(3)])
+    sender = Worker(lambda: [link.put(Message(b"x")) for _ in range(3)])
     sender.assert_waits()
     assert link.close() == (b"x", b"x")
     assert isinstance(sender.result(), QueueClosedError)
@@ -124,7 +140,7 @@ def test_an_emulated_link_delays_in_a_pipe_and_sends_one_after_the_other():
     reader = Worker(lambda: [arrivals.append(time.perf_counter()) for _ in link])
     started = time.perf_counter()
     for _ in range(5):
-        link.put(bytes(1000))
+        link.put(Message(bytes(1000)))
     put_seconds = time.perf_counter() - started
     link.finish()
     reader.result()
@@ -137,8 +153,8 @@ def test_an_emulated_link_delays_in_a_pipe_and_sends_one_after_the_other():
 def test_closing_an_emulated_link_gives_back_what_is_under_way():
     link = OutgoingLink(LinkEmulation(delay_seconds=30))
     reader = Worker(lambda: list(link))
-    link.put(b"a")
-    link.put(b"b")
+    link.put(Message(b"a"))
+    link.put(Message(b"b"))
     reader.assert_waits()
     assert link.close() == (b"a", b"b")
     assert reader.result() == []
@@ -147,33 +163,33 @@ def test_closing_an_emulated_link_gives_back_what_is_under_way():
 def test_the_same_emulation_goes_on_and_another_one_begins():
     link = OutgoingLink(LinkEmulation(bytes_per_second=1e3))
     link.emulate(LinkEmulation(bytes_per_second=1e3))
-    link.put(bytes(10))
+    link.put(Message(bytes(10)))
     link.emulate(None)
     started = time.perf_counter()
-    link.put(bytes(1000))
+    link.put(Message(bytes(1000)))
     assert time.perf_counter() - started < 0.5
     assert link.busy_seconds == pytest.approx(0.01)
 
 
 def test_frames_wait_in_the_outbox_until_somebody_subscribes():
     outbox = Outbox()
-    sender = Worker(lambda: outbox.send_bytes(b"1"))
+    sender = Worker(lambda: outbox.send_bytes(Message(b"1")))
     sender.assert_waits()
-    link = outbox.subscribe(None)
+    link = outbox.subscribe(open_link())
     sender.result()
     assert next(iter(link)) == b"1"
 
 
 def test_a_new_subscriber_gets_what_the_old_one_was_not_given():
     outbox = Outbox()
-    first = outbox.subscribe(None)
-    outbox.send_bytes(b"1")
-    outbox.send_bytes(b"2")
+    first = outbox.subscribe(open_link())
+    outbox.send_bytes(Message(b"1"))
+    outbox.send_bytes(Message(b"2"))
     reading = iter(first)
     assert next(reading) == b"1"
-    sender = Worker(lambda: [outbox.send_bytes(b"3"), outbox.send_bytes(b"4")])
+    sender = Worker(lambda: [outbox.send_bytes(Message(b"3")), outbox.send_bytes(Message(b"4"))])
     sender.assert_waits()
-    second = outbox.subscribe(None)
+    second = outbox.subscribe(open_link())
     assert list(reading) == []
     found = list(itertools.islice(second, 3))
     sender.result()
@@ -182,11 +198,11 @@ def test_a_new_subscriber_gets_what_the_old_one_was_not_given():
 
 def test_leaving_the_outbox_makes_frames_wait_again():
     outbox = Outbox()
-    link = outbox.subscribe(None)
+    link = outbox.subscribe(open_link())
     outbox.unsubscribe(link)
-    sender = Worker(lambda: outbox.send_bytes(b"1"))
+    sender = Worker(lambda: outbox.send_bytes(Message(b"1")))
     sender.assert_waits()
     outbox.close()
     assert isinstance(sender.result(), QueueClosedError)
     with pytest.raises(QueueClosedError):
-        outbox.subscribe(None)
+        outbox.subscribe(open_link())

@@ -39,10 +39,10 @@ class FakeDestination:
         self.fault = None
         self.closed = False
 
-    def send_bytes(self, encoded):
+    def send_bytes(self, message):
         if self.fault is not None:
             raise self.fault
-        self.frames.put(decode(encoded))
+        self.frames.put(decode(message.joined()))
 
     def close(self):
         self.closed = True

@@ -46,11 +46,11 @@ class Way:
         self.sent_bytes = 5
         self.fault = None
 
-    def send_bytes(self, encoded):
+    def send_bytes(self, message):
         self.gate.wait(10)
         if self.fault is not None:
             raise self.fault
-        self.frames.put(decode(encoded))
+        self.frames.put(decode(message.joined()))
 
     def close(self):
         self.gate.set()

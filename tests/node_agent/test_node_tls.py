@@ -1,61 +1,17 @@
-import datetime
-import ipaddress
+import logging
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from node_planes import receiving
 from node_processes import running_agent
 
+from benchmarks._certificates import make_authority
 from node_agent.client import NodeClient
 from node_agent.config import TlsFiles
-from node_agent.dataplane.grpc_link import FrameSender
-from node_agent.errors import NodeUnreachableError
+from node_agent.dataplane.plane import open_sender
+from node_agent.dataplane.planes import GRPC, PLANES, TCP
+from node_agent.dataplane.tcp.certificates import server_context
+from node_agent.errors import AgentConfigError, NodeUnreachableError
 from node_agent.messages import ProbeRequest
-
-NOW = datetime.datetime.now(datetime.UTC)
-
-
-def name_of(text):
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def certificate_of(key, name, issuer, issuer_key, *, is_authority):
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - datetime.timedelta(hours=1))
-        .not_valid_after(NOW + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    )
-    return builder.sign(issuer_key, hashes.SHA256())
-
-
-def make_authority(folder, name):
-    """A function that makes the files of one end, signed by the authority `name`."""
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = certificate_of(authority_key, name_of(name), name_of(name), authority_key, is_authority=True)
-    authority_path = folder / f"{name}.pem"
-    authority_path.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-
-    def issue(end):
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = certificate_of(key, name_of(end), name_of(name), authority_key, is_authority=False)
-        files = TlsFiles(certificate=folder / f"{end}.pem", key=folder / f"{end}.key", authority=authority_path)
-        files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        files.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return files
-
-    return issue
 
 
 @pytest.fixture(scope="module")
@@ -73,18 +29,86 @@ def agent(ends, tmp_path_factory):
         yield started
 
 
-def test_both_planes_work_under_mutual_tls(agent, ends):
+@pytest.mark.parametrize("plane", PLANES)
+def test_control_and_data_work_under_mutual_tls(agent, ends, plane):
     with NodeClient.connect(agent.address, tls=ends["client"]) as client:
         assert client.status().n_stages == 0
-        request = ProbeRequest(target_address=agent.address, link=None, link_back=None, sizes_bytes=(1000,), n_rounds=2)
+        request = ProbeRequest(
+            target_address=agent.at(plane), plane=plane, link=None, link_back=None, sizes_bytes=(1000,), n_rounds=2
+        )
         assert len(client.probe_link(request)) == 2
-    FrameSender(agent.address, tls=ends["client"]).close()
+    open_sender(plane, agent.at(plane), tls=ends["client"]).close()
 
 
 @pytest.mark.parametrize("end", ["stranger", None])
-def test_others_are_refused_on_both_planes(agent, ends, end):
+def test_others_are_refused(agent, ends, end):
     tls = ends[end] if end else None
     with pytest.raises(NodeUnreachableError, match=agent.address):
         NodeClient.connect(agent.address, tls=tls, timeout_seconds=5)
+    for plane in PLANES:
+        with pytest.raises(NodeUnreachableError, match=agent.at(plane)):
+            open_sender(plane, agent.at(plane), tls=tls, timeout_seconds=5)
+
+
+def refusal_of(tmp_path, caplog, node_tls, client_tls):
+    """What a dialing end is told, and what the node has logged."""
+    caplog.set_level(logging.INFO)
+    with receiving(TCP, tmp_path, node_tls=node_tls) as receiver, pytest.raises(NodeUnreachableError) as refused:
+        open_sender(TCP, receiver.address, tls=client_tls, timeout_seconds=5)
+    assert receiver.address in str(refused.value)
+    (logged,) = [entry for entry in caplog.records if entry.message == "a stream of the data plane tcp refused"]
+    assert "\n" not in str(refused.value)
+    return str(refused.value), logged.reason
+
+
+def test_speaking_in_clear_to_tls_is_told_to_both_ends(tmp_path, caplog, ends):
+    told, logged = refusal_of(tmp_path, caplog, ends["node"], None)
+    assert "speaks TLS, and was spoken to in clear: give this end its files of TLS" in told
+    assert logged == told
+
+
+def test_speaking_tls_to_one_in_clear_is_told_to_both_ends(tmp_path, caplog, ends):
+    told, logged = refusal_of(tmp_path, caplog, None, ends["client"])
+    assert "it speaks in clear there" in told
+    assert "speaks in clear, and was spoken to under TLS" in logged
+
+
+def test_a_certificate_of_another_authority_is_told_to_both_ends(tmp_path, caplog, ends):
+    told, logged = refusal_of(tmp_path, caplog, ends["node"], ends["stranger"])
+    assert "its certificate is not accepted" in told
+    assert "authority" in logged
+
+
+def test_a_node_wants_a_certificate_of_its_authority(tmp_path, caplog, ends):
+    """One who knows the node's authority, but shows a certificate of another."""
+    stranger = ends["stranger"]
+    mixed = TlsFiles(certificate=stranger.certificate, key=stranger.key, authority=ends["node"].authority)
+    told, logged = refusal_of(tmp_path, caplog, ends["node"], mixed)
+    assert "does not know the authority of this end's certificate" in told or "does not believe" in told
+    assert "certificate" in logged
+
+
+def test_the_node_must_be_the_one_that_was_dialed(tmp_path, ends):
+    """Its certificate names 127.0.0.1."""
+    with receiving(TCP, tmp_path, node_tls=ends["node"]) as receiver:
+        port = receiver.address.rpartition(":")[2]
+        with pytest.raises(NodeUnreachableError, match="its certificate is not accepted"):
+            open_sender(TCP, f"localhost:{port}", tls=ends["client"], timeout_seconds=5)
+
+
+@pytest.mark.parametrize("which", ["certificate", "key", "authority"])
+def test_files_that_are_no_pem_are_named(tmp_path, ends, which):
+    bad = tmp_path / "bad.pem"
+    bad.write_text("nothing")
+    given = {name: getattr(ends["node"], name) for name in ("certificate", "key", "authority")}
+    with pytest.raises(AgentConfigError, match=r"bad\.pem.* are not PEM"):
+        server_context(TlsFiles(**given | {which: bad}))
+    with pytest.raises(AgentConfigError, match=r"Cannot read the TLS file .*missing\.pem"):
+        server_context(TlsFiles(**given | {which: tmp_path / "missing.pem"}))
+
+
+def test_an_address_of_grpc_is_no_address_of_tcp(agent, ends):
     with pytest.raises(NodeUnreachableError, match=agent.address):
-        FrameSender(agent.address, tls=tls, timeout_seconds=5)
+        open_sender(TCP, agent.address, tls=ends["client"], timeout_seconds=5)
+    with pytest.raises(NodeUnreachableError, match=agent.at(TCP)):
+        open_sender(GRPC, agent.at(TCP), tls=ends["client"], timeout_seconds=5)

@@ -41,6 +41,7 @@ LOAD = StageLoad(
     link=LINK,
     pace_seconds=0.5,
     queue_limit=9,
+    lease_seconds=2.5,
 )
 
 DESCRIPTION = NodeDescription(
@@ -92,6 +93,7 @@ DESCRIPTION = NodeDescription(
             warnings=("hot",),
             temperature_celsius=61.5,
             joules=2.5e6,
+            instance="0f",
         ),
         DESCRIPTION,
         ProfileRequest(
@@ -132,7 +134,7 @@ def test_the_numbers_of_a_nodes_facts_stay():
     wanted = {"optimisation": 16, "governor": 17, "temperature_class": 18, "cpu_limit": 19, "energy_meter": 20}
     assert numbers.items() >= (wanted | {"cores": 21}).items()
     numbers = {field.name: field.number for field in wire_codec.MESSAGE_OF[NodeStatus].DESCRIPTOR.fields}
-    assert (numbers["temperature_celsius"], numbers["joules"]) == (7, 9)
+    assert (numbers["temperature_celsius"], numbers["joules"], numbers["instance"]) == (7, 9, 10)
 
 
 def test_what_the_contract_does_not_allow_is_rejected_by_name():

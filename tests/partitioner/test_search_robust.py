@@ -14,6 +14,7 @@ from partitioner.search.encoding import decode_stages, encode_plans, evaluate
 from partitioner.search.exact.front import exact_front
 from partitioner.search.exhaustive import every_plan
 from partitioner.search.outcome import Effort
+from partitioner.search.problem import BOTTLENECK, LATENCY, MEMORY
 from partitioner.search.robust.bounds import CLOSE
 from partitioner.search.robust.result import CRITERIA, RobustResult
 from partitioner.search.robust.search import search_robust
@@ -294,3 +295,24 @@ def test_conditions_without_a_common_plan_are_infeasible():
         cut[f"only device {number}"] = replace(problem, link_fixed_seconds=fixed)
     with pytest.raises(InfeasibleError, match="under all of only device 0, only device 1"):
         search_robust(cut)
+
+
+@pytest.mark.parametrize("name", [LATENCY, BOTTLENECK, "wire_bytes"])
+def test_a_bound_that_scaled_times_would_break_is_refused(name):
+    """Seconds of a bound are not those of a problem that weighs conditions, in which a time is a share of the best."""
+    problems = {key: replace(problem, bounds={name: 1.0}) for key, problem in conditions_of(0, 3).items()}
+    with pytest.raises(PlanError, match=f"bounds on {name} cannot be kept in it: bound memory_bytes alone"):
+        search_robust(problems)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bound_on_memory_is_kept_under_all_conditions(seed):
+    problems = conditions_of(seed, 3)
+    memory = [evaluate(replace(one, objectives=(LATENCY, MEMORY)), all_plans(one))[:, 1] for one in problems.values()]
+    most = float(np.quantile(np.max(memory, axis=0), 0.4))
+    bounded = {key: replace(problem, bounds={MEMORY: most}) for key, problem in problems.items()}
+    result = search_robust(bounded)
+    assert min(plan.worst_regret[1] for plan in result.plans) == pytest.approx(
+        np.nanmin(worst_regrets(bounded)[:, 1]), abs=1e-9
+    )
+    assert all(plan.candidate.cost.memory_bytes <= most for plan in result.plans)

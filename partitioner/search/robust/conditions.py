@@ -11,7 +11,7 @@ from partitioner.errors import PlanError
 from partitioner.front import FloatArray
 from partitioner.search.building import link_arrays
 from partitioner.search.encoding import EncodedPlans, evaluate
-from partitioner.search.problem import SearchProblem
+from partitioner.search.problem import MEMORY, SearchProblem
 from partitioner.search.robust.network import PROBED, NetworkCondition, apply_condition
 
 LINKS = ("link_fixed_seconds", "link_bytes_per_second", "link_busy_bytes_per_second")
@@ -86,7 +86,8 @@ def gather_conditions(problems: Mapping[str, SearchProblem]) -> Conditions:
     """The conditions of problems that differ in their links only.
 
     Raises:
-        PlanError: There is none, they differ in more than links, or media or processors are shared.
+        PlanError: There is none, they differ in more than links, media or processors are shared, or more than memory is
+            bounded.
     """
     if not problems:
         raise PlanError("A robust search wants at least one network condition, got none.")
@@ -96,6 +97,12 @@ def gather_conditions(problems: Mapping[str, SearchProblem]) -> Conditions:
         raise PlanError(
             f"A robust search counts each device and link by itself, but in this cluster {_what_is_shared(first)}, or "
             "search the front of one condition."
+        )
+    unkept = [name for name in first.bounds if name != MEMORY]
+    if unkept:
+        raise PlanError(
+            f"A robust search weighs conditions against one another, so that bounds on {', '.join(unkept)} cannot be "
+            f"kept in it: bound {MEMORY} alone, or search the front of one condition."
         )
     for name in names[1:]:
         if not _is_alike(first, problems[name]):

@@ -6,6 +6,7 @@ import pytest
 from coordinator.config import ClusterConfig, cluster_json_schema, load_cluster, parse_cluster
 from coordinator.errors import ConfigError, CoordinatorError
 from node_agent.config import OPTIMISATIONS
+from node_agent.dataplane.planes import PLANES
 from node_agent.messages import LinkEmulation
 
 LOCAL = {"name": "pi-1", "local": True}
@@ -206,7 +207,7 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
         ),
         (
             cluster_of(LOCAL, links={"between": [{"from": "pi-1", "to": "client"}]}),
-            "links.between[0]: says nothing: wanted delay, jitter, rate, loss or forbidden",
+            "links.between[0]: says nothing: wanted delay, jitter, rate, loss, data_plane or forbidden",
         ),
         (
             cluster_of(LOCAL, links={"between": [{"from": "pi-1", "to": "client", "delay": "1ms", "forbidden": True}]}),
@@ -367,6 +368,48 @@ def test_links_may_be_forbidden_in_one_direction_or_both(three: ClusterConfig) -
     assert three.is_forbidden("box", "pi-1")
 
 
+def test_a_data_plane_is_chosen_for_the_cluster_and_for_single_links() -> None:
+    nodes = ({"name": "a", "local": True}, {"name": "b", "address": "127.0.0.1:1"}, {"name": "c", "local": True})
+    plain = parse_cluster(cluster_of(*nodes))
+    assert {plain.plane_of("a", "b"), plain.plane_of("client", "a")} == {"grpc"}
+    assert plain.planes_at("a") == {"grpc"}
+    between = [
+        {"from": "a", "to": "b", "data_plane": "grpc"},
+        {"from": "client", "to": "b", "both": False, "data_plane": "grpc"},
+        {"from": "c", "to": "b", "forbidden": True},
+        {"from": "a", "to": "c", "delay": "1ms"},
+    ]
+    mixed = parse_cluster(cluster_of(*nodes, data_plane="tcp", links={"between": between}))
+    assert {mixed.plane_of("a", "b"), mixed.plane_of("b", "a"), mixed.plane_of("client", "b")} == {"grpc"}
+    assert {mixed.plane_of("b", "client"), mixed.plane_of("a", "c"), mixed.plane_of("client", "a")} == {"tcp"}
+    assert (mixed.planes_at("a"), mixed.planes_at("b")) == ({"grpc", "tcp"}, {"grpc", "tcp"})
+    assert mixed.planes_at("c") == {"tcp"}
+
+
+def test_faults_of_data_planes_are_named_at_once(tmp_path: Path) -> None:
+    faults = faults_of(
+        """
+name: kitchen
+data_plane: carrier-pigeon
+nodes:
+  - {name: a, local: true}
+  - {name: b, local: true}
+links:
+  between:
+    - {from: a, to: b, forbidden: true, data_plane: tcp}
+    - {from: client, to: a, data_plane: udp}
+""",
+        tmp_path,
+    )
+    assert [fault.split(":")[0] for fault in faults] == [
+        "data_plane (line 3)",
+        "links.between[0] (line 9)",
+        "links.between[1].data_plane (line 10)",
+    ]
+    assert all(f"'{plane}'" in fault for fault in (faults[0], faults[2]) for plane in PLANES)
+    assert "is forbidden, so that data_plane would mean nothing" in faults[1]
+
+
 def test_emulation_is_told_in_words(three: ClusterConfig) -> None:
     assert three.describe_link("pi-1", "pi-2") == "delay 5 ms ± 1 ms, loss 1 %, by the sender"
     assert three.describe_link("client", "pi-2") == "delay 5 ms, 80 Mbit/s, by the sender"
@@ -406,7 +449,8 @@ def test_the_schema_knows_every_key_and_its_form() -> None:
     for text in ("", "0;1", "a", "1-"):
         assert not re.fullmatch(ranges["pattern"], text)
     link = schema["$defs"]["LinkConfig"]["properties"]
-    assert {"from", "to", "both", "forbidden", "delay", "jitter", "rate", "loss"} == set(link)
+    assert {"from", "to", "both", "forbidden", "delay", "jitter", "rate", "loss", "data_plane"} == set(link)
+    assert schema["properties"]["data_plane"]["enum"] == list(PLANES)
 
 
 def test_a_medium_has_all_links_of_its_nodes_and_single_ones() -> None:

@@ -3,19 +3,22 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.profile_cache import Entry, ProfileCache, default_cache_file
+from coordinator.profile_cache import Entry, ProfileCache, default_cache_file, store
 from coordinator.profile_cache.entry import from_row, to_row
 
 DEVICE = "f" * 64
 ENTRY = Entry(
     seconds=(0.25, 0.125, 1e-7), session_seconds=0.02, memory_bytes=2**40, measured_at="2026-01-02T03:04:05+00:00"
 )
+
+NOW = datetime(2026, 1, 3, tzinfo=UTC)
 
 
 def digest_of(number):
@@ -31,8 +34,8 @@ def said():
 def open_cache(tmp_path, said):
     opened = []
 
-    def make(path=tmp_path / "cache" / "profiles.sqlite"):
-        opened.append(ProfileCache(path, said.append))
+    def make(path=tmp_path / "cache" / "profiles.sqlite", *, now=NOW):
+        opened.append(ProfileCache(path, said.append, now=lambda: now))
         return opened[-1]
 
     yield make
@@ -290,3 +293,34 @@ def test_the_file_is_where_caches_are(monkeypatch, tmp_path):
 def test_known_is_what_needs_no_timing(share_seconds, seconds, is_known):
     entry = replace(ENTRY, seconds=seconds, share_seconds=share_seconds)
     assert entry.is_known(tolerance=0.02, share_seconds=0.5) is is_known
+
+
+def aged(days, n_samples=3):
+    measured_at = (NOW - timedelta(days=days)).isoformat(timespec="seconds")
+    return replace(ENTRY, measured_at=measured_at, seconds=(0.5,) * n_samples)
+
+
+def test_what_is_too_old_is_forgotten_when_the_file_is_opened(open_cache, said):
+    ages = {0: 0, 1: store.KEPT.days - 1, 2: store.KEPT.days + 1, 3: 9 * store.KEPT.days}
+    open_cache().save(DEVICE, {digest_of(number): aged(days) for number, days in ages.items()})
+    assert said == []
+    assert load(open_cache(), *ages).keys() == {digest_of(0), digest_of(1)}
+    assert said == ["The profile cache forgot 2 entries that were measured longest ago."]
+    assert load(open_cache(), *ages).keys() == {digest_of(0), digest_of(1)}
+    assert len(said) == 1
+
+
+def test_of_too_much_the_newest_three_quarters_stay(open_cache, said):
+    n_samples = store.MOST_BYTES // 8 // 8
+    open_cache().save(DEVICE, {digest_of(number): aged(number, n_samples) for number in range(8)})
+    assert load(open_cache(), *range(8)).keys() == {digest_of(number) for number in range(5)}
+    assert said == ["The profile cache forgot 3 entries that were measured longest ago."]
+
+
+def test_a_file_below_the_limits_is_not_written_to(open_cache):
+    open_cache().save(DEVICE, {digest_of(0): aged(3)})
+    with sqlite3.connect(open_cache().path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert load(open_cache(), 0)
+        other.execute("ROLLBACK")
+    other.close()

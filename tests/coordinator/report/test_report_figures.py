@@ -166,10 +166,14 @@ def test_a_shared_medium_is_a_resource_of_its_own() -> None:
     first, second, *others = cost.hops
     on_air = (replace(hop, media=(SharedCost(name="air", busy_seconds=hop.busy_seconds),)) for hop in (first, second))
     shared = replace(cost, hops=(*on_air, *others), bottleneck_resource="medium:air")
-    air = resources(replace(run, chosen=replace(run.chosen, cost=shared)))[-1]
+    chosen = replace(run.chosen, cost=shared)
+    real = replace(run.cluster, links=tuple(replace(link, emulation=None) for link in run.cluster.links))
+    air = resources(replace(run, chosen=chosen, cluster=real))[-1]
     assert (air.label, air.is_predicted_bottleneck) == ("air (shared)", True)
     assert air.predicted_seconds == first.busy_seconds + second.busy_seconds
     assert air.measured_seconds == measurement.input_send_seconds + measurement.stages[0].send_seconds
+    emulated = replace(run.cluster, links=tuple(replace(link, emulation="waits") for link in run.cluster.links))
+    assert resources(replace(run, chosen=chosen, cluster=emulated))[-1].measured_seconds is None
 
 
 def test_cores_that_devices_share_are_a_resource_of_their_own() -> None:

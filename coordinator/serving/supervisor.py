@@ -1,0 +1,300 @@
+"""Keeps a plan serving: sees what is wrong with the one that does, and puts another one in its place.
+
+One thread looks at the state of things, not at messages of change, so that none can be missed, come late or twice:
+each node of the line is alive and the same process as when the line began, its streams hold, its outputs are right, its
+answers keep coming. What is not so is a fault; a fault ends the line, and the next one is brought up.
+"""
+
+import secrets
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from coordinator.errors import CoordinatorError, GivenUpError, NoPlanError
+from coordinator.serving import events as kinds
+from coordinator.serving.desk import Desk
+from coordinator.serving.diagnosis import Diagnosis, Fault
+from coordinator.serving.events import EventLog
+from coordinator.serving.line import Line
+from coordinator.serving.replanning import is_worthwhile
+from coordinator.serving.served import Served
+from coordinator.serving.starter import BRING_UP_ERRORS, Starter
+from coordinator.serving.watch import Watch
+from node_agent.errors import NodeError
+from partitioner.plan import Candidate
+
+_TICK_SECONDS = 0.1
+_DRAIN_LOOK_SECONDS = 0.01
+_FORGET_SECONDS = 60.0
+"""A node's losses count for so long against trusting it when it is back."""
+_MOST_DOUBLINGS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for what; seconds."""
+
+    for_nodes: float = 30.0
+    """To come back, where no plan can be run without them."""
+    for_answers: float = 10.0
+    """While requests are in flight and all nodes live; at least ten times the latency that is predicted under load."""
+    for_drain: float = 10.0
+    """For a plan that was switched off to answer what it has."""
+    for_settling: float = 5.0
+    """For a node that is back to stay, before a plan is switched to use it; doubled by each loss within a minute."""
+
+
+class Supervisor:
+    """Runs in a thread of its own until `close`."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        desk: Desk,
+        starter: Starter,
+        diagnosis: Diagnosis,
+        watch: Watch,
+        events: EventLog,
+        on_served: Callable[[Served], None],
+        patience: Patience,
+        clock: Callable[[], float],
+    ) -> None:
+        """Begins with `start`.
+
+        Args:
+            name: Of the deployment.
+            desk: Of its requests.
+            starter: Brings lines up.
+            diagnosis: Sees what is wrong with them.
+            watch: Of the nodes.
+            events: Takes what happens.
+            on_served: Told of each plan that begins to serve.
+            patience: How long to wait for what.
+            clock: Seconds, never going back; that of the desk.
+        """
+        self._name = name
+        self._desk = desk
+        self._starter = starter
+        self._diagnosis = diagnosis
+        self._watch = watch
+        self._events = events
+        self._on_served = on_served
+        self._patience = patience
+        self._clock = clock
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._wishes: deque[tuple[Candidate, Future[None]]] = deque()
+        self._first: Future[Line] = Future()
+        self._losses: deque[tuple[float, str]] = deque()
+        self._planned_on: frozenset[str] | None = None
+        """Nodes that were alive when it was last considered which plan is best."""
+        self._is_untidy = False
+        self._thread: threading.Thread | None = None
+
+    def start(self, candidate: Candidate, running: Served | None = None) -> Line:
+        """Brings a plan up, or adopts one that runs; returns once it serves, or another one on the nodes that are left.
+
+        Raises:
+            CoordinatorError: None could be brought up; says why.
+        """
+        self._thread = threading.Thread(
+            target=self._run, args=(candidate, running), name=f"supervisor of {self._name}", daemon=True
+        )
+        self._thread.start()
+        return self._first.result()
+
+    def switch(self, candidate: Candidate) -> "Future[None]":
+        """Has another plan serve; the future is done once it does, or ends in why it does not."""
+        wish: Future[None] = Future()
+        self._wishes.append((candidate, wish))
+        self._wake.set()
+        return wish
+
+    def wake(self) -> None:
+        """Has a look at once: something has changed."""
+        self._wake.set()
+
+    def lost(self, node: str) -> None:
+        """A node was lost: it will be trusted less when it is back."""
+        self._losses.append((self._clock(), node))
+        self._wake.set()
+
+    def renewed(self, node: str) -> None:
+        """A node is back, or another process answers for it."""
+        self._starter.renewed(node)
+        self._is_untidy = True  # it may hold what served before it was lost
+        self._wake.set()
+
+    def close(self) -> None:
+        """Ends the thread, and what it is about."""
+        self._stopping.set()
+        self._starter.stop()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, candidate: Candidate, running: Served | None) -> None:
+        try:
+            self._begin(candidate, running)
+            while not self._stopping.is_set():
+                self._wake.wait(_TICK_SECONDS)
+                self._wake.clear()
+                self._look()
+        except Exception as error:  # noqa: BLE001 - whatever it is, every request ends and says so
+            self._give_up(error)
+        for _, wish in self._wishes:
+            wish.set_exception(GivenUpError("The service ended before the plan was switched."))
+
+    def _give_up(self, error: Exception) -> None:
+        is_ours = isinstance(error, (CoordinatorError, NodeError))
+        why = str(error) if is_ours else f"its supervisor broke ({error!r})."
+        if not self._stopping.is_set():
+            self._events.tell(kinds.GIVEN_UP, cause=why)
+        self._desk.end(why)
+        if not self._first.done():
+            self._first.set_exception(error if is_ours else GivenUpError(why))
+
+    def _begin(self, candidate: Candidate, running: Served | None) -> None:
+        began = self._clock()
+        # Another client may have requests in flight there, whose answers come to us: numbers that it never used.
+        line = self._starter.adopt(running, secrets.randbits(60)) if running else None
+        kind = kinds.ADOPTED
+        if line is None:
+            kind = kinds.DEPLOYED
+            line = self._starter.bring_up_some(candidate, running=running.candidate if running else None)
+        self._go_live(line)
+        self._starter.tidy(line)
+        self._tell(kind, line, since=began)
+        self._first.set_result(line)
+
+    def _go_live(self, line: Line) -> None:
+        line.pipeline.failure.listen(lambda _: self._wake.set())
+        self._desk.begin(line)
+        self._on_served(Served(name=self._name, epoch=line.epoch, candidate=line.candidate))
+
+    def _tell(self, kind: str, line: Line, *, since: float, cause: str = "") -> None:
+        self._events.tell(
+            kind,
+            plan=line.candidate.plan.describe(),
+            epoch=line.epoch,
+            cause=cause,
+            duration_seconds=self._clock() - since,
+        )
+
+    def _look(self) -> None:
+        line = self._desk.line
+        if line is None:
+            return
+        fault = self._diagnosis.fault(line)
+        if fault is not None:
+            self._recover(line, fault)
+        elif self._wishes:
+            self._switch_as_wished(line, *self._wishes.popleft())
+        elif self._is_untidy:
+            self._is_untidy = False
+            self._starter.tidy(line)
+        else:
+            self._consider_what_came_back(line)
+
+    def _recover(self, line: Line, fault: Fault) -> None:
+        began, plan = self._clock(), line.candidate.plan
+        if fault.kind != kinds.NODE_LOST:  # the watch has told of that
+            self._events.tell(fault.kind, plan=plan.describe(), epoch=line.epoch, cause=fault.cause)
+        cause, silent = fault.cause, frozenset[str]()
+        if fault.kind == kinds.WRONG_OUTPUTS:
+            self._starter.refute(plan)
+        elif fault.kind == kinds.LINE_BROKEN:
+            silent = self._starter.broke(line)
+            cause = self._diagnosis.lost_node(plan, line.instances) or cause
+        self._desk.lose(line, cause)
+        following = self._starter.bring_up_some(line.candidate, running=line.candidate, silent=silent)
+        self._go_live(following)
+        self._starter.tidy(following)
+        self._tell(kinds.RECOVERED, following, since=began, cause=cause)
+
+    # Switching while running
+
+    def _switch_as_wished(
+        self, line: Line, candidate: Candidate, wish: "Future[None]", why: str = "as was wished"
+    ) -> None:
+        try:
+            self._switch(line, candidate, why)
+        except BRING_UP_ERRORS as error:
+            wish.set_exception(error)
+            if isinstance(error, GivenUpError):
+                raise
+        else:
+            wish.set_result(None)
+
+    def _switch(self, line: Line, candidate: Candidate, why: str) -> None:
+        """Puts another plan in the place of one that serves, which answers what it has.
+
+        Raises:
+            GivenUpError: The nodes cannot hold both, the new one does not come up, nor does any other.
+            NodeError, DeploymentError, OutputMismatchError: The new one does not come up; another one serves.
+        """
+        began = self._clock()
+        is_side_by_side = self._starter.fits_beside(candidate, line.candidate)
+        try:
+            if is_side_by_side:
+                following = self._starter.bring_up(candidate)
+            else:
+                self._desk.hold()
+                self._drain(line, None)
+                self._starter.free(line)
+                following = self._starter.bring_up(candidate)
+        except BRING_UP_ERRORS as error:
+            self._events.tell(
+                kinds.SWITCH_FAILED, plan=candidate.plan.describe(), epoch=self._starter.epoch, cause=str(error)
+            )
+            if not is_side_by_side:
+                former = self._starter.bring_up_some(line.candidate, running=None)
+                self._go_live(former)
+                self._tell(kinds.RECOVERED, former, since=began, cause="the plan that was to follow did not come up")
+            raise
+        self._go_live(following)
+        if is_side_by_side:
+            self._drain(line, following)
+        self._starter.tidy(following)
+        how = "side by side" if is_side_by_side else "one after the other, for want of memory"
+        self._tell(kinds.SWITCHED, following, since=began, cause=f"{why}; {how}")
+
+    def _drain(self, line: Line, following: Line | None) -> None:
+        """Waits until a line has answered what it has; what it has not then is sent to the next one."""
+        ends_at = self._clock() + self._patience.for_drain
+        while self._desk.in_flight(line.epoch) and self._clock() < ends_at and not self._stopping.is_set():
+            if self._diagnosis.fault(line) or (following and self._diagnosis.fault(following)):
+                break
+            self._wake.wait(_DRAIN_LOOK_SECONDS)
+            self._wake.clear()
+        self._desk.lose(line, "a switch of plans", is_blamed=False)
+
+    def _consider_what_came_back(self, line: Line) -> None:
+        """Switches to a better plan once other nodes are there than when the plan was chosen, and have settled."""
+        alive = self._watch.alive
+        if alive == self._planned_on or not all(map(self._has_settled, alive)):
+            return
+        is_first, self._planned_on = self._planned_on is None, alive
+        if is_first:
+            return  # the plan was wished for
+        try:
+            choice = self._starter.best(alive)
+        except NoPlanError:
+            return
+        candidate = choice.candidate
+        if candidate.plan.stages == line.candidate.plan.stages:
+            return
+        if is_worthwhile(line.candidate.cost, candidate.cost):
+            wish: Future[None] = Future()  # nobody waits for it: a failure is told as an event
+            self._switch_as_wished(line, candidate, wish, f"nodes came back; {choice.origin}")
+
+    def _has_settled(self, node: str) -> bool:
+        now = self._clock()
+        while self._losses and self._losses[0][0] < now - _FORGET_SECONDS:
+            self._losses.popleft()
+        n_losses = Counter(name for _, name in self._losses)[node]
+        wanted = self._patience.for_settling * 2.0 ** min(max(n_losses - 1, 0), _MOST_DOUBLINGS)
+        return now >= self._watch.vital(node).since + wanted
