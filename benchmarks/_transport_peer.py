@@ -1,9 +1,10 @@
 """The other process of `benchmarks.transport`: takes messages over every way at once and answers the marked ones.
 
-Over the planes the receiver is the node's own: a Push stream decodes each frame to arrays and hands it to a stage, whose
-place is taken by one that computes nothing; its answer goes out through a node's outbox and a Results stream.
+Over the planes the receiver is the node's own: a Push stream decodes each frame to arrays and hands it to a stage,
+whose place is taken by one that computes nothing; its answer goes out through an outbox and a Results stream.
 """
 
+import os
 import socket
 import ssl
 import struct
@@ -14,10 +15,12 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import grpc
 import numpy as np
 
+from node_agent.agent import Agent
 from node_agent.channel_options import server_credentials, server_options
 from node_agent.config import AgentConfig, TlsFiles
 from node_agent.dataplane.failure import FailureLatch
@@ -26,12 +29,15 @@ from node_agent.dataplane.outbox import Outbox
 from node_agent.dataplane.stage import Arrival
 from node_agent.dataplane.tcp.certificates import server_context
 from node_agent.dataplane.tcp.listener import TcpListener
+from node_agent.dataplane.tcp.serving import Stages
 from node_agent.messages import TensorFrame
 from node_agent.service import DataPlaneServicer
 
-ORDER = struct.Struct("<QII")
-"""Before messages over a bare socket: how long each is, how many of them make a row, and how many rows come. A row is
-answered by one byte."""
+ORDER = struct.Struct("<II")
+"""Before messages over a bare socket: how many of them make a row, and how many rows come. A row is answered by one
+byte."""
+LENGTH = struct.Struct("<I")
+"""Before each message."""
 ANSWERED = 1 << 20
 """Requests from this number on are answered."""
 
@@ -54,14 +60,14 @@ class IdleStage:
             self.outbox.send_bytes(encode(frame))
 
 
-class Stages:
+class IdleStages:
     """One stage for each deployment, made when it is asked for; a deployment is a way that is measured."""
 
     def __init__(self) -> None:
         self._stages: dict[str, IdleStage] = {}
         self._lock = threading.Lock()
 
-    def find(self, deployment: str, _stage: int) -> IdleStage:
+    def find(self, deployment: str, _epoch: int, _stage: int) -> IdleStage:
         """The only stage."""
         stage = self._stages.get(deployment)
         if stage is None:
@@ -69,23 +75,25 @@ class Stages:
                 stage = self._stages.setdefault(deployment, IdleStage())
         return stage
 
-    def find_last(self, deployment: str, _epoch: int) -> Outbox:
+    def find_last(self, deployment: str, epoch: int) -> Outbox:
         """Where its answers come out."""
-        return self.find(deployment, 0).outbox
+        return self.find(deployment, epoch, 0).outbox
 
 
-def serve(pipe: Connection, tls: TlsFiles, folder: Path) -> None:
-    """Serves until `pipe` is closed; says the ports of all ways first, by name."""
-    stages = Stages()
+def serve(pipe: Connection, tls: TlsFiles, folder: Path, core: int | None) -> None:
+    """Serves until `pipe` is closed; says the ports of all ways first, by name. Stays on `core` where one is given."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    stages = IdleStages()
     servers: list[Callable[[], object]] = []
     ports = {}
     for name, files in (("", None), ("_tls", tls)):
         ports[f"bare{name}"] = _serve_bare(files)
         config = AgentConfig(name="peer", store=folder, tls=files)
-        listener = TcpListener(stages, config, 0)  # type: ignore[arg-type]  # stages that compute nothing
+        listener = TcpListener(cast("Stages", stages), config, 0)
         servers.append(listener.stop)
         ports[f"tcp{name}"] = listener.port
-        handlers = [DataPlaneServicer(SimpleNamespace(stages=stages), 8).handler()]  # type: ignore[arg-type]
+        handlers = [DataPlaneServicer(cast("Agent", SimpleNamespace(stages=stages)), 8).handler()]
         server = grpc.server(ThreadPoolExecutor(8), handlers=handlers, options=server_options(config.max_message_bytes))
         ports[f"grpc{name}"] = (
             server.add_insecure_port("127.0.0.1:0")
@@ -115,15 +123,15 @@ def _receive_bare(listening: socket.socket, tls: TlsFiles | None) -> None:
     if tls is not None:
         connected = server_context(tls).wrap_socket(connected, server_side=True)
     order = memoryview(bytearray(ORDER.size))
-    buffer = memoryview(bytearray(1 << 24))
+    length, buffer = memoryview(bytearray(LENGTH.size)), memoryview(bytearray(1 << 24))
     with suppress(EOFError, ssl.SSLError), connected:
         while True:
             fill(connected, order)
-            n_bytes, n_messages, n_rows = ORDER.unpack(order)
-            message = buffer[:n_bytes]
+            n_messages, n_rows = ORDER.unpack(order)
             for _ in range(n_rows):
                 for _ in range(n_messages):
-                    fill(connected, message)
+                    fill(connected, length)
+                    fill(connected, buffer[: LENGTH.unpack(length)[0]])
                 connected.sendall(b"\1")
 
 

@@ -1,13 +1,14 @@
 """The ways that `benchmarks.transport` compares: a bare socket loop and the two data planes, in clear and under TLS."""
 
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
-from benchmarks._transport_peer import ANSWERED, ORDER, fill
+from benchmarks._transport_peer import ANSWERED, LENGTH, ORDER, fill
 from node_agent.config import TlsFiles
 from node_agent.dataplane.plane import open_sender, subscribe
 from node_agent.dataplane.tcp.certificates import client_context
@@ -29,7 +30,7 @@ class Way(Protocol):
 
 
 class BareLoop:
-    """`sendall` here, `recv_into` one buffer there, one byte back. Lengths are agreed beforehand, untimed."""
+    """A length and the bytes here, `recv_into` one buffer there, one byte back: the least that can carry messages."""
 
     def __init__(self, port: int, tls: TlsFiles | None) -> None:
         self._socket = socket.create_connection((HOST, port))
@@ -40,16 +41,24 @@ class BareLoop:
 
     def rows(self, n_bytes: int, n_messages: int, n_rows: int) -> list[float]:
         """See `Way`."""
-        connected, message = self._socket, memoryview(_values(n_bytes)).cast("B")
-        connected.sendall(ORDER.pack(n_bytes, n_messages, n_rows))
+        message = memoryview(_values(n_bytes)).cast("B")
+        pieces = (LENGTH.pack(len(message)), message)
+        self._socket.sendall(ORDER.pack(n_messages, n_rows))
         time.sleep(0.002)  # until the other end waits for the first message
 
         def send_row() -> None:
             for _ in range(n_messages):
-                connected.sendall(message)
-            fill(connected, self._answer)
+                self._send(*pieces)
+            fill(self._socket, self._answer)
 
         return _timed(send_row, n_rows)
+
+    def _send(self, length: bytes, message: memoryview) -> None:
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.sendall(length)
+            self._socket.sendall(message)
+        elif (n_sent := self._socket.sendmsg((length, message))) < len(length) + len(message):
+            self._socket.sendall(message[n_sent - len(length) :])
 
     def close(self) -> None:
         """Ends it."""

@@ -48,15 +48,16 @@ class Stages:
         self.named[deployment] = KeepingStage(epoch)
         return self.named[deployment]
 
-    def find(self, deployment, stage):
+    def find(self, deployment, epoch, stage):
         if deployment not in self.named:
             raise StageMissingError(f"There is no stage {stage} of {deployment!r}.")
-        return self.named[deployment]
+        found = self.named[deployment]
+        return found if found.load.epoch == epoch else None
 
     def find_last(self, deployment, epoch):
-        found = self.find(deployment, 0)
-        if found.load.epoch != epoch:
-            raise StageMissingError(f"{deployment!r} is of epoch {found.load.epoch}, not {epoch}.")
+        found = self.find(deployment, epoch, 0)
+        if found is None:
+            raise StageMissingError(f"{deployment!r} is not of epoch {epoch}.")
         return found.outbox
 
 
