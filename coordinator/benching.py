@@ -10,7 +10,7 @@ from coordinator.fleet import Fleet
 from coordinator.leaving_out import correct_each_by_others
 from coordinator.loadgen import make_workload
 from coordinator.measurement import Measurement, PlanMeasurement
-from coordinator.measuring import Effort, OnStep, measure_plan
+from coordinator.measuring import Effort, OnRecords, OnStep, ignore_records, measure_plan
 from coordinator.prediction_quality import (
     figure_doubts,
     health_doubts,
@@ -20,6 +20,8 @@ from coordinator.prediction_quality import (
     unshared_media,
 )
 from coordinator.recalibration import recalibrate
+from coordinator.tuning import WindowTuning
+from coordinator.window import WindowWish
 from partitioner.choice import least_latency, most_throughput
 from partitioner.cluster import CLIENT
 from partitioner.cost import CostModel
@@ -29,6 +31,8 @@ from partitioner.plan import Candidate, Stage
 from partitioner.search.result import SearchResult
 
 N_FRONT_PLANS = 8
+TUNING_SHARE = 0.25
+"""Of a run's seconds, for each window tried."""
 
 
 def bench(
@@ -41,8 +45,12 @@ def bench(
     effort: Effort,
     seed: int,
     on_step: OnStep,
+    window: WindowWish | None = None,
+    on_records: OnRecords = ignore_records,
 ) -> Measurement:
     """Measures the chosen plan at full effort; other plans of the front and the baselines at half of it.
+
+    Each has its own window, or the one that is wished for, or one that is tuned.
 
     Where a baseline is measured at least as good as a chosen split in both objectives, it takes the chosen one's place
     in the result, and the split stands among the others. All plans are predicted by `cost_model`, whatever model they
@@ -57,15 +65,28 @@ def bench(
     health = node_warnings(fleet)
 
     def measure(candidate: Candidate, label: str, effort: Effort) -> PlanMeasurement:
-        return measure_plan(fleet, model, candidate, workload, label=label, effort=effort, on_step=on_step)
+        tuning = None
+        if window is not None and window.is_tuned:
+            tuning = WindowTuning(wish=window, predict=cost_model.predict, seconds=effort.seconds * TUNING_SHARE)
+        return measure_plan(
+            fleet,
+            model,
+            candidate,
+            workload,
+            label=label,
+            effort=effort,
+            on_step=on_step,
+            tuning=tuning,
+            on_records=on_records,
+        )
 
     check_runnable(chosen.plan, model)
-    chosen = repredicted(cost_model, chosen)
+    chosen = repredicted(cost_model, chosen, window)
     main = measure(chosen, "chosen", effort)
     half = effort.halved()
-    singles = single_device_candidates(cost_model)
+    singles = [repredicted(cost_model, single, window) for single in single_device_candidates(cost_model)]
     runnable = [
-        repredicted(cost_model, candidate)
+        repredicted(cost_model, candidate, window)
         for candidate in result.front
         if runnable_fault(candidate.plan, model) is None
     ]
@@ -80,12 +101,11 @@ def bench(
     winner = winning_baseline(main, baselines) if main.plan.is_split else None
     if winner is not None:
         front, main = (replace(main, label="wished, beaten"), *front), replace(winner, label="chosen")
-        chosen = next(single for single in singles if single.plan == winner.plan)
     measured = (main, *front, *baselines)
     factors = recalibrate(cost_model, measured, "busy").factors
     return Measurement(
         **{name: getattr(main, name) for name in PlanMeasurement.__dataclass_fields__},
-        cost=chosen.cost,
+        cost=cost_model.predict(main.plan),
         front=front,
         baselines=baselines,
         recommendation=recommendation,
@@ -95,13 +115,16 @@ def bench(
     )
 
 
-def repredicted(cost_model: CostModel, candidate: Candidate) -> Candidate:
-    """The same plan at what this cost model says.
+def repredicted(cost_model: CostModel, candidate: Candidate, window: WindowWish | None = None) -> Candidate:
+    """The same plan at what this cost model says, with the window that is wished for.
 
     Raises:
         PlanError: It does not fit the model.
     """
-    return Candidate(plan=candidate.plan, cost=cost_model.predict(candidate.plan))
+    plan = candidate.plan
+    if window is not None and window.n_requests is not None:
+        plan = replace(plan, window=window.n_requests)
+    return Candidate(plan=plan, cost=cost_model.predict(plan))
 
 
 def single_device_candidates(cost_model: CostModel) -> tuple[Candidate, ...]:

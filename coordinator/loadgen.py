@@ -49,6 +49,10 @@ class LoadResult:
     errors: OutputErrors
     """Of all answers, the worst."""
 
+    def steady(self, window: int) -> tuple[Record, ...]:
+        """Those that came when the window had been full; at least two, where there are."""
+        return self.records[max(min(window, len(self.records) - 2), 0) :]
+
 
 def make_workload(model: Model, *, seed: int, n_inputs: int = N_DISTINCT_INPUTS) -> Workload:
     """A few distinct inputs with the whole model's outputs, used in turn."""

@@ -39,6 +39,17 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowStep:
+    """A window that was tried, and kept full."""
+
+    window: int
+    throughput_per_second: Estimate
+    """Samples per second."""
+    latency_seconds: float
+    """Median, with the window full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bottleneck:
     """The resource that was busy longest for each request, by the stage times of the same run."""
 
@@ -143,6 +154,8 @@ class PlanMeasurement:
     """Mean time for which the client's link to the first stage was busy."""
     spans: tuple[Span, ...]
     """A few single-stream requests."""
+    window_steps: tuple[WindowStep, ...] = ()
+    """Windows tried, in order; empty where the window was given."""
     corrected: Prediction | None = None
     """By the cost model corrected with the live stage times of the *other* measured plans; None where none of them
     tells of this plan's devices."""

@@ -2,22 +2,31 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import fmean, median
 
 from coordinator.bottleneck import find_bottleneck
 from coordinator.deployment import Deployment, deploy_plan
 from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet
-from coordinator.loadgen import LoadResult, Workload, run_load
-from coordinator.measurement import PlanMeasurement, Prediction, ReplicaMeasurement, StageMeasurement
+from coordinator.loadgen import LoadResult, Record, Workload, run_load
+from coordinator.measurement import PlanMeasurement, Prediction, ReplicaMeasurement, StageMeasurement, WindowStep
 from coordinator.spans import request_spans
-from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation
+from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation, scaled
+from coordinator.tuning import WindowTuning, tune_deployment
 from node_agent.messages import StageStatus
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate, HopCost
 
 OnStep = Callable[[str, int, int], None]
 """Called with what is being done, requests done and requests at most."""
+
+
+OnRecords = Callable[[Candidate, Sequence[Record], Sequence[Record]], None]
+"""Called with a plan, as it was measured, its lone requests, and those with the window full."""
+
+
+def ignore_records(_candidate: Candidate, _lone: Sequence[Record], _loaded: Sequence[Record]) -> None:
+    """Lets them go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +53,10 @@ def measure_plan(
     label: str,
     effort: Effort,
     on_step: OnStep,
+    tuning: WindowTuning | None = None,
+    on_records: OnRecords = ignore_records,
 ) -> PlanMeasurement:
-    """Deploys a plan, measures it, takes it off again.
+    """Deploys a plan, measures it, takes it off again; with the plan's own window where none is to be tuned.
 
     Raises:
         OutputMismatchError: An output differed from the whole model's.
@@ -58,11 +69,28 @@ def measure_plan(
         on_step(f"{label}: {node}: {what}", n_done, n_total)
 
     with deploy_plan(fleet, model, candidate, on_lane=on_lane) as deployment:
-        return measure_deployment(fleet, deployment, workload, label=label, effort=effort, on_step=on_step)
+        return measure_deployment(
+            fleet,
+            deployment,
+            workload,
+            label=label,
+            effort=effort,
+            on_step=on_step,
+            tuning=tuning,
+            on_records=on_records,
+        )
 
 
 def measure_deployment(
-    fleet: Fleet, deployment: Deployment, workload: Workload, *, label: str, effort: Effort, on_step: OnStep
+    fleet: Fleet,
+    deployment: Deployment,
+    workload: Workload,
+    *,
+    label: str,
+    effort: Effort,
+    on_step: OnStep,
+    tuning: WindowTuning | None = None,
+    on_records: OnRecords = ignore_records,
 ) -> PlanMeasurement:
     """Measures a live plan."""
 
@@ -79,12 +107,25 @@ def measure_deployment(
 
     load("warm-up", effort.n_warmup)
     single = load("single stream", effort.n_requests, is_single_stream=True)
+    steps: tuple[WindowStep, ...] = ()
+    if tuning is not None:
+        lone = median(record.received_at - record.sent_at for record in single.records)
+        deployment, steps = tune_deployment(
+            deployment,
+            workload,
+            tuning,
+            latency_seconds=lone,
+            on_window=lambda window: on_step(f"{label}: window {window}", 0, 1),
+        )
     before = Busy.read(fleet, deployment)
     offline = load("offline", effort.n_requests)
     after = Busy.read(fleet, deployment)
     paced = frozenset(node.name for node in fleet.nodes if node.is_paced)
     hops = hops_on_real_links(fleet, deployment.candidate.cost.hops)
-    return _summarise(deployment, single, offline, busy=after.since(before), label=label, paced=paced, hops=hops)
+    busy = after.since(before)
+    measured = _summarise(deployment, single, offline, busy=busy, label=label, paced=paced, hops=hops)
+    on_records(deployment.candidate, single.records, offline.records)
+    return replace(measured, window_steps=steps)
 
 
 def hops_on_real_links(fleet: Fleet, hops: Sequence[HopCost]) -> tuple[HopCost, ...]:
@@ -183,15 +224,12 @@ def _summarise(
         )
     errors = single.errors.worse(offline.errors)
     stages = stage_measurements(candidate, single, offline, busy, paced)
-    steady = [record.received_at for record in offline.records[min(plan.window, len(offline.records) - 2) :]]
-    rate = rate_estimate(steady)
+    rate = rate_estimate([record.received_at for record in offline.steady(plan.window)])
     return PlanMeasurement(
         label=label,
         plan=plan,
         latency_seconds=latency_summary([record.received_at - record.sent_at for record in single.records]),
-        throughput_per_second=type(rate)(
-            value=rate.value * plan.batch, low=rate.low * plan.batch, high=rate.high * plan.batch
-        ),
+        throughput_per_second=scaled(rate, plan.batch),
         window=plan.window,
         n_requests=sum(len(result.records) + result.n_errors for result in (single, offline)),
         n_errors=single.n_errors + offline.n_errors,

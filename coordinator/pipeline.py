@@ -17,6 +17,8 @@ from node_agent.dataplane.reception import uncoded
 from node_agent.errors import FrameError, NodeError, NodeUnreachableError, StageFailedError
 from node_agent.messages import ErrorFrame, Frame, StageTrace, TensorFrame
 
+_RESIZE_SECONDS = 60.0
+
 
 class FrameSink(Protocol):
     """Takes frames on their way to a node."""
@@ -110,6 +112,7 @@ class Pipeline:
         self._source = source
         self._input_names = input_names
         self._is_ordered = is_ordered
+        self._window = window
         self._credits = threading.Semaphore(window)
         self._lock = threading.Lock()
         self._pending: dict[int, _Open] = {}
@@ -131,6 +134,26 @@ class Pipeline:
         """Time for which the link to the first stage was busy so far."""
         return self._sink.busy_seconds
 
+    def resize(self, window: int) -> None:
+        """Lets `window` requests be in flight from now on; waits until no more are. Called by one thread at a time.
+
+        Raises:
+            MeasurementError: Too many requests stayed without an answer.
+        """
+        for _ in range(window - self._window):
+            self._credits.release()
+            self._window += 1
+        while self._window > window:
+            self._take_credit(_RESIZE_SECONDS)
+            self._window -= 1
+
+    def _take_credit(self, timeout_seconds: float) -> None:
+        if not self._credits.acquire(timeout=timeout_seconds):
+            raise MeasurementError(
+                f"Deployment {self._deployment} answered nothing for {timeout_seconds:.0f} s with its window full: "
+                "look at the nodes' logs, or deploy again."
+            )
+
     def submit(self, inputs: Mapping[str, np.ndarray], *, timeout_seconds: float = 60.0) -> "Future[Answer]":
         """Sends a request once the window has room; the future gets the answer or the error.
 
@@ -138,11 +161,7 @@ class Pipeline:
             NodeUnreachableError: The pipeline is broken.
             MeasurementError: The window had no room within the timeout.
         """
-        if not self._credits.acquire(timeout=timeout_seconds):
-            raise MeasurementError(
-                f"Deployment {self._deployment} answered nothing for {timeout_seconds:.0f} s with its window full: "
-                "look at the nodes' logs, or deploy again."
-            )
+        self._take_credit(timeout_seconds)
         future: Future[Answer] = Future()
         with self._lock:
             if self.failure.error is not None:

@@ -21,6 +21,8 @@ from partitioner.serialize import load_artefact, save_artefact
 
 T = TypeVar("T")
 DEMO = "demo"
+TRACE_FILE = "trace.json"
+"""Requests of the measured plan, for ui.perfetto.dev; nothing reads it again."""
 LOCAL = "local:"
 """Clusters that need no file, as `RunSettings.cluster` names them."""
 
@@ -98,8 +100,8 @@ class RunFolder:
 
     def clear(self) -> None:
         """Removes the artefacts of an earlier run, so that no step takes up what belongs to another model."""
-        for artefact in ARTEFACTS.values():
-            (self.path / artefact.file).unlink(missing_ok=True)
+        for file in (*(artefact.file for artefact in ARTEFACTS.values()), TRACE_FILE):
+            (self.path / file).unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
         """Removes an artefact, where it is there."""

@@ -1,4 +1,4 @@
-"""Where single requests were, for the time-line."""
+"""Where single requests were, for the time-line and for traces."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,9 +6,11 @@ from itertools import pairwise
 from coordinator.loadgen import Record
 from coordinator.measurement import Span
 from partitioner.cluster import CLIENT
-from partitioner.plan import Candidate
+from partitioner.plan import Candidate, Plan
 
 N_SHOWN = 3
+N_TRACED_LONE = 30
+N_TRACED_LOADED = 200
 
 
 def request_spans(candidate: Candidate, records: Sequence[Record]) -> tuple[Span, ...]:
@@ -19,11 +21,35 @@ def request_spans(candidate: Candidate, records: Sequence[Record]) -> tuple[Span
     """
     shown = records[-N_SHOWN:]
     return tuple(
-        span for number, record in enumerate(shown) for span in _spans(candidate, record, shown[0].sent_at, number)
+        span
+        for number, record in enumerate(shown)
+        for span in record_spans(candidate, record, origin=shown[0].sent_at, number=number)
     )
 
 
-def _spans(candidate: Candidate, record: Record, origin: float, number: int) -> list[Span]:
+class TracedPlans:
+    """Spans of measured plans, for traces."""
+
+    def __init__(self) -> None:
+        self.spans_of: dict[Plan, tuple[Span, ...]] = {}
+
+    def keep(self, candidate: Candidate, lone: Sequence[Record], loaded: Sequence[Record]) -> None:
+        """Takes what was measured of a plan."""
+        self.spans_of[candidate.plan] = trace_spans(candidate, lone, loaded)
+
+
+def trace_spans(candidate: Candidate, lone: Sequence[Record], loaded: Sequence[Record]) -> tuple[Span, ...]:
+    """Spans of the last lone requests and of the last with the window full, by the client's clock, for a trace."""
+    shown = [*lone[-N_TRACED_LONE:], *loaded[-N_TRACED_LOADED:]]
+    return tuple(
+        span
+        for record in shown
+        for span in record_spans(candidate, record, origin=shown[0].sent_at, number=record.request)
+    )
+
+
+def record_spans(candidate: Candidate, record: Record, *, origin: float, number: int) -> list[Span]:
+    """Spans of one request, one after another without a gap; `origin` is the moment zero of the client's clock."""
     hops = candidate.cost.hops
     bearers = [stage.devices[record.request % len(stage.devices)] for stage in candidate.plan.stages]
     inside = sum(

@@ -79,6 +79,11 @@ def rate_estimate(completions: Sequence[float], n_windows: int = 8) -> Estimate:
     return Estimate(value=float(overall), low=1 / spread.high, high=1 / spread.low if spread.low > 0 else math.inf)
 
 
+def scaled(estimate: Estimate, factor: float) -> Estimate:
+    """A figure in another unit."""
+    return Estimate(value=estimate.value * factor, low=estimate.low * factor, high=estimate.high * factor)
+
+
 def fit_line(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """(fixed seconds, seconds per byte) of (bytes, seconds), neither of them negative.
 

@@ -21,10 +21,11 @@ from coordinator.planning import probe_links, search_front
 from coordinator.profile_cache import ProfileCache
 from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile, with_measured_power
 from coordinator.recalibration import live_profile
-from coordinator.report.objective_space import objective_space, objective_words
 from coordinator.report.run import Run
-from coordinator.report.write import write_objectives, write_report
-from coordinator.run_folder import DEMO, LOCAL, RunFolder, RunSettings, load_wishes
+from coordinator.report.write import draw_objectives, write_report, write_trace
+from coordinator.run_folder import DEMO, LOCAL, TRACE_FILE, RunFolder, RunSettings, load_wishes
+from coordinator.spans import TracedPlans
+from coordinator.window import WindowWish
 from coordinator.wishes import SearchWish, Wishes
 from partitioner.choice import choose, knee
 from partitioner.cluster import Cluster
@@ -168,18 +169,8 @@ def search_step(
         result = search_front(models, wish, lambda share, what: on_lane(engine, round(100 * share), 100, what))
     folder.save("front", result, seed=wish.seed, model_sha256=digest)
     folder.save("wishes", Wishes(search=replace(wish, checkpoint=None)), seed=wish.seed, model_sha256=digest)
-    draw_objectives(folder, result)
+    draw_objectives(folder.path, result)
     return result
-
-
-def draw_objectives(folder: RunFolder, result: SearchResult) -> Path | None:
-    """Draws a front of three or more objectives; removes the picture of an earlier one where there are two."""
-    path = folder.path / "figures" / "objectives.html"
-    if len(result.objectives) < 3:
-        path.unlink(missing_ok=True)
-        return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_objectives(objective_space(result), "Front of " + ", ".join(objective_words(result)), path)
 
 
 def robust_step(
@@ -229,7 +220,7 @@ def search_and_correct_step(
     run.save("correction", correction)
     run.save("front", result)
     run.save("wishes", Wishes(search=replace(wish, checkpoint=None)))
-    draw_objectives(run.folder, result)
+    draw_objectives(run.folder.path, result)
     return result, correction
 
 
@@ -255,14 +246,17 @@ def predicted_plan(folder: RunFolder, *, is_live: bool = False) -> Candidate:
     return repredicted(load_cost_model(folder, is_live=True), chosen) if is_live else chosen
 
 
-def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: bool = False) -> Measurement:
+def bench_step(
+    run: OpenRun, progress: Progress, *, effort: Effort, is_live: bool = False, window: WindowWish | None = None
+) -> Measurement:
     """Measures the chosen plan, the front and the baselines; a baseline that wins becomes the plan on disk.
 
-    Beside the measurement it writes the profile that live stage times correct. With `is_live` the one that an earlier
-    measurement corrected is judged, and corrected again.
+    Beside the measurement it writes the profile that live stage times correct, and requests of the plan as a trace.
+    With `is_live` the profile that an earlier measurement corrected is judged, and corrected again.
     """
     result, chosen = run.folder.load("front", SearchResult), run.folder.load("plan", Candidate)
     cost_model = load_cost_model(run.folder, is_live=is_live)
+    traced = TracedPlans()
     with progress.progress("Deploying, verifying, measuring") as on_lane:
         measurement = bench(
             run.fleet,
@@ -273,8 +267,12 @@ def bench_step(run: OpenRun, progress: Progress, *, effort: Effort, is_live: boo
             effort=effort,
             seed=run.settings.seed,
             on_step=lambda what, n_done, n_total: on_lane("bench", n_done, n_total, what),
+            window=window,
+            on_records=traced.keep,
         )
     run.save("measurement", measurement)
+    title = f"{run.model.graph.name}: {measurement.plan.describe()}"
+    write_trace(title, traced.spans_of[measurement.plan], run.folder.path / TRACE_FILE)
     run.save("live_profile", live_profile(cost_model, measurement.plans))
     run.save("plan", Candidate(plan=measurement.plan, cost=measurement.cost))
     return measurement

@@ -120,6 +120,13 @@ bench_options = together(
         show_default=True,
         help="For each of single stream and offline; other plans and baselines get half.",
     ),
+    click.option(
+        "--window",
+        "window_text",
+        metavar="N|auto",
+        help="Requests in flight under load: a number, auto, or auto<=200ms, which tries wider ones as long as they "
+        "bring 2 % and the median request takes no longer.  [default: the plan's]",
+    ),
 )
 
 profile_source_option = click.option(

@@ -54,6 +54,7 @@ def command(
     wish: str,
     correct_seconds: float,
     bench_seconds: float,
+    window_text: str | None,
     seed: int,
     folder: Path | None,
     as_json: bool,
@@ -69,8 +70,10 @@ def command(
     from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import Budgets, describe_request, whole_run
+    from coordinator.window import parse_window
 
     terminal = Terminal(as_json=as_json)
+    window = parse_window(window_text) if window_text else None
     request = Request(
         model=model,
         cluster_file=cluster_file,
@@ -92,5 +95,6 @@ def command(
         terminal,
         wish=wish,
         budgets=budgets,
+        window=window,
         is_fresh=is_fresh,
     )

@@ -30,6 +30,7 @@ from coordinator.steps import (
     search_and_correct_step,
     start_run,
 )
+from coordinator.window import WindowWish, window_words
 from coordinator.wishes import SearchWish
 from partitioner.choice import knee
 
@@ -105,6 +106,8 @@ def show_measurement(measurement: Measurement, terminal: Terminal) -> None:
     terminal.show(prediction_table(measurement))
     for sentence in accuracy_sentences(measurement):
         terminal.say(sentence)
+    if measurement.window_steps:
+        terminal.say(window_words(measurement.window_steps, measurement.window))
     terminal.say(measurement.recommendation)
     for sentence in warning_sentences(measurement):
         terminal.say(f"Warning: {sentence}")
@@ -117,6 +120,7 @@ def whole_run(
     *,
     wish: str,
     budgets: Budgets,
+    window: WindowWish | None = None,
     is_fresh: bool = False,
 ) -> None:
     """Profile (with `is_fresh` asking the cache for nothing), search, plan, deploy, bench, report."""
@@ -131,7 +135,7 @@ def whole_run(
         chosen = plan_step(run.folder, result, wish)
         terminal.show(front_table(result, graph, chosen, knee(result.front, result.objectives)))
         effort = Effort(seconds=budgets.bench_seconds)
-        measurement = bench_step(run, terminal, effort=effort)
+        measurement = bench_step(run, terminal, effort=effort, window=window)
     show_measurement(measurement, terminal)
     with terminal.progress("Drawing"):
         drawn = report_step(run.folder)

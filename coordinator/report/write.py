@@ -1,16 +1,21 @@
 """Writes pictures: those of a run into its folder, that of a network or of a front of many objectives elsewhere."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from coordinator.report.objective_space import ObjectiveSpace
+from coordinator.measurement import Span
+from coordinator.report.objective_space import ObjectiveSpace, objective_space, objective_words
 from coordinator.report.objectives_figure import objective_figures
 from coordinator.report.order_figure import order_figure
 from coordinator.report.order_points import order_points, order_title
 from coordinator.report.profile_figure import unit_figure
 from coordinator.report.run import Run
 from coordinator.report.span_figure import span_figure
+from coordinator.report.trace import trace_document
 from partitioner.graph import Graph
 from partitioner.profile import Profile
+from partitioner.search.result import SearchResult
 
 ORDER_SUFFIXES = (".html", ".png", ".svg")
 """Formats of a network's picture."""
@@ -46,6 +51,16 @@ def write_report(folder: Path, run: Run) -> tuple[Path, ...]:
     return tuple(drawn)
 
 
+def write_trace(title: str, spans: Sequence[Span], path: Path) -> Path:
+    """Writes requests for ui.perfetto.dev; see `trace`. Returns `path`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.write_text(json.dumps(trace_document(title, spans), ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
 def write_order(graph: Graph, path: Path) -> Path:
     """Draws a network along its order: interactive where `path` ends in `.html`, else PNG or SVG. Returns `path`.
 
@@ -79,6 +94,20 @@ def write_times(graph: Graph, profile: Profile, folder: Path) -> tuple[Path, ...
         profile_drawing.draw_times(graph, profile, folder / "times.svg"),
         explored,
     )
+
+
+def draw_objectives(folder: Path, result: SearchResult) -> Path | None:
+    """Draws a front of three or more objectives in a run's folder; removes an earlier picture where there are two.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path = folder / "figures" / "objectives.html"
+    if len(result.objectives) < 3:
+        path.unlink(missing_ok=True)
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_objectives(objective_space(result), "Front of " + ", ".join(objective_words(result)), path)
 
 
 def write_objectives(space: ObjectiveSpace, title: str, path: Path) -> Path:

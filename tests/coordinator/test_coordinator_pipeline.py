@@ -187,3 +187,40 @@ def test_answers_that_are_coded_end_their_request_alone():
         with pytest.raises(FrameError, match="Request 0 came back in codec 'int8'"):
             pipeline.infer(X)
         assert pipeline.infer(X).request == 1
+
+
+def test_the_window_can_be_widened_and_narrowed():
+    loop, pipeline = open_pipeline(lambda frame: [], window=2)
+
+    def n_taken():
+        """Requests that go out before the window is full; they are answered afterwards."""
+        before = len(loop.sent)
+        futures = []
+        with pytest.raises(MeasurementError, match="window full"):  # noqa: PT012 - the last of them
+            while True:
+                futures.append(pipeline.submit(X, timeout_seconds=0.05))
+        for frame in loop.sent[before:]:
+            loop.frames.put(answer(frame))
+        for future in futures:
+            future.result(timeout=5)
+        return len(futures)
+
+    with pipeline:
+        assert n_taken() == 2
+        for window in (5, 1, 3):
+            pipeline.resize(window)
+            assert n_taken() == window
+
+
+def test_narrowing_waits_for_answers():
+    loop, pipeline = open_pipeline(lambda frame: [], window=2)
+    with pipeline:
+        futures = [pipeline.submit(X), pipeline.submit(X)]
+        resizing = threading.Thread(target=pipeline.resize, args=(1,))
+        resizing.start()
+        resizing.join(0.05)
+        assert resizing.is_alive()
+        loop.frames.put(answer(loop.sent[0]))
+        resizing.join(5)
+        assert not resizing.is_alive()
+        assert futures[0].result(timeout=5).request == 0

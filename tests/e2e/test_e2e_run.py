@@ -72,6 +72,16 @@ def test_measurement_holds_what_a_script_needs(finished_run):
     assert len(found["baselines"]) == 2
 
 
+def test_a_run_leaves_a_trace_of_its_requests(finished_run):
+    folder, done = finished_run
+    trace = json.loads((folder / "trace.json").read_text())
+    assert "trace.json" in done.stdout
+    assert trace["displayTimeUnit"] == "ms"
+    slices = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    assert {"request", "compute", "network"} <= {event["cat"] for event in slices}
+    assert all(event["dur"] > 0 for event in slices)
+
+
 def test_measurement_judges_the_prediction_of_every_measured_plan(finished_run):
     folder, done = finished_run
     found = json.loads((folder / "measurement.json").read_text())
@@ -111,13 +121,15 @@ def test_each_step_can_be_taken_up_from_the_folder(finished_run):
         ("search", "--run", folder, "--profile", "live"),
         ("robust", "--run", folder, "--random", 2, "--profile", "live"),
         ("plan", "--run", folder, "--choose", "throughput"),
-        ("bench", "--run", folder, "--bench-seconds", 0.5, "--profile", "live", "--json"),
+        ("bench", "--run", folder, "--bench-seconds", 0.5, "--profile", "live", "--json", "--window", "auto"),
         ("report", "--run", folder),
     ):
         done = splitfront(*arguments)
         assert done.returncode == 0, done.stderr
         if "--json" in arguments:
-            assert json.loads(done.stdout)["throughput_per_second"]["value"] > 0
+            found = json.loads(done.stdout)
+            assert found["throughput_per_second"]["value"] > 0
+            assert found["window"] in [step["window"] for step in found["window_steps"]]
 
 
 def test_inputs_of_a_run_are_taken_up_and_watched(toy_model, tmp_path):
