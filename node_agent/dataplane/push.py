@@ -56,6 +56,7 @@ class PushStream:
         try:
             for message in received:
                 self._take(message)
+                del message  # else it would lie here until the next one has come
         except QueueClosedError:
             return
         finally:

@@ -100,11 +100,15 @@ class Connection:
         Raises:
             NodeError: The other end told an error, broke the rules, or is gone.
         """
-        while (record := self._next_record()) is not None:
-            kind, content = record
-            if kind != Record.MESSAGE:
-                raise FrameError(f"The {self.peer} sent a record of kind {kind} in the middle of a stream.")
+        while (content := self._next_message()) is not None:
             yield content
+            del content  # its memory is free for the next one, before that has come
+
+    def _next_message(self) -> Buffer | None:
+        record = self._next_record()
+        if record is not None and record[0] != _MESSAGE:
+            raise FrameError(f"The {self.peer} sent a record of kind {record[0]} in the middle of a stream.")
+        return record and record[1]
 
     def _next_record(self) -> tuple[int, Buffer] | None:
         """Kind and content of the next one that is no heartbeat; None at the end."""
