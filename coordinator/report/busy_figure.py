@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from coordinator.report import palette, quantities
-from coordinator.report.figure import Figure, Json, axis, legend_below, lines
+from coordinator.report.figure import Figure, Json, axis, lane_axis, legend_above, lines
 from coordinator.report.names import plot_text
 from coordinator.report.resources import Resource, resources
 from coordinator.report.run import Run
@@ -94,16 +94,8 @@ def _layout(found: Sequence[Resource], longest_milliseconds: float) -> Json:
         "bargap": 0.3,
         "bargroupgap": 0.08,
         "xaxis": axis("busy for one request (ms)", range=[0, longest_milliseconds * ROOM_FOR_TEXT or 1]),
-        "yaxis": axis(
-            "",
-            type="category",
-            categoryorder="array",
-            categoryarray=[_lane_label(resource) for resource in found],
-            autorange="reversed",
-            tickcolor="rgba(0,0,0,0)",
-            ticklen=6,
-        ),
-        "legend": {**legend_below(0), "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        "yaxis": lane_axis([_lane_label(resource) for resource in found]),
+        "legend": legend_above(),
         "hovermode": "closest",
         "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
     }

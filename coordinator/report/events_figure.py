@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from coordinator.report import palette, quantities
-from coordinator.report.figure import Figure, Json, axis, legend_below, lines
+from coordinator.report.figure import Figure, Json, axis, lane_axis, legend_above, lines
 from coordinator.report.names import plot_text
 from coordinator.serving import events as kinds
 from coordinator.serving.events import Event
@@ -110,16 +110,8 @@ def _layout(lanes: Sequence[str], end_seconds: float) -> Json:
     return {
         "barmode": "overlay",
         "xaxis": axis("time since the service started (s)", range=[-0.02 * end, 1.03 * end]),
-        "yaxis": axis(
-            "",
-            type="category",
-            categoryorder="array",
-            categoryarray=[_label(lane) for lane in lanes],
-            autorange="reversed",
-            tickcolor="rgba(0,0,0,0)",
-            ticklen=6,
-        ),
-        "legend": {**legend_below(0), "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        "yaxis": lane_axis([_label(lane) for lane in lanes]),
+        "legend": legend_above(),
         "hovermode": "closest",
         "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
     }

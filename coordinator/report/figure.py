@@ -51,6 +51,24 @@ def legend_below(offset: float) -> dict[str, object]:
     return {"orientation": "h", "x": 0, "xanchor": "left", "y": -offset, "yanchor": "top", "font": {"size": 12}}
 
 
+def legend_above() -> dict[str, object]:
+    """A horizontal legend over the plot, in the order of the traces."""
+    return {**legend_below(0), "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
+
+
+def lane_axis(labels: Sequence[str]) -> dict[str, object]:
+    """An upright axis of named lanes, the first on top."""
+    return axis(
+        "",
+        type="category",
+        categoryorder="array",
+        categoryarray=list(labels),
+        autorange="reversed",
+        tickcolor="rgba(0,0,0,0)",
+        ticklen=6,
+    )
+
+
 def error_bars(estimates: Sequence[Estimate], factor: float, colour: str) -> Json:
     """Bars to the ends of the intervals, `factor` times as long; an infinite end is left out."""
     above = [(estimate.high - estimate.value) * factor for estimate in estimates]

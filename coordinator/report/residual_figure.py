@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from coordinator.measurement import Measurement
 from coordinator.report import palette, quantities
-from coordinator.report.figure import Figure, Json, axis, legend_below, lines
+from coordinator.report.figure import Figure, Json, axis, legend_above, lines
 from coordinator.report.names import plot_text
 from coordinator.report.prediction_figure import AFTER, BEFORE, KINDS
 from coordinator.report.prediction_points import BANDS, StageResidual, residuals
@@ -146,7 +146,7 @@ def _layout(rows: Sequence[str], found: Sequence[StageResidual]) -> Json:
             "", type="category", categoryorder="array", categoryarray=list(rows), autorange="reversed", ticklen=6
         ),
         "shapes": [*bands, zero],
-        "legend": {**legend_below(0), "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        "legend": legend_above(),
         "hovermode": "closest",
         "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
     }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from coordinator.measurement import Measurement, Span
 from coordinator.report import palette, quantities
-from coordinator.report.figure import Figure, Json, axis, legend_below, lines
+from coordinator.report.figure import Figure, Json, axis, lane_axis, legend_above, lines
 from coordinator.report.names import plot_text
 from coordinator.report.resources import lanes
 from coordinator.report.run import resource_label
@@ -76,18 +76,10 @@ def _layout(order: Sequence[str], spans: Sequence[Span]) -> Json:
     return {
         "barmode": "overlay",
         "xaxis": axis("time since the first request was sent (ms)", range=[-0.01 * end, 1.02 * end]),
-        "yaxis": axis(
-            "",
-            type="category",
-            categoryorder="array",
-            categoryarray=[_lane_label(lane) for lane in order],
-            autorange="reversed",
-            tickcolor="rgba(0,0,0,0)",
-            ticklen=6,
-        ),
+        "yaxis": lane_axis([_lane_label(lane) for lane in order]),
         "shapes": [_start_line(start * 1e3) for start in starts.values()],
         "uniformtext": {"mode": "hide", "minsize": 9},
-        "legend": {**legend_below(0), "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        "legend": legend_above(),
         "hovermode": "closest",
         "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
     }
