@@ -111,9 +111,6 @@ class PlanDeployer:
         self.sent_bytes = 0
         self.sending_seconds = 0.0
 
-    sending_seconds: float
-    """That this took, nodes side by side."""
-
     def bring_up(self, candidate: Candidate, epoch: int, why_give_up: WhyGiveUp) -> Pipeline:
         """See `Deployer`."""
         plan = candidate.plan
@@ -221,9 +218,8 @@ class PlanDeployer:
         """See `Deployer`."""
 
         def unload(name: str) -> None:
-            with suppress(
-                NodeError
-            ):  # a node that is gone holds nothing; the lease frees what one that is cut off holds
+            # A node that is gone holds nothing; the lease frees what one that is cut off holds.
+            with suppress(NodeError):
                 self._roster.node(name).client.unload_stage(self._name, first_epoch=first_epoch, last_epoch=last_epoch)
 
         threads = [self._in_background(partial(unload, name)) for name in nodes]
