@@ -5,7 +5,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import replace
 
-from coordinator.deployment import check_runnable, runnable_fault
 from coordinator.fleet import Fleet
 from coordinator.leaving_out import correct_each_by_others
 from coordinator.loadgen import make_workload
@@ -20,6 +19,7 @@ from coordinator.prediction_quality import (
     unshared_media,
 )
 from coordinator.recalibration import recalibrate
+from coordinator.stage_orders import check_runnable, runnable_fault
 from coordinator.tuning import WindowTuning
 from coordinator.window import WindowWish
 from partitioner.choice import least_latency, most_throughput

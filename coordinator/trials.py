@@ -18,11 +18,12 @@ from functools import partial
 import numpy as np
 
 from coordinator.company import Company, Span
-from coordinator.deployment import QUEUE_LIMIT, no_emulation, open_pipeline, wire_specs
+from coordinator.connecting import no_emulation, open_pipeline
 from coordinator.fleet import Fleet, FleetNode
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.probing import LinkFit, find_link
 from coordinator.provisioning import send_shards, sending_lane, shard_ref
+from coordinator.stage_orders import QUEUE_LIMIT, wire_specs
 from coordinator.statistics import quantile_estimate
 from node_agent.dataplane.probing import probe
 from node_agent.drawing import draw_tensors

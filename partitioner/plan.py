@@ -1,5 +1,6 @@
 """A choice of split points, devices and window, and what it is predicted to cost."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ class Plan:
     def is_split(self) -> bool:
         """Whether more than one device works."""
         return len(self.stages) > 1 or any(stage.replicas for stage in self.stages)
+
+    @property
+    def n_ways(self) -> int:
+        """Ways that requests may go, one after the other: more than one where several devices bear a stage in turn."""
+        return math.lcm(*(len(stage.devices) for stage in self.stages))
 
     def describe(self) -> str:
         """One line for people: `pi-1[0:12] → server[12:54]`; a codec stands between, ` →int8→ `."""

@@ -10,15 +10,16 @@ from typing import Protocol
 
 import numpy as np
 
-from coordinator.deployment import check_node_codecs, check_runnable, connect_plan, n_ways, stage_loads
+from coordinator.connecting import connect_plan
+from coordinator.deployment import verify_answers
 from coordinator.errors import MeasurementError, PlanRefusedError
 from coordinator.opening import OnLane
-from coordinator.output_gate import OutputGate
 from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards, sending_lane
 from coordinator.serving.replanning import devices_of
 from coordinator.serving.roster import Roster
 from coordinator.serving.side_by_side import run_side_by_side
+from coordinator.stage_orders import check_node_codecs, check_runnable, stage_loads
 from node_agent.errors import NodeError, NodeUnreachableError, StageMissingError
 from node_agent.messages import StageLoad
 from partitioner.onnx_io import Model
@@ -198,10 +199,9 @@ class PlanDeployer:
         return pipeline
 
     def _verify(self, pipeline: Pipeline, candidate: Candidate, seconds: float) -> None:
-        gate = OutputGate.of(candidate.cost)
+        canary = self.canary
         try:
-            for _ in range(n_ways(candidate.plan)):
-                gate.check(pipeline.infer(self.canary.inputs, timeout_seconds=seconds).outputs, self.canary.expected)
+            verify_answers(pipeline, candidate, canary.inputs, canary.expected, timeout_seconds=seconds)
         except MeasurementError as error:
             raise NodeUnreachableError(str(error)) from error
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from coordinator.benching import repredicted
-from coordinator.deployment import runnable_fault
 from coordinator.errors import RunFolderError
 from coordinator.measurement import Measurement
 from coordinator.opening import OnLane
@@ -17,6 +16,7 @@ from coordinator.serving.replanning import Link, Replanner, restricted
 from coordinator.serving.served import Served
 from coordinator.serving.service import Service, serve_plan
 from coordinator.serving.supervisor import Patience
+from coordinator.stage_orders import runnable_fault
 from coordinator.steps import OpenRun, load_cost_model
 from partitioner.plan import Candidate
 from partitioner.search.result import SearchResult

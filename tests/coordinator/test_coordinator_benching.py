@@ -5,9 +5,9 @@ import pytest
 
 from coordinator.benching import best_single, front_selection, recommend, winning_baseline
 from coordinator.config import parse_cluster
-from coordinator.deployment import runnable_fault
 from coordinator.measurement import Bottleneck, Estimate, LatencySummary, PlanMeasurement, Prediction
 from coordinator.measuring import hops_on_real_links
+from coordinator.stage_orders import runnable_fault
 from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, SharedCost, Stage
 
 

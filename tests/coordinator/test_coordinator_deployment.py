@@ -8,12 +8,13 @@ import pytest
 from node_processes import running_agent
 
 from coordinator.config import local_cluster, parse_cluster
-from coordinator.deployment import deploy_plan, stage_loads
+from coordinator.deployment import deploy_plan
 from coordinator.errors import NodeDownError, OutputMismatchError
 from coordinator.fleet import connect_fleet
 from coordinator.planning import probe_links
 from coordinator.profiling import profile_fleet
 from coordinator.provisioning import send_shards
+from coordinator.stage_orders import stage_loads
 from node_agent.errors import NodeError
 from partitioner.cost import CostModel
 from partitioner.onnx_io import load_model
