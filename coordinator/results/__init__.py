@@ -1,0 +1,1 @@
+"""What sweeps measured, kept: every case, every run of it, every sample."""
