@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from coordinator.measurement import Estimate
 from coordinator.report.names import printable
-from coordinator.report.sweep import judging
+from coordinator.report.sweep import judging, wording
 from coordinator.report.sweep.names import setting_names, slugs
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, RunPoint, Setting, SettingSeries, SweepSeries
 from coordinator.results.values import Case, Run, Sweep
@@ -76,7 +76,7 @@ def _setting(
         conditions=conditions,
         maps=maps,
         regrets=regrets,
-        recommendation=judging.recommendation(conditions, regrets, is_predicted=is_predicted),
+        recommendation=wording.recommendation(conditions, regrets, is_predicted=is_predicted),
         is_predicted=is_predicted,
     )
 

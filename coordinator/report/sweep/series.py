@@ -100,6 +100,8 @@ class MapCell:
     """Which plan is best under a condition."""
 
     condition: str
+    case_key: str
+    """Of the plan."""
     round_trip_seconds: float
     bytes_per_second: float
     plan: str

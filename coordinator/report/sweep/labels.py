@@ -1,0 +1,93 @@
+"""Where names stand beside points, so that none covers another; some stay away where there is no room."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coordinator.report.axes import AxisScale
+
+SIDES = ("top left", "top right", "bottom right", "bottom left", "middle right", "middle left")
+"""In the order in which they are tried; plotly's words."""
+LINE_HEIGHT, SIGN_WIDTH = 1.15, 0.58
+"""Of the size of the letters."""
+GAP = 0.55
+"""From a point to its name, in the same unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canvas:
+    """A picture's panel."""
+
+    width: float
+    """In any unit, as the next two."""
+    height: float
+    letter: float
+    """Size of the letters."""
+    x_scale: AxisScale
+    y_scale: AxisScale
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point is, from the lower left corner."""
+        return _share(self.x_scale, x) * self.width, _share(self.y_scale, y) * self.height
+
+
+_Box = tuple[float, float, float, float]
+
+
+def label_sides(
+    canvas: Canvas, points: Sequence[tuple[float, float, str]], others: Sequence[tuple[float, float]] = ()
+) -> list[str]:
+    """A side for the name of each (x, y, name); empty where it has no room. First come, first served.
+
+    Args:
+        canvas: The panel.
+        points: Those with names.
+        others: Points that no name may cover.
+    """
+    dots = [canvas.place(x, y) for x, y in [*((x, y) for x, y, _ in points), *others]]
+    taken: list[_Box] = [_around(dot, canvas.letter * 0.35) for dot in dots]
+    sides = []
+    for (x, y, name), dot in zip(points, dots, strict=False):
+        boxes = ((side, _box(canvas, dot, name, side)) for side in SIDES)
+        own = _around(dot, canvas.letter * 0.35)
+        free = next(
+            (
+                (side, box)
+                for side, box in boxes
+                if _is_inside(canvas, box) and not any(_overlap(box, one) for one in taken if one != own)
+            ),
+            None,
+        )
+        sides.append(free[0] if free else "")
+        if free:
+            taken.append(free[1])
+    return sides
+
+
+def _share(scale: AxisScale, value: float) -> float:
+    if scale.is_logarithmic:
+        return math.log(value / scale.low) / math.log(scale.high / scale.low)
+    return (value - scale.low) / (scale.high - scale.low)
+
+
+def _around(dot: tuple[float, float], half: float) -> _Box:
+    return dot[0] - half, dot[1] - half, dot[0] + half, dot[1] + half
+
+
+def _box(canvas: Canvas, dot: tuple[float, float], name: str, side: str) -> _Box:
+    width, height = len(name) * SIGN_WIDTH * canvas.letter, LINE_HEIGHT * canvas.letter
+    gap = GAP * canvas.letter
+    left = dot[0] + gap if "right" in side else dot[0] - gap - width
+    if "middle" in side:
+        bottom = dot[1] - height / 2
+    else:
+        bottom = dot[1] + gap / 2 if "top" in side else dot[1] - gap / 2 - height
+    return left, bottom, left + width, bottom + height
+
+
+def _is_inside(canvas: Canvas, box: _Box) -> bool:
+    return box[0] >= 0 and box[1] >= 0 and box[2] <= canvas.width and box[3] <= canvas.height
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
