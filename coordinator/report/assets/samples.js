@@ -55,10 +55,10 @@ splitfront.samples = (() => {
     const lines = document.createElement("tbody");
     for (const run of found.runs) {
       lines.append(row("td", [
-        run.repeat, run.attempt, run.state, run.reason, run.began, run.place,
+        run.repeat, run.attempt, run.state, run.reason, run.began.replace("T", " "), run.place,
         seconds(run.figures.latency_seconds),
         run.figures.throughput_per_second == null ? "–" : `${run.figures.throughput_per_second.toPrecision(3)} /s`,
-        run.links.map((link) => `${link.way}: ${both(link.time, seconds)}, ${both(link.rate, rate)}`).join("; "),
+        run.links.map((link) => `${link.way}: ${both(link.time, seconds)}, ${both(link.rate, rate)}`).join("\n"),
         Object.entries(run.environment).map(([name, value]) => `${name} ${value}`).join(", "),
       ]));
     }

@@ -120,14 +120,24 @@ def _grid_traces(grid: MapGrid, styles: dict[str, Style], number: str) -> list[J
             "showscale": False,
             "xgap": 1,
             "ygap": 1,
-            "text": [[plot_text(cell_text(cell), 24) for cell in row] for row in grid.rows],
-            "texttemplate": "%{text}",
             "customdata": [[cell.case_key for cell in row] for row in grid.rows],
             "hovertext": [[_hover(cell) for cell in row] for row in grid.rows],
             "hoverinfo": "text",
             "xaxis": f"x{number}",
             "yaxis": f"y{number}",
-        }
+        },
+        # Words of a heat map take a colour of their own, which does not know that the cells are translucent.
+        {
+            "type": "scatter",
+            "mode": "text",
+            "x": [column for row in grid.rows for column in range(len(row))],
+            "y": [place for place, row in enumerate(grid.rows) for _ in row],
+            "text": [plot_text(cell_text(cell), 24) for row in grid.rows for cell in row],
+            "hoverinfo": "skip",
+            "showlegend": False,
+            "xaxis": f"x{number}",
+            "yaxis": f"y{number}",
+        },
     ]
 
 

@@ -123,7 +123,7 @@ def named_sides(canvas: Canvas, points: Sequence[PlanPoint], others: Sequence[Pl
 
 
 def _place(point: PlanPoint) -> tuple[float, float]:
-    """ms and per second, of a point that has both figures."""
+    """Milliseconds and samples per second, of a point that has both figures."""
     latency, throughput = point.latency, point.throughput
     return (latency.value * 1e3 if latency else 0.0), (throughput.value if throughput else 0.0)
 

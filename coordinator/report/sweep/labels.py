@@ -47,7 +47,7 @@ def label_sides(
     dots = [canvas.place(x, y) for x, y in [*((x, y) for x, y, _ in points), *others]]
     taken: list[_Box] = [_around(dot, canvas.letter * 0.35) for dot in dots]
     sides = []
-    for (x, y, name), dot in zip(points, dots, strict=False):
+    for (_, _, name), dot in zip(points, dots, strict=False):
         boxes = ((side, _box(canvas, dot, name, side)) for side in SIDES)
         own = _around(dot, canvas.letter * 0.35)
         free = next(
@@ -86,7 +86,9 @@ def _box(canvas: Canvas, dot: tuple[float, float], name: str, side: str) -> _Box
 
 
 def _is_inside(canvas: Canvas, box: _Box) -> bool:
-    return box[0] >= 0 and box[1] >= 0 and box[2] <= canvas.width and box[3] <= canvas.height
+    """Within the panel, or over its edge by no more than there is margin."""
+    slack = 1.5 * canvas.letter
+    return box[0] >= -slack and box[1] >= 0 and box[2] <= canvas.width + slack and box[3] <= canvas.height
 
 
 def _overlap(one: _Box, other: _Box) -> bool:

@@ -158,7 +158,7 @@ def _each(series: SweepSeries, render: Callable[[SettingSeries], str]) -> str:
 
 
 def _regrets(setting: SettingSeries) -> str:
-    tables = [html_table.to_html(regret_page_table(setting, found)) for found in setting.regrets]
+    tables = [html_table.to_html(regret_page_table(found)) for found in setting.regrets]
     return "\n".join(tables) or '<p class="note">No plan was measured under any condition.</p>'
 
 

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from coordinator.measurement import Estimate
 from coordinator.report import quantities
 from coordinator.report.html_table import Cell, Column, Table, estimate, estimate_column, figure, words
+from coordinator.report.names import printable
 from coordinator.report.sweep.judging import best_point
 from coordinator.report.sweep.names import short_plan
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, RegretTable, SettingSeries, SweepSeries
+from coordinator.report.sweep.styles import network_words
 from coordinator.report.text import error_text
 
 DARKEST = 1.0
 """Regret from which a cell is as dark as can be."""
+CERTAIN = 0.995
+"""Front probability that is not told."""
 _MISSING = Cell(text=quantities.UNKNOWN, raw=("", "", ""))
 _MISSING_ONE = Cell(text=quantities.UNKNOWN, raw=("",))
 
@@ -24,9 +28,7 @@ def case_target(case_key: str) -> str:
 def conditions_table(setting: SettingSeries) -> Table:
     """Per condition: network, front, knee, and the best plan by each figure."""
     columns = (
-        Column(head="condition"),
-        Column(head="round trip (ms)", is_number=True),
-        Column(head="rate (Mbit/s)", is_number=True),
+        Column(head="condition", copied=("condition", "round trip (s)", "rate (B/s)")),
         Column(head="front"),
         Column(head="knee"),
         _best_column("least latency", "latency (ms)"),
@@ -35,7 +37,8 @@ def conditions_table(setting: SettingSeries) -> Table:
     )
     return Table(
         caption=(
-            "What is best under each condition. In brackets: probability of being on the front, given the noise. "
+            "What is best under each condition. In brackets, where the noise leaves a doubt: the probability of being on "
+            "the front. "
             "Hypervolume: share of the rectangle up to the worst figures that the front dominates."
         ),
         columns=columns,
@@ -43,14 +46,14 @@ def conditions_table(setting: SettingSeries) -> Table:
     )
 
 
-def regret_page_table(setting: SettingSeries, found: RegretTable) -> Table:
+def regret_page_table(found: RegretTable) -> Table:
     """What it costs to keep one plan: a row for each plan, a column for each condition."""
     heads = [Column(head=name, is_number=True) for name in found.conditions]
     columns = (
         Column(head="plan"),
-        *heads,
         Column(head="worst", is_number=True),
         Column(head="mean", is_number=True),
+        *heads,
     )
     kind = "latency above the least" if found.objective == "latency" else "time per sample above the least"
     caption = f"Regret in {found.objective}: {kind} of the condition."
@@ -60,7 +63,7 @@ def regret_page_table(setting: SettingSeries, found: RegretTable) -> Table:
         caption=caption,
         columns=columns,
         rows=tuple(
-            (words(row.plan), *(_regret_cell(value) for value in (*row.regrets, row.worst, row.mean)))
+            (words(row.plan), *(_regret_cell(value) for value in (row.worst, row.mean, *row.regrets)))
             for row in found.plans
         ),
         marked=frozenset(place for place, row in enumerate(found.plans) if row.plan == found.minimax),
@@ -103,64 +106,16 @@ def cases_table(series: SweepSeries) -> Table:
     )
 
 
-def runs_table(series: SweepSeries) -> Table:
-    """Every attempt, with how it ended and what its condition was found to be."""
-    columns = tuple(
-        Column(head=head)
-        for head in ("case", "model", "cluster", "condition", "plan", "batch", "data plane", "repeat", "attempt")
-        + ("position", "state", "reason", "began at", "latency (s)", "throughput (/s)", "loaded latency (s)")
-        + ("round trip found (s)", "round trip asked (s)", "rate found (B/s)", "rate asked (B/s)", "samples")
-    )
-    rows = []
-    for setting in series.settings:
-        for point in setting.points:
-            for run in point.runs:
-                times = [link for link in run.links if link.round_trip_seconds is not None]
-                slow = max(times, key=lambda link: link.round_trip_seconds or 0.0, default=None)
-                rates = [link for link in run.links if link.bytes_per_second is not None]
-                thin = min(rates, key=lambda link: link.bytes_per_second or 0.0, default=None)
-                rows.append(
-                    (
-                        *_identity(setting, point),
-                        words(str(run.repeat)),
-                        words(str(run.attempt)),
-                        words(str(run.position)),
-                        words(run.state),
-                        words(run.reason),
-                        words(run.began_at),
-                        figure(run.latency_seconds),
-                        figure(run.throughput_per_second),
-                        figure(run.figures.get("loaded_latency_seconds")),
-                        figure(slow.round_trip_seconds if slow else None),
-                        figure(slow.asked_round_trip_seconds if slow else None),
-                        figure(thin.bytes_per_second if thin else None),
-                        figure(thin.asked_bytes_per_second if thin else None),
-                        words(str(len(run.samples))),
-                    )
-                )
-    return Table(caption="All runs.", columns=columns, rows=tuple(rows))
-
-
-def _identity(setting: SettingSeries, point: PlanPoint) -> tuple[Cell, ...]:
-    return (
-        words(point.case_key),
-        words(setting.setting.model),
-        words(setting.setting.cluster),
-        words(point.condition),
-        words(point.plan),
-        words(str(setting.setting.batch)),
-        words(setting.setting.data_plane),
-    )
-
-
 def _condition_row(condition: ConditionSeries) -> tuple[Cell, ...]:
     knee = next((point for point in condition.points if point.is_knee), None)
     fastest, busiest = best_point(condition, "latency"), best_point(condition, "throughput")
-    rate = condition.bytes_per_second
+    network = (condition.round_trip_seconds, condition.bytes_per_second)
     return (
-        words(condition.name),
-        figure(condition.round_trip_seconds, quantities.milliseconds, 1e3),
-        figure(None if rate is None else rate * 8 / 1e6),
+        Cell(
+            text=printable(condition.name),
+            raw=(printable(condition.name), *("" if value is None else repr(value) for value in network)),
+            note=network_words(condition),
+        ),
         words(", ".join(_front_member(point) for point in condition.front)),
         words(knee.plan if knee else quantities.UNKNOWN),
         _best_cell(fastest.plan, fastest.latency, 1e3, "ms") if fastest and fastest.latency else _best_cell(),
@@ -183,7 +138,8 @@ def _best_cell(plan: str = "", found: Estimate | None = None, factor: float = 1.
 
 def _front_member(point: PlanPoint) -> str:
     name = short_plan(point.plan)
-    return name if point.front_probability is None else f"{name} ({point.front_probability:.2f})"
+    share = point.front_probability
+    return name if share is None or share >= CERTAIN else f"{name} ({share:.2f})"
 
 
 def _regret_cell(value: float | None) -> Cell:

@@ -1,4 +1,4 @@
-"""A headless Chromium that is spoken to over a pair of pipes (DevTools protocol): real pointers, real keys, pictures."""
+"""A headless Chromium spoken to over a pair of pipes (DevTools protocol): real pointers, real keys, pictures."""
 
 import base64
 import fcntl
@@ -100,10 +100,10 @@ class Page:
 
     def middle(self, expression: str) -> tuple[float, float]:
         """Where the middle of an element is."""
-        box = self.run(
-            f"(() => {{ const b = {expression}.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }})()"
+        x, y = self.run(
+            f"((box) => [box.x + box.width / 2, box.y + box.height / 2])({expression}.getBoundingClientRect())"
         )
-        return float(box[0]), float(box[1])
+        return float(x), float(y)
 
     def picture(self, path: Path, *, is_whole: bool = False) -> None:
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=is_whole)

@@ -227,8 +227,8 @@ def links(network: Network, chance: random.Random, slower: float = 1.0) -> tuple
 def doubt(found: Sequence[LinkFound]) -> str:
     """Why such a run is invalid."""
     link = found[0]
-    wanted = (link.asked_round_trip_seconds or 0.0) * 1e3
-    return f"the round trip {link.source} → {link.target} takes {(link.round_trip_seconds or 0) * 1e3:.3g} ms, asked were {wanted:.3g} ms"
+    wanted, came = ((seconds or 0.0) * 1e3 for seconds in (link.asked_round_trip_seconds, link.round_trip_seconds))
+    return f"the round trip {link.source} → {link.target} takes {came:.3g} ms, asked were {wanted:.3g} ms"
 
 
 def hash_of(key: str) -> int:

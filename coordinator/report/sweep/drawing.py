@@ -1,0 +1,66 @@
+"""Sizes and files of a sweep's pictures for paper and slides."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from coordinator.report.figures import SCREEN_WIDTH, paper_style, save_drawing
+from coordinator.report.sweep.write import FigureKind
+
+SUFFIXES = (".png", ".svg", ".pdf")
+POINTS_PER_INCH = 72
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How wide a picture is, and how large its letters."""
+
+    suffix: str
+    """Of the file's name."""
+    width: float
+    """Inches."""
+    letter: float
+    """Points."""
+    dots_per_inch: int
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether panels have room side by side."""
+        return self.width > 5
+
+
+SIZES: dict[FigureKind, tuple[Size, ...]] = {
+    "screen": (Size(suffix="", width=SCREEN_WIDTH, letter=8, dots_per_inch=200),),
+    "paper": (
+        Size(suffix="_1col", width=3.33, letter=8, dots_per_inch=300),
+        Size(suffix="_2col", width=7.0, letter=8, dots_per_inch=300),
+    ),
+}
+"""For paper: one column and both columns of a two-column page, at the width at which they are printed."""
+
+
+def write_drawings(draw: Callable[[Size], Figure | None], folder: Path, name: str, kind: FigureKind) -> list[Path]:
+    """Writes a picture in all sizes of its kind and in all formats; nothing where `draw` gives none.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    written = []
+    for size in SIZES[kind]:
+        with paper_style(), matplotlib.rc_context({"font.size": size.letter, "legend.fontsize": size.letter}):
+            figure = draw(size)
+            if figure is not None:
+                written += [
+                    save_drawing(figure, folder / f"{name}{size.suffix}{suffix}", size.dots_per_inch)
+                    for suffix in SUFFIXES
+                ]
+    return written
+
+
+def mark(marker: str, label: str, size: float, **style: object) -> Line2D:
+    """A legend entry without a line."""
+    return Line2D([], [], linestyle="none", marker=marker, label=label, markersize=size, **style)  # type: ignore[arg-type]
