@@ -1,6 +1,7 @@
 """Sizes and files of a sweep's pictures for paper and slides."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from coordinator.measurement import Estimate
 from coordinator.report.figures import SCREEN_WIDTH, paper_style, save_drawing
 from coordinator.report.sweep.write import FigureKind
 
@@ -54,6 +56,8 @@ def write_drawings(draw: Callable[[Size], Figure | None], folder: Path, name: st
         with paper_style(), matplotlib.rc_context({"font.size": size.letter, "legend.fontsize": size.letter}):
             figure = draw(size)
             if figure is not None:
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")  # found once, kept for all formats
                 written += [
                     save_drawing(figure, folder / f"{name}{size.suffix}{suffix}", size.dots_per_inch)
                     for suffix in SUFFIXES
@@ -64,3 +68,11 @@ def write_drawings(draw: Callable[[Size], Figure | None], folder: Path, name: st
 def mark(marker: str, label: str, size: float, **style: object) -> Line2D:
     """A legend entry without a line."""
     return Line2D([], [], linestyle="none", marker=marker, label=label, markersize=size, **style)  # type: ignore[arg-type]
+
+
+def interval_bars(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """Lengths of error bars below and above, as matplotlib wants them: shape (2, n)."""
+    return [
+        [max(one.value - one.low, 0.0) for one in estimates],
+        [max(one.high - one.value, 0.0) if math.isfinite(one.high) else 0.0 for one in estimates],
+    ]

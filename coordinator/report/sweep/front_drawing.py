@@ -1,19 +1,22 @@
 """Fronts for paper: condition by condition, and all in one."""
 
+from collections.abc import Mapping, Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from coordinator.report import palette
 from coordinator.report.axes import AxisScale
-from coordinator.report.figures import interval_bar, scale_axis
+from coordinator.report.figures import scale_axis
 from coordinator.report.names import shorten
-from coordinator.report.sweep.drawing import POINTS_PER_INCH, Size, mark
+from coordinator.report.sweep.drawing import POINTS_PER_INCH, Size, interval_bars, mark
 from coordinator.report.sweep.front_figure import NAMES, named_sides, scales
 from coordinator.report.sweep.labels import Canvas
 from coordinator.report.sweep.names import short_plan
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, SettingSeries
 from coordinator.report.sweep.styles import MOST_PANELS, evenly, front_state, style_of
+from coordinator.statistics import scaled
 
 X_LABEL, Y_LABEL = "latency (ms)", "throughput (/s)"
 PANEL_HEIGHT = 1.15
@@ -90,8 +93,10 @@ def _draw_panel(panel: Axes, setting: SettingSeries, condition: ConditionSeries,
         linewidth=1.0,
         zorder=2,
     )
-    for point in whole:
-        _draw_point(panel, point, _STYLES[front_state(point)])
+    for state, style in _STYLES.items():
+        for is_split in (True, False):
+            points = [point for point in whole if front_state(point) == state and point.is_split == is_split]
+            _draw_points(panel, points, "o" if is_split else "s", style)
     for point in whole:
         if point.is_knee:
             _ring(panel, point, marker="D", size=8, colour=palette.GREEN)
@@ -105,14 +110,16 @@ def _draw_panel(panel: Axes, setting: SettingSeries, condition: ConditionSeries,
     panel.set_title(shorten(condition.name, 26), loc="left", fontsize="medium", fontweight="bold", pad=2)
 
 
-def _draw_point(panel: Axes, point: PlanPoint, style: dict[str, object]) -> None:
-    if point.latency and point.throughput:
+def _draw_points(panel: Axes, points: Sequence[PlanPoint], marker: str, style: Mapping[str, object]) -> None:
+    latencies = [scaled(point.latency, 1e3) for point in points if point.latency]
+    throughputs = [point.throughput for point in points if point.throughput]
+    if points:
         panel.errorbar(
-            point.latency.value * 1e3,
-            point.throughput.value,
-            xerr=interval_bar(point.latency, 1e3),
-            yerr=interval_bar(point.throughput, 1.0),
-            marker="o" if point.is_split else "s",
+            [figure.value for figure in latencies],
+            [figure.value for figure in throughputs],
+            xerr=interval_bars(latencies),
+            yerr=interval_bars(throughputs),
+            marker=marker,
             elinewidth=0.6,
             linestyle="none",
             zorder=3,

@@ -136,8 +136,8 @@ def _faults(series: SweepSeries) -> str:
     if rest:
         items.append(f"<li>{rest:,} for other reasons; they stand in the table of cases</li>")
     return (
-        '<div class="doubts" role="note"><h2>Attempts that came to nothing</h2><p>They are drawn, and enter no figure.</p>'
-        f"<ul>{''.join(items)}</ul></div>"
+        '<div class="doubts" role="note"><h2>Attempts that came to nothing</h2>'
+        f"<p>They are drawn, and enter no figure.</p><ul>{''.join(items)}</ul></div>"
     )
 
 

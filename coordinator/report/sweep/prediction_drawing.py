@@ -4,10 +4,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from coordinator.report import palette
-from coordinator.report.figures import interval_bar, scale_axis
+from coordinator.report.figures import scale_axis
 from coordinator.report.names import shorten
 from coordinator.report.prediction_points import BANDS
-from coordinator.report.sweep.drawing import Size, mark
+from coordinator.report.sweep.drawing import Size, interval_bars, mark
 from coordinator.report.sweep.prediction_figure import PredictedPanel, by_condition, predicted_panels
 from coordinator.report.sweep.series import SettingSeries
 from coordinator.report.sweep.styles import style_of
@@ -41,19 +41,18 @@ def _draw_panel(axes: Axes, setting: SettingSeries, panel: PredictedPanel) -> No
     axes.plot(ends, ends, color="#555555", linewidth=0.8, zorder=2)
     for number, _, points in by_condition(setting, panel.points):
         style = style_of(number)
-        for one in points:
-            axes.errorbar(
-                one.measured.value,
-                one.predicted,
-                xerr=interval_bar(one.measured, 1.0),
-                color=style.colour,
-                marker=style.marker,
-                markersize=3.4,
-                markeredgewidth=0,
-                elinewidth=0.6,
-                linestyle="none",
-                zorder=3,
-            )
+        axes.errorbar(
+            [one.measured.value for one in points],
+            [one.predicted for one in points],
+            xerr=interval_bars([one.measured for one in points]),
+            color=style.colour,
+            marker=style.marker,
+            markersize=3.4,
+            markeredgewidth=0,
+            elinewidth=0.6,
+            linestyle="none",
+            zorder=3,
+        )
     scale_axis(axes.xaxis, scale, f"{panel.quantity}, measured ({panel.unit})")
     scale_axis(axes.yaxis, scale, f"{panel.quantity}, predicted ({panel.unit})")
     axes.set_box_aspect(0.85)

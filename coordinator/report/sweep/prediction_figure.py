@@ -13,6 +13,7 @@ from coordinator.report.prediction_points import BANDS
 from coordinator.report.sweep.hover import plan_hover
 from coordinator.report.sweep.series import PlanPoint, SettingSeries
 from coordinator.report.sweep.styles import style_of
+from coordinator.statistics import scaled
 from partitioner.accuracy import signed_error, summarise_errors
 
 
@@ -46,7 +47,7 @@ def predicted_panels(setting: SettingSeries) -> tuple[PredictedPanel, ...]:
         return ()
     latency = tuple(
         PredictedPoint(
-            point=point, measured=_scaled(point.latency, 1e3), predicted=point.predicted_latency_seconds * 1e3
+            point=point, measured=scaled(point.latency, 1e3), predicted=point.predicted_latency_seconds * 1e3
         )
         for point in setting.points
         if point.latency and point.predicted_latency_seconds
@@ -104,10 +105,6 @@ def by_condition(
         if own:
             found.append((number, condition.name, own))
     return found
-
-
-def _scaled(estimate: Estimate, factor: float) -> Estimate:
-    return Estimate(value=estimate.value * factor, low=estimate.low * factor, high=estimate.high * factor)
 
 
 def _panel(setting: SettingSeries, panel: PredictedPanel, number: str) -> list[Json]:

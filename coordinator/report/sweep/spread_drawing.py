@@ -13,8 +13,8 @@ from coordinator.report.sweep.styles import evenly
 
 ROW_HEIGHT = 0.165
 """Inches."""
-PALE_TO = 0.55
-"""Share of the darkest from which letters are white."""
+PALE_TO, DARKEST = 0.55, 1.35
+"""Regret from which letters are white, and the one that would be black: no cell is darker than its letters allow."""
 
 
 def draw_spread(setting: SettingSeries, objective: str, size: Size) -> Figure:
@@ -47,27 +47,27 @@ def draw_regret(found: RegretTable, size: Size) -> Figure:
     height = 1.25 + ROW_HEIGHT * 1.05 * len(found.plans)
     figure = Figure(figsize=(size.width, height), layout="constrained")
     panel = figure.subplots()
-    for row, plan in enumerate(found.plans):
-        for place, value in enumerate([*(plan.regrets[column] for column in columns), plan.worst]):
-            shade = 0.0 if value is None else min(value, 1.0)
-            panel.fill_between(
-                [place - 0.5, place + 0.5], row - 0.5, row + 0.5, color=str(1 - 0.72 * shade), linewidth=0
-            )
+    values = [[*(plan.regrets[column] for column in columns), plan.worst] for plan in found.plans]
+    shades = [[0.0 if value is None else min(value, 1.0) for value in row] for row in values]
+    panel.pcolormesh(shades, cmap="Greys", vmin=0, vmax=DARKEST)
+    for row, (own, told) in enumerate(zip(shades, values, strict=True)):
+        for place, (shade, value) in enumerate(zip(own, told, strict=True)):
             panel.text(
-                place,
-                row,
+                place + 0.5,
+                row + 0.5,
                 "–" if value is None else "0" if value == 0 else f"{value * 100:,.0f}",
                 ha="center",
                 va="center",
                 color="white" if shade > PALE_TO else "black",
                 fontweight="bold" if value == 0 else "normal",
             )
-    panel.axvline(len(names) - 0.5, color="black", linewidth=0.8)
-    panel.set_xlim(-0.5, len(names) + 0.5)
-    panel.set_ylim(len(found.plans) - 0.5, -0.5)
+    panel.axvline(len(names), color="black", linewidth=0.8)
+    panel.invert_yaxis()
     labels = [*(shorten(name, 16) for name in names), "worst"]
-    panel.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
-    panel.set_yticks(range(len(found.plans)), [shorten(plan.plan, 22) for plan in found.plans])
+    panel.set_xticks(
+        [place + 0.5 for place in range(len(labels))], labels, rotation=35, ha="right", rotation_mode="anchor"
+    )
+    panel.set_yticks([row + 0.5 for row in range(len(found.plans))], [shorten(plan.plan, 22) for plan in found.plans])
     for label, plan in zip(panel.get_yticklabels(), found.plans, strict=True):
         label.set_fontweight("bold" if plan.plan == found.minimax else "normal")
     panel.grid(visible=False)
@@ -81,13 +81,16 @@ def draw_regret(found: RegretTable, size: Size) -> Figure:
 def _draw_panel(panel: Axes, setting: SettingSeries, found: Spread, condition: str) -> None:
     """Of one condition; of all where it is empty."""
     lanes = {plan: place for place, plan in enumerate(setting.plans)}
-    for point in setting.points:
-        figure = figure_of(point, found.objective)
-        if condition == point.condition and figure is not None and figure.value > 0:
-            ends = [
-                max(-found.limit, min(found.limit, end / figure.value - 1)) * 100 for end in (figure.low, figure.high)
-            ]
-            panel.plot(ends, [lanes[point.plan]] * 2, color="#cccccc", linewidth=4, solid_capstyle="butt", zorder=1)
+    own = [(point, figure_of(point, found.objective)) for point in setting.points if point.condition == condition]
+    told = [(point, figure) for point, figure in own if figure is not None and figure.value > 0]
+    panel.hlines(
+        [lanes[point.plan] for point, _ in told],
+        [max(-found.limit, figure.low / figure.value - 1) * 100 for _, figure in told],
+        [min(found.limit, figure.high / figure.value - 1) * 100 for _, figure in told],
+        color="#cccccc",
+        linewidth=4,
+        zorder=1,
+    )
     looks = {
         "done": {"marker": "o", "color": palette.BLUE, "s": 5, "linewidths": 0},
         "invalid": {"marker": "x", "color": palette.RED, "s": 12, "linewidths": 1},

@@ -37,7 +37,7 @@ def conditions_table(setting: SettingSeries) -> Table:
     )
     return Table(
         caption=(
-            "What is best under each condition. In brackets, where the noise leaves a doubt: the probability of being on "
+            "What is best under each condition. In brackets, where noise leaves a doubt: the probability of being on "
             "the front. "
             "Hypervolume: share of the rectangle up to the worst figures that the front dominates."
         ),
