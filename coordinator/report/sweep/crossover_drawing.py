@@ -6,19 +6,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from coordinator.report.axes import scale_for
 from coordinator.report.figures import scale_axis
-from coordinator.report.names import shorten
 from coordinator.report.sweep.crossover_figure import (
-    LEAST_ROUND_TRIP_MS,
     TITLES,
     MapGrid,
     cell_text,
     is_sure_everywhere,
     map_grid,
+    named_cells,
+    point_scales,
     winner_styles,
 )
-from coordinator.report.sweep.drawing import Size, mark
+from coordinator.report.sweep.drawing import POINTS_PER_INCH, Size, mark, thin_out
+from coordinator.report.sweep.labels import Canvas, upright_and_across
 from coordinator.report.sweep.series import CrossoverMap, SettingSeries
 from coordinator.report.sweep.styles import Style
 
@@ -70,24 +70,27 @@ def _draw_grid(panel: Axes, grid: MapGrid, styles: Mapping[str, Style], size: Si
 
 
 def _draw_points(panel: Axes, found: CrossoverMap, styles: Mapping[str, Style], size: Size) -> None:
-    rates = [cell.bytes_per_second * 8 / 1e6 for cell in found.cells]
-    times = [max(cell.round_trip_seconds * 1e3, LEAST_ROUND_TRIP_MS) for cell in found.cells]
-    for cell, rate, time in zip(found.cells, rates, times, strict=True):
+    rates, times = point_scales(found)
+    width = (size.width / 2 if size.is_wide else size.width) * POINTS_PER_INCH - 45
+    canvas = Canvas(width=width, height=105, letter=size.letter - 1, x_scale=rates, y_scale=times)
+    for (rate, time, name), cell, side in zip(*named_cells(found, canvas), strict=True):
         style = styles[cell.plan]
         panel.plot(rate, time, style.marker, color=style.colour, markersize=7)
-        is_last, is_first = rate >= max(rates), rate <= min(rates)
+        upright, across = upright_and_across(side)
         panel.annotate(
-            f"{shorten(cell.condition, 18)}\n{cell_text(cell)}",
+            name,
             (rate, time),
-            xytext=(-6 if is_last else 6 if is_first else 0, 3 if is_last or is_first else 6),
+            xytext=(5 if across == "left" else -5, {"bottom": 2, "top": -2}.get(upright, 0)),
             textcoords="offset points",
-            ha="right" if is_last else "left" if is_first else "center",
-            va="bottom",
+            ha=across,
+            va=upright,
             fontsize=size.letter - 1,
             linespacing=1.0,
         )
-    scale_axis(panel.xaxis, scale_for(rates), "")
-    scale_axis(panel.yaxis, scale_for([*times, 2.5 * max(times)]), "")
+    scale_axis(panel.xaxis, rates, "")
+    scale_axis(panel.yaxis, times, "")
+    thin_out(panel.xaxis, 6)
+    thin_out(panel.yaxis, 6)
 
 
 def _legend_entry(plan: str, style: Style, *, is_area: bool) -> object:

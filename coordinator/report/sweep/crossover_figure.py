@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.report import palette, quantities
-from coordinator.report.axes import scale_for
+from coordinator.report.axes import AxisScale, scale_for
 from coordinator.report.figure import Figure, Json, axis, legend_above, lines, scaled_axis
-from coordinator.report.names import plot_text
+from coordinator.report.names import plot_text, shorten
+from coordinator.report.sweep.labels import SIDES, Canvas, label_sides
 from coordinator.report.sweep.names import short_plan
 from coordinator.report.sweep.series import CrossoverMap, MapCell, SettingSeries
 from coordinator.report.sweep.styles import Style, style_of
@@ -160,21 +161,41 @@ def _grid_axes(grid: MapGrid, number: str) -> dict[str, object]:
     }
 
 
+def point_scales(found: CrossoverMap) -> tuple[AxisScale, AxisScale]:
+    """Views in Mbit/s and ms, with room for words over the uppermost condition."""
+    places = [_place(cell) for cell in found.cells]
+    times = [time for _, time in places]
+    return scale_for([rate for rate, _ in places]), scale_for([*times, 2 * max(times)])
+
+
+def named_cells(
+    found: CrossoverMap, canvas: Canvas
+) -> tuple[list[tuple[float, float, str]], tuple[MapCell, ...], list[str]]:
+    """(Mbit/s, ms, condition and best plan) of each cell, the cells, and on which side of its mark the words stand."""
+    named = [(*_place(cell), f"{shorten(cell.condition, 20)}\n{cell_text(cell)}") for cell in found.cells]
+    return named, found.cells, [side or SIDES[0] for side in label_sides(canvas, named)]
+
+
+def _place(cell: MapCell) -> tuple[float, float]:
+    return cell.bytes_per_second * 8 / 1e6, max(cell.round_trip_seconds * 1e3, LEAST_ROUND_TRIP_MS)
+
+
 def _point_traces(found: CrossoverMap, styles: dict[str, Style], number: str) -> list[Json]:
-    cells = found.cells
+    rates, times = point_scales(found)
+    named, cells, sides = named_cells(found, Canvas(width=490, height=350, letter=11, x_scale=rates, y_scale=times))
     return [
         {
             "type": "scatter",
             "mode": "markers+text",
-            "x": [cell.bytes_per_second * 8 / 1e6 for cell in cells],
-            "y": [max(cell.round_trip_seconds * 1e3, LEAST_ROUND_TRIP_MS) for cell in cells],
+            "x": [rate for rate, _, _ in named],
+            "y": [time for _, time, _ in named],
             "marker": {
                 "size": 15,
                 "color": [styles[cell.plan].colour for cell in cells],
                 "symbol": [styles[cell.plan].plotly_symbol for cell in cells],
             },
             "text": [f"{plot_text(cell.condition, 20)}<br><b>{plot_text(cell_text(cell), 24)}</b>" for cell in cells],
-            "textposition": [_beside(cell, cells) for cell in cells],
+            "textposition": sides,
             "textfont": {"size": 11},
             "cliponaxis": False,
             "customdata": [cell.case_key for cell in cells],
@@ -187,22 +208,8 @@ def _point_traces(found: CrossoverMap, styles: dict[str, Style], number: str) ->
     ]
 
 
-def _beside(cell: MapCell, cells: Sequence[MapCell]) -> str:
-    """Words stand towards the middle of the picture, so that its edge does not cut them."""
-    rates = sorted(one.bytes_per_second for one in cells)
-    return (
-        "top left"
-        if cell.bytes_per_second >= rates[-1]
-        else "top center"
-        if cell.bytes_per_second > rates[0]
-        else "top right"
-    )
-
-
 def _point_axes(found: CrossoverMap, number: str) -> dict[str, object]:
-    rates = scale_for([cell.bytes_per_second * 8 / 1e6 for cell in found.cells])
-    lasts = [max(cell.round_trip_seconds * 1e3, LEAST_ROUND_TRIP_MS) for cell in found.cells]
-    times = scale_for([*lasts, 1.5 * max(lasts)])  # room for words over the uppermost
+    rates, times = point_scales(found)
     domain = DOMAINS[1 if number else 0]
     return {
         f"xaxis{number}": scaled_axis(RATE_TITLE, rates, domain=domain, anchor=f"y{number}"),

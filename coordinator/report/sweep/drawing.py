@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator
 
 from coordinator.measurement import Estimate
 from coordinator.report.figures import SCREEN_WIDTH, paper_style, save_drawing
@@ -15,6 +17,7 @@ from coordinator.report.sweep.write import FigureKind
 
 SUFFIXES = (".png", ".svg", ".pdf")
 POINTS_PER_INCH = 72
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +79,15 @@ def interval_bars(estimates: Sequence[Estimate]) -> list[list[float]]:
         [max(one.value - one.low, 0.0) for one in estimates],
         [max(one.high - one.value, 0.0) if math.isfinite(one.high) else 0.0 for one in estimates],
     ]
+
+
+def thin_out(axis: XAxis | YAxis, most: int) -> None:
+    """Leaves at most about so many marks of a logarithmic axis: powers of ten, or every other one."""
+    locator = axis.get_major_locator()
+    if not isinstance(locator, FixedLocator) or len(locator.locs) <= most:
+        return
+    marks = [float(mark) for mark in locator.locs]
+    tens = [mark for mark in marks if math.log10(mark) % 1 < ROUNDING or math.log10(mark) % 1 > 1 - ROUNDING]
+    if len(tens) < 2:
+        tens = marks[:: -(-len(marks) // most)]
+    axis.set_major_locator(FixedLocator(tens[:: -(-len(tens) // most)]))

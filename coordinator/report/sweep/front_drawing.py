@@ -10,16 +10,16 @@ from coordinator.report import palette
 from coordinator.report.axes import AxisScale
 from coordinator.report.figures import scale_axis
 from coordinator.report.names import shorten
-from coordinator.report.sweep.drawing import POINTS_PER_INCH, Size, interval_bars, mark
+from coordinator.report.sweep.drawing import POINTS_PER_INCH, Size, interval_bars, mark, thin_out
 from coordinator.report.sweep.front_figure import NAMES, named_sides, scales
-from coordinator.report.sweep.labels import Canvas
+from coordinator.report.sweep.labels import Canvas, upright_and_across
 from coordinator.report.sweep.names import short_plan
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, SettingSeries
 from coordinator.report.sweep.styles import MOST_PANELS, evenly, front_state, style_of
 from coordinator.statistics import scaled
 
 X_LABEL, Y_LABEL = "latency (ms)", "throughput (/s)"
-PANEL_HEIGHT = 1.15
+PANEL_HEIGHT = 1.3
 """Inches."""
 _LINES = ("-", "--", "-.", ":")
 _STYLES: dict[str, dict[str, object]] = {
@@ -38,14 +38,16 @@ def draw_fronts(setting: SettingSeries, size: Size) -> Figure:
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flatten()
     x_scale, y_scale = scales(setting.points)
     width = (size.width - 0.6) / n_columns * POINTS_PER_INCH
-    canvas = Canvas(width=width, height=52, letter=size.letter - 1, x_scale=x_scale, y_scale=y_scale)
+    canvas = Canvas(width=width, height=64, letter=size.letter - 1, x_scale=x_scale, y_scale=y_scale)
     for panel, condition in zip(panels, conditions, strict=False):
         _draw_panel(panel, setting, condition, canvas)
     for panel in panels[len(conditions) :]:
         panel.set_visible(False)
     _name_axes(figure, panels[0], x_scale, y_scale)
+    for panel in panels:
+        thin_out(panel.xaxis, 4)
     figure.legend(
-        handles=_legend(setting), loc="outside lower center", ncols=3 if size.is_wide else 2, handlelength=1.2
+        handles=_legend(setting), loc="outside upper center", ncols=3 if size.is_wide else 2, handlelength=1.2
     )
     return figure
 
@@ -71,7 +73,7 @@ def draw_overlay(setting: SettingSeries, size: Size) -> Figure:
             label=shorten(condition.name, 24),
         )
     _name_axes(figure, panel, x_scale, y_scale)
-    figure.legend(loc="outside lower center", ncols=3 if size.is_wide else 2, handlelength=2.2)
+    figure.legend(loc="outside upper center", ncols=3 if size.is_wide else 2, handlelength=2.2)
     return figure
 
 
@@ -142,15 +144,15 @@ def _ring(panel: Axes, point: PlanPoint, *, marker: str, size: float, colour: st
 
 
 def _name(panel: Axes, point: PlanPoint, side: str, letter: float) -> None:
-    upright, across = side.split()
+    upright, across = upright_and_across(side)
     if point.latency and point.throughput:
         panel.annotate(
             short_plan(point.plan, 12),
             (point.latency.value * 1e3, point.throughput.value),
-            xytext=(4 if across == "right" else -4, {"top": 2, "bottom": -2}.get(upright, 0)),
+            xytext=(4 if across == "left" else -4, {"bottom": 2, "top": -2}.get(upright, 0)),
             textcoords="offset points",
-            ha="left" if across == "right" else "right",
-            va={"top": "bottom", "bottom": "top"}.get(upright, "center"),
+            ha=across,
+            va=upright,
             fontsize=letter,
         )
 

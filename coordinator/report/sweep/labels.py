@@ -34,6 +34,13 @@ class Canvas:
 _Box = tuple[float, float, float, float]
 
 
+def upright_and_across(side: str) -> tuple[str, str]:
+    """A side for matplotlib: how a name beside a point is anchored, `va` and `ha`."""
+    upright, across = side.split()
+    anchor = {"top": "bottom", "middle": "center", "bottom": "top"}[upright]
+    return anchor, "left" if across == "right" else "right"
+
+
 def label_sides(
     canvas: Canvas, points: Sequence[tuple[float, float, str]], others: Sequence[tuple[float, float]] = ()
 ) -> list[str]:
@@ -41,7 +48,7 @@ def label_sides(
 
     Args:
         canvas: The panel.
-        points: Those with names.
+        points: Those with names, which may have several lines.
         others: Points that no name may cover.
     """
     dots = [canvas.place(x, y) for x, y in [*((x, y) for x, y, _ in points), *others]]
@@ -75,7 +82,8 @@ def _around(dot: tuple[float, float], half: float) -> _Box:
 
 
 def _box(canvas: Canvas, dot: tuple[float, float], name: str, side: str) -> _Box:
-    width, height = len(name) * SIGN_WIDTH * canvas.letter, LINE_HEIGHT * canvas.letter
+    lines = name.split("\n")
+    width, height = max(map(len, lines)) * SIGN_WIDTH * canvas.letter, len(lines) * LINE_HEIGHT * canvas.letter
     gap = GAP * canvas.letter
     left = dot[0] + gap if "right" in side else dot[0] - gap - width
     if "middle" in side:

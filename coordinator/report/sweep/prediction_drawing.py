@@ -7,7 +7,7 @@ from coordinator.report import palette
 from coordinator.report.figures import scale_axis
 from coordinator.report.names import shorten
 from coordinator.report.prediction_points import BANDS
-from coordinator.report.sweep.drawing import Size, interval_bars, mark
+from coordinator.report.sweep.drawing import Size, interval_bars, mark, thin_out
 from coordinator.report.sweep.prediction_figure import PredictedPanel, by_condition, predicted_panels
 from coordinator.report.sweep.series import SettingSeries
 from coordinator.report.sweep.styles import style_of
@@ -55,4 +55,6 @@ def _draw_panel(axes: Axes, setting: SettingSeries, panel: PredictedPanel) -> No
         )
     scale_axis(axes.xaxis, scale, f"{panel.quantity}, measured ({panel.unit})")
     scale_axis(axes.yaxis, scale, f"{panel.quantity}, predicted ({panel.unit})")
+    thin_out(axes.xaxis, 7)
+    thin_out(axes.yaxis, 7)
     axes.set_box_aspect(0.85)

@@ -2,6 +2,7 @@
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from coordinator.report import palette
 from coordinator.report.names import shorten
@@ -13,7 +14,7 @@ from coordinator.report.sweep.styles import evenly
 
 ROW_HEIGHT = 0.165
 """Inches."""
-PALE_TO, DARKEST = 0.55, 1.35
+PALE_TO, DARKEST = 0.8, 1.35
 """Regret from which letters are white, and the one that would be black: no cell is darker than its letters allow."""
 
 
@@ -32,11 +33,12 @@ def draw_spread(setting: SettingSeries, objective: str, size: Size) -> Figure:
     figure.supxlabel(f"{objective} of a run, from the figure of its case (%)", fontsize="medium")
     states = {mark.run.state for mark in found.marks}
     handles = [
+        *([Line2D([], [], color="#cccccc", linewidth=4, label="95 % interval")] if size.is_wide else []),
         mark("o", "run", 3, color=palette.BLUE),
         *([mark("x", "invalid", 4, color=palette.RED)] if "invalid" in states else []),
         *([mark("+", "failed", 5, color=palette.PURPLE)] if "failed" in states else []),
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, handlelength=1.0)
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, handlelength=1.0)
     return figure
 
 
@@ -55,9 +57,10 @@ def draw_regret(found: RegretTable, size: Size) -> Figure:
             panel.text(
                 place + 0.5,
                 row + 0.5,
-                "–" if value is None else "0" if value == 0 else f"{value * 100:,.0f}",
+                _regret_text(value),
                 ha="center",
                 va="center",
+                fontsize=size.letter - 1,
                 color="white" if shade > PALE_TO else "black",
                 fontweight="bold" if value == 0 else "normal",
             )
@@ -72,10 +75,14 @@ def draw_regret(found: RegretTable, size: Size) -> Figure:
         label.set_fontweight("bold" if plan.plan == found.minimax else "normal")
     panel.grid(visible=False)
     panel.tick_params(length=0)
-    panel.set_title(
-        f"regret in {found.objective} (% above the best); bold: least worst", loc="left", fontsize="medium", pad=3
-    )
+    title = f"regret in {found.objective} (% above the best)"
+    figure.suptitle(f"{title}; bold: least worst", fontsize="medium", x=0.01, ha="left")
     return figure
+
+
+def _regret_text(value: float | None) -> str:
+    """Percent, in three signs at most."""
+    return "–" if value is None else "0" if value == 0 else f"{value * 100:.0f}" if value < 9.995 else ">999"
 
 
 def _draw_panel(panel: Axes, setting: SettingSeries, found: Spread, condition: str) -> None:
