@@ -182,7 +182,7 @@ def _n_apart(is_good: npt.NDArray[np.bool_]) -> int:
 
 
 def _mean_bound(table: FloatArray, size: int) -> float:
-    """What plans save falls as the set grows, so that no set saves more than some set does and its best `size` additions.
+    """A plan saves less the larger the set: no set saves more than any set does with the sum of its best `size` additions.
 
     Source: Minoux, "Accelerated greedy algorithms for maximizing submodular set functions", 1978.
     """
