@@ -91,8 +91,8 @@ class PredictedSweep:
     plans: tuple[PredictedPlan, ...]
     """Those on a front, those that were given, and those of `candidates`; the whole model on single devices first."""
     candidates: tuple[int, ...]
-    """Plans among which the decisions below are: the whole model on each device, those given, all splits where there are
-    two devices, and the best ones of the fronts."""
+    """Plans among which the decisions below are: the whole model on each device, those given, all splits where
+    there are two devices, and the best ones of the fronts."""
     latency_seconds: tuple[tuple[float, ...], ...]
     """Of each condition and candidate; infinity where it is not possible."""
     throughput_per_second: tuple[tuple[float, ...], ...]
@@ -105,4 +105,4 @@ class PredictedSweep:
     """The plan of least mean regret in each objective."""
     covers: tuple[PredictedCover, ...]
     n_judged: int
-    """Different plans whose regret was computed under every condition: all that are on any front, and the candidates."""
+    """Plans whose regret was computed under every condition: all that are on any front, and the candidates."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class Judged:
     def spans(self) -> tuple[tuple[int, int], ...]:
         """Where the front of each condition begins and ends."""
         edges = [0, *np.cumsum(self.fronts.lengths).tolist()]
-        return tuple(zip(edges, edges[1:], strict=False))
+        return tuple(pairwise(edges))
 
     @cached_property
     def knees(self) -> IntArray:

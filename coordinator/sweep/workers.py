@@ -1,7 +1,7 @@
 """Who computes: this process, processes of this machine, or a Dask cluster. What is computed is the same.
 
-Functions that workers run are pure, at the top of a module, and come with all that they need: *shared*, which each worker
-is sent once, and an item.
+Functions that workers run are pure, at the top of a module, and come with all that they need: *shared*, which each
+worker is sent once, and an item.
 """
 
 import multiprocessing

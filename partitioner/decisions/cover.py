@@ -182,7 +182,7 @@ def _n_apart(is_good: npt.NDArray[np.bool_]) -> int:
 
 
 def _mean_bound(table: FloatArray, size: int) -> float:
-    """A plan saves less the larger the set: no set saves more than any set does with the sum of its best `size` additions.
+    """A plan saves less the larger the set: none saves more than any set does with the sum of its best additions.
 
     Source: Minoux, "Accelerated greedy algorithms for maximizing submodular set functions", 1978.
     """
