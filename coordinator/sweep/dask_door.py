@@ -37,7 +37,7 @@ class DaskCluster:
         futures = [self._client.submit(function, sent, item, pure=False) for item in items]
         index_of = {future.key: index for index, future in enumerate(futures)}
         try:
-            for future, result in as_completed(futures, with_results=True):
+            for future, result in as_completed(futures, loop=self._client.loop, with_results=True):
                 yield index_of[future.key], result
         except OSError as error:
             raise WorkersError(f"The Dask cluster is gone: {error}. Start it again, or compute here.") from error

@@ -51,23 +51,31 @@ def _advice(sweep: PredictedSweep, objective: Objective) -> str:
 
 
 def rate_sentences(sweep: PredictedSweep, objective: Objective) -> tuple[str, ...]:
-    """For each delay that was looked at under several rates, which plan is good at which rate."""
+    """For each delay that was looked at under several rates, which plan is good at which rate; alike ones together."""
     rows: dict[float, list[tuple[float, int]]] = {}
     for index, condition in enumerate(sweep.conditions):
         delay, rate = condition.delay_seconds, condition.bytes_per_second
         if condition.plans and delay is not None and rate is not None:
             rows.setdefault(delay, []).append((rate, index))
     plans = {place: sweep.plans[index] for place, index in enumerate(sweep.candidates)}
-    sentences = []
+    told: dict[str, list[float]] = {}
     for delay, places in sorted(rows.items()):
         ordered = sorted(dict(places).items())
         if len(ordered) < 2:
             continue
         costs = [_costs(sweep, objective, index) for _, index in ordered]
         ranges = rate_ranges([rate for rate, _ in ordered], costs)
-        where = f" at a delay of {duration_text(delay)}" if len(rows) > 1 and delay > 0 else ""
-        sentences.append(range_sentence(ranges, plans, f"For {objective}{where}"))
-    return tuple(sentences)
+        told.setdefault(ranges_text(ranges, plans), []).append(delay)
+    return tuple(f"For {objective}{_where(delays, len(rows))}: {text}." for text, delays in told.items())
+
+
+def _where(delays: Sequence[float], n_delays: int) -> str:
+    if n_delays == 1:
+        return ""
+    if len(delays) == n_delays:
+        return ", whatever the delay"
+    ends = [duration_text(delay) for delay in (delays[0], delays[-1])]
+    return f" at a delay of {ends[0]}" if len(delays) == 1 else f" at delays of {ends[0]} to {ends[1]}"
 
 
 def _costs(sweep: PredictedSweep, objective: Objective, condition: int) -> list[float]:
@@ -76,12 +84,12 @@ def _costs(sweep: PredictedSweep, objective: Objective, condition: int) -> list[
     return [1 / rate if rate > 0 else math.inf for rate in sweep.throughput_per_second[condition]]
 
 
-def range_sentence(ranges: Sequence[RateRange], plans: Mapping[int, PredictedPlan], beginning: str) -> str:
-    """`For latency: below 8 Mbit/s do not split: …; from there on deploy split 12 (each within 2 % of the best).`"""
+def ranges_text(ranges: Sequence[RateRange], plans: Mapping[int, PredictedPlan]) -> str:
+    """`below 8 Mbit/s do not split: run the whole model on pi-1; above 8 Mbit/s deploy split 12 (each within …)`."""
     parts = [f"{_range_text(one)} {_advice_of(plans[one.plan])}" for one in ranges[:MOST_RANGES]]
     if len(ranges) > MOST_RANGES:
         parts.append(f"above, {len(ranges) - MOST_RANGES} further changes")
-    return f"{beginning}: {'; '.join(parts)} (each within {CLOSE_ENOUGH:.0%} of the best)."
+    return f"{'; '.join(parts)} (each within {_percent(CLOSE_ENOUGH)} of the best)"
 
 
 def _advice_of(plan: PredictedPlan) -> str:
@@ -107,8 +115,8 @@ def contraction_sentences(conditions: Sequence[PredictedCondition]) -> tuple[str
     if len(held) == 1:
         return (contraction_sentence(held[0].name, held[0].contraction),)
     most = max(condition.contraction.n_no_larger for condition in held)
-    names = ", ".join(condition.name for condition in held[:MOST_RANGES])
-    more = f" and {len(held) - MOST_RANGES} more" if len(held) > MOST_RANGES else ""
+    names = "; ".join(condition.name for condition in held[:MOST_RANGES])
+    more = f"; and {len(held) - MOST_RANGES} more" if len(held) > MOST_RANGES else ""
     n_splits = held[0].contraction.n_splits
     return (
         f"Under {len(held)} of {len(conditions)} conditions ({names}{more}) a link is the bottleneck, and the front "
@@ -147,7 +155,7 @@ def comparison_sentence(first: str, second: str, what: str, found: PairedCompari
         return f"No difference in {what} between {first} and {second} is shown ({interval})."
     return (
         f"{second} has {_times(found.ratio)} the {what} of {first}: chance alone would hardly show that ({interval}; "
-        f"significant at {LEVEL:.0%})."
+        f"significant at {_percent(LEVEL)})."
     )
 
 
@@ -166,11 +174,15 @@ def _p(value: float) -> str:
     return "below 0.001" if value < 0.001 else f"{value:.2g}"
 
 
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %"
+
+
 def _miss(objective: Objective, regret: float) -> str:
     """By how much a plan misses the best, where it is worst."""
     if regret < NOTHING:
         return "nothing is lost by it anywhere"
     if objective == "latency":
-        more = f"{regret:.1%} above" if regret < 1 else f"{number(regret + 1)} times"
+        more = f"{_percent(regret)} above" if regret < 1 else f"{number(regret + 1)} times"
         return f"at worst its latency is {more} the best of a condition"
-    return f"at worst its throughput is {1 - 1 / (1 + regret):.1%} below the best of a condition"
+    return f"at worst its throughput is {_percent(1 - 1 / (1 + regret))} below the best of a condition"
