@@ -6,6 +6,7 @@ import numpy as np
 
 from partitioner.cluster import CLIENT, Cluster, Device, Link
 from partitioner.cost import CostModel
+from partitioner.front import FloatArray
 from partitioner.graph import Graph, Layer, Unit
 from partitioner.profile import DeviceProfile, Profile, SegmentTiming
 from partitioner.search.robust.network import LinkCondition, NetworkCondition
@@ -68,8 +69,8 @@ def _chain(sizes: Sequence[int]) -> Graph:
     )
 
 
-def _profile(name: str, seconds: np.ndarray, random: np.random.Generator) -> DeviceProfile:
-    """Each unit, each prefix and suffix, as profiling would time them: several units take a little less than their sum."""
+def _profile(name: str, seconds: FloatArray, random: np.random.Generator) -> DeviceProfile:
+    """Each unit, prefix and suffix, as profiling times them: several units take a little less than their sum."""
     n_units = len(seconds)
     spans = {(unit, unit + 1) for unit in range(n_units)}
     spans |= {(0, stop) for stop in range(1, n_units + 1)} | {(start, n_units) for start in range(n_units)}

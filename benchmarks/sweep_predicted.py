@@ -1,9 +1,9 @@
 """Predicted sweeps: 1000 network conditions × 100 split points × 4 unlike devices, from a stored profile, on two cores.
 
 A figure is the seconds from the cost model to the finished `PredictedSweep`: two processes started, the exact front of
-every condition, every plan of any front judged under every condition, maps, regrets and covers. It does so for a grid of
-delays and rates, and for links that differ at random, whose fronts have thirty times as many plans between them. Then
-again on a Dask cluster of two local workers, whose start does not count: the result must be the same to the last bit.
+every condition, every plan of any front judged under every condition, maps, regrets and covers. It does so for a grid
+of delays and rates, and for links that differ at random, whose fronts have many more plans between them. Then again on
+a Dask cluster of two local workers, whose start does not count: the result must be the same to the last bit.
 """
 
 import sys
@@ -44,7 +44,7 @@ def main() -> int:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder, dask_cluster(N_WORKERS, Path(folder)) as scheduler:
         for kind, conditions in kinds.items():
-            figures += sweep_figures(kind, model, conditions, scheduler, n_rounds, Path(folder))
+            figures += sweep_figures(kind, model, conditions, scheduler, n_rounds=n_rounds, folder=Path(folder))
     return publish(figures, arguments.json)
 
 
@@ -53,6 +53,7 @@ def sweep_figures(
     model: CostModel,
     conditions: Sequence[NetworkCondition],
     scheduler: str,
+    *,
     n_rounds: int,
     folder: Path,
 ) -> list[Figure]:

@@ -29,9 +29,9 @@ class DaskCluster:
         """See `Workers.run`.
 
         Raises:
-            WorkersError: The workers are gone.
+            WorkersError: The workers are gone, or have no splitfront of this version.
         """
-        from distributed import as_completed  # noqa: PLC0415  loads slowly, and only here
+        from distributed import KilledWorker, as_completed  # noqa: PLC0415  loads slowly, and only here
 
         sent = self._client.scatter(shared, broadcast=True, hash=False)
         futures = [self._client.submit(function, sent, item, pure=False) for item in items]
@@ -39,8 +39,12 @@ class DaskCluster:
         try:
             for future, result in as_completed(futures, loop=self._client.loop, with_results=True):
                 yield index_of[future.key], result
-        except OSError as error:
-            raise WorkersError(f"The Dask cluster is gone: {error}. Start it again, or compute here.") from error
+        except (OSError, RuntimeError, ImportError, KilledWorker) as error:
+            first = str(error).partition("\n")[0]
+            raise WorkersError(
+                f"The Dask cluster does not compute: {first} Its workers need this version of splitfront and must stay "
+                "up; start them so, or compute here."
+            ) from error
         finally:
             self._client.cancel(futures)
 

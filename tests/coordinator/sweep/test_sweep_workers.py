@@ -1,3 +1,4 @@
+import operator
 import os
 import signal
 import subprocess
@@ -108,12 +109,14 @@ def test_dask_workers_give_the_same_numbers(dask, swept):
 
 
 def test_dask_workers_raise_here_what_they_raise(dask):
-    with open_workers(scheduler=dask) as workers, pytest.raises(ValueError, match="invalid literal"):
-        list(workers.run(_number, None, ["3", "x"]))
+    with open_workers(scheduler=dask) as workers, pytest.raises(IndexError, match="out of range"):
+        list(workers.run(operator.getitem, ["a"], [0, 1]))
 
 
-def _number(shared, text):
-    return int(text)
+def test_dask_workers_without_what_is_to_be_run_are_told_of(dask):
+    told = pytest.raises(WorkersError, match="need this version of splitfront")
+    with open_workers(scheduler=dask) as workers, told:
+        list(workers.run(scaled, {"factor": 1}, [1]))
 
 
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch):
