@@ -11,6 +11,7 @@ CoordinatorError
 ├── ServiceEndedError (ConnectionError)  a service was closed, or gave up; says why
 ├── OutputMismatchError (ArithmeticError)  a pipeline's outputs are not the whole model's
 ├── MeasurementError                     a run gave no figure that can be trusted
+├── WorkersError (ConnectionError)       nobody computes: no such library, or a cluster that does not answer
 └── RunFolderError (OSError)             a run's folder cannot be written or read
 """
 
@@ -91,6 +92,10 @@ class OutputMismatchError(CoordinatorError, ArithmeticError):
 
 class MeasurementError(CoordinatorError):
     """A run gave no figure that can be trusted."""
+
+
+class WorkersError(CoordinatorError, ConnectionError):
+    """Those who were to compute are not there."""
 
 
 class RunFolderError(CoordinatorError, OSError):

@@ -29,8 +29,9 @@ class Contraction:
     @property
     def holds(self) -> bool:
         """Whether a link is the bottleneck and the front keeps only splits among those that send least."""
-        is_few = self.n_no_larger < self.n_splits and self.n_no_larger <= max(1, FEW * self.n_splits)
-        return self.n_front > 0 and self.is_link_bound and (self.is_smallest or is_few)
+        is_few = self.n_no_larger <= max(1, FEW * self.n_splits)
+        is_less = self.n_front > 0 and self.n_no_larger < self.n_splits
+        return is_less and self.is_link_bound and (self.is_smallest or is_few)
 
 
 def find_contraction(

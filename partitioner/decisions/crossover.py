@@ -52,8 +52,8 @@ def crossover_map(delays: Sequence[float], rates: Sequence[float], costs: npt.Ar
     Args:
         delays: (n_conditions,) seconds.
         rates: (n_conditions,) bytes per second.
-        costs: (n_conditions, n_plans) float64, minimised; infinity where a plan is not possible. Of equal plans the first
-            is taken.
+        costs: (n_conditions, n_plans) float64, minimised; infinity where a plan is not possible. Of equal plans the
+            first is taken.
 
     Raises:
         ValueError: The lengths differ, two conditions are at one place, or a figure is negative or NaN.
@@ -94,7 +94,8 @@ def rate_ranges(
         tolerance: Share by which a plan may exceed the best.
 
     Raises:
-        ValueError: The rates do not fit or do not rise, a figure is negative or NaN, or under a rate no plan is possible.
+        ValueError: The rates do not fit or do not rise, a figure is negative or NaN, or under a rate no plan is
+            possible.
     """
     array = checked_costs(costs)
     steps = np.asarray(rates, dtype=np.float64)
@@ -116,7 +117,7 @@ def rate_ranges(
 
 
 def crossing_rate(rates: tuple[float, float], one: tuple[float, float], other: tuple[float, float]) -> float | None:
-    """The rate between two at which two plans cost the same, both being linear in 1 / rate; None where they do not meet.
+    """The rate between two at which two plans, linear in 1 / rate, cost the same; None where they do not meet.
 
     Args:
         rates: Bytes per second.

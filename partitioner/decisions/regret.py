@@ -34,8 +34,8 @@ def regret_table(costs: npt.ArrayLike, best: npt.ArrayLike | None = None) -> Reg
             each row where None.
 
     Raises:
-        ValueError: There are no conditions or plans, a figure is negative or NaN, or under a condition no plan is possible
-            or the best is not above 0.
+        ValueError: There are no conditions or plans, a figure is negative or NaN, or under a condition no plan is
+            possible or the best is not above 0.
     """
     array = checked_costs(costs)
     least = array.min(axis=1) if best is None else np.asarray(best, dtype=np.float64)

@@ -9,6 +9,8 @@ import pytest
 from source_tree import PACKAGES, ROOT, imported_names, is_below, shipped_files
 
 DOORS = {
+    "dask": ["coordinator/sweep/dask_door.py"],
+    "distributed": ["coordinator/sweep/dask_door.py"],
     "lz4": ["node_agent/codecs/lz4_door.py"],
     "matplotlib": ["coordinator/report/*"],
     "moocore": ["partitioner/search/*"],
