@@ -18,7 +18,7 @@ from coordinator.report.sweep.crossover_figure import (
     winner_styles,
 )
 from coordinator.report.sweep.drawing import POINTS_PER_INCH, Size, mark, thin_out
-from coordinator.report.sweep.labels import Canvas, upright_and_across
+from coordinator.report.sweep.labels import Canvas, offset, upright_and_across
 from coordinator.report.sweep.series import CrossoverMap, SettingSeries
 from coordinator.report.sweep.styles import Style
 
@@ -80,7 +80,7 @@ def _draw_points(panel: Axes, found: CrossoverMap, styles: Mapping[str, Style], 
         panel.annotate(
             name,
             (rate, time),
-            xytext=(5 if across == "left" else -5, {"bottom": 2, "top": -2}.get(upright, 0)),
+            xytext=offset(upright, across, 5),
             textcoords="offset points",
             ha=across,
             va=upright,

@@ -173,7 +173,9 @@ def named_cells(
 ) -> tuple[list[tuple[float, float, str]], tuple[MapCell, ...], list[str]]:
     """(Mbit/s, ms, condition and best plan) of each cell, the cells, and on which side of its mark the words stand."""
     named = [(*_place(cell), f"{shorten(cell.condition, 20)}\n{cell_text(cell)}") for cell in found.cells]
-    return named, found.cells, [side or SIDES[0] for side in label_sides(canvas, named)]
+    order = sorted(range(len(named)), key=lambda place: named[place][0])  # those at the edge have fewest sides
+    sides = dict(zip(order, label_sides(canvas, [named[place] for place in order]), strict=True))
+    return named, found.cells, [sides[place] or SIDES[1] for place in range(len(named))]
 
 
 def _place(cell: MapCell) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from coordinator.report.figures import scale_axis
 from coordinator.report.names import shorten
 from coordinator.report.sweep.drawing import POINTS_PER_INCH, Size, interval_bars, mark, thin_out
 from coordinator.report.sweep.front_figure import NAMES, named_sides, scales
-from coordinator.report.sweep.labels import Canvas, upright_and_across
+from coordinator.report.sweep.labels import Canvas, offset, upright_and_across
 from coordinator.report.sweep.names import short_plan
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, SettingSeries
 from coordinator.report.sweep.styles import MOST_PANELS, evenly, front_state, style_of
@@ -149,7 +149,7 @@ def _name(panel: Axes, point: PlanPoint, side: str, letter: float) -> None:
         panel.annotate(
             short_plan(point.plan, 12),
             (point.latency.value * 1e3, point.throughput.value),
-            xytext=(4 if across == "left" else -4, {"bottom": 2, "top": -2}.get(upright, 0)),
+            xytext=offset(upright, across, 4),
             textcoords="offset points",
             ha=across,
             va=upright,

@@ -18,6 +18,7 @@ from coordinator.report.sweep.series import (
 )
 from coordinator.results.values import Run, Sample
 from partitioner.decisions.condition import decide
+from partitioner.decisions.cover import best_cover
 from partitioner.decisions.noisy_front import noisy_front
 from partitioner.decisions.regret import regret_table
 from partitioner.decisions.resampling import N_DRAWS, Estimated, Runs, estimate, median
@@ -111,6 +112,21 @@ def regret_tables(plans: Sequence[str], conditions: Sequence[ConditionSeries]) -
             )
         )
     return tuple(tables)
+
+
+def cover(regrets: Sequence[RegretTable], n_plans: int) -> tuple[tuple[str, ...], float] | None:
+    """The few plans to keep ready and their worst regret in any figure; None where some condition was not measured."""
+    names = [row.plan for row in regrets[0].plans] if regrets else []
+    worst = np.full((max((len(table.conditions) for table in regrets), default=0), len(names)), 0.0)
+    for table in regrets:
+        if len(table.conditions) != len(worst):
+            return None
+        rows = [[math.inf if value is None else value for value in row.regrets] for row in table.plans]
+        worst = np.maximum(worst, np.array(rows).T)
+    if not worst.size:
+        return None
+    found = best_cover(worst, n_plans)
+    return (tuple(names[plan] for plan in found.plans), found.regret) if math.isfinite(found.regret) else None
 
 
 def best_point(condition: ConditionSeries, objective: str) -> PlanPoint | None:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from coordinator.report.axes import AxisScale
 
-SIDES = ("top left", "top right", "bottom right", "bottom left", "middle right", "middle left")
+SIDES = (
+    *("top left", "top right", "bottom right", "bottom left"),
+    *("middle right", "middle left", "top center", "bottom center"),
+)
 """In the order in which they are tried; plotly's words."""
 LINE_HEIGHT, SIGN_WIDTH = 1.15, 0.58
 """Of the size of the letters."""
@@ -38,7 +41,13 @@ def upright_and_across(side: str) -> tuple[str, str]:
     """A side for matplotlib: how a name beside a point is anchored, `va` and `ha`."""
     upright, across = side.split()
     anchor = {"top": "bottom", "middle": "center", "bottom": "top"}[upright]
-    return anchor, "left" if across == "right" else "right"
+    return anchor, {"right": "left", "left": "right", "center": "center"}[across]
+
+
+def offset(upright: str, across: str, gap: float) -> tuple[float, float]:
+    """From a point to its name so anchored, in points."""
+    up = {"bottom": 1.0, "top": -1.0, "center": 0.0}[upright]
+    return {"left": gap, "right": -gap, "center": 0.0}[across], up * (gap if across == "center" else gap / 2)
 
 
 def label_sides(
@@ -85,11 +94,12 @@ def _box(canvas: Canvas, dot: tuple[float, float], name: str, side: str) -> _Box
     lines = name.split("\n")
     width, height = max(map(len, lines)) * SIGN_WIDTH * canvas.letter, len(lines) * LINE_HEIGHT * canvas.letter
     gap = GAP * canvas.letter
-    left = dot[0] + gap if "right" in side else dot[0] - gap - width
+    left = dot[0] + gap if "right" in side else dot[0] - gap - width if "left" in side else dot[0] - width / 2
     if "middle" in side:
         bottom = dot[1] - height / 2
     else:
-        bottom = dot[1] + gap / 2 if "top" in side else dot[1] - gap / 2 - height
+        gap = gap if "center" in side else gap / 2
+        bottom = dot[1] + gap if "top" in side else dot[1] - gap - height
     return left, bottom, left + width, bottom + height
 
 

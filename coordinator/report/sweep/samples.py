@@ -4,6 +4,7 @@ from coordinator.report.names import printable
 from coordinator.report.sweep.hover import runs_words
 from coordinator.report.sweep.series import PlanPoint, RunPoint, SettingSeries
 from coordinator.results.values import LinkFound, Sample
+from partitioner.decisions.outliers import flag_outliers
 
 MOST_SAMPLES = 400_000
 """In a page; of a larger sweep every so many-th is kept, and the page says so."""
@@ -22,10 +23,21 @@ def case_samples(setting: SettingSeries, point: PlanPoint, stride: int) -> dict[
         "title": f"{point.plan} · {printable(point.condition)}",
         "setting": setting.name,
         "stages": point.stages,
-        "summary": runs_words(point),
+        "summary": ". ".join(filter(None, [runs_words(point), _outliers(point)])),
         "stride": stride,
         "runs": [_run(run, stride) for run in point.runs],
     }
+
+
+def _outliers(point: PlanPoint) -> str:
+    """How many samples are far from the others of their run, one request in flight."""
+    lone = [
+        [sample.latency_seconds for sample in run.samples if sample.scenario == "single_stream"]
+        for run in point.runs
+        if run.state == "done"
+    ]
+    n_far = sum(int(flag_outliers(latencies).sum()) for latencies in lone)
+    return f"{n_far} of {sum(map(len, lone))} lone requests are far from the others; they count all the same" if n_far else ""
 
 
 def _run(run: RunPoint, stride: int) -> dict[str, object]:

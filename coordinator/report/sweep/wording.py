@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 
 from coordinator.report import quantities
-from coordinator.report.sweep.judging import OBJECTIVES, best_point
+from coordinator.report.sweep.judging import OBJECTIVES, best_point, cover
 from coordinator.report.sweep.series import ConditionSeries, PlanRegret, Recommendation, RegretTable, SweepSeries
 
 CLOSE = 0.10
 """A plan whose worst regret is below this is as good as the best everywhere."""
 SURE = 0.9
 """Front probability from which a plan is said to be on the front."""
+WORTHWHILE = 0.8
+"""Of the worst regret of one plan, below which a second plan is worth keeping."""
 MOST_NAMED = 6
 
 
@@ -26,7 +28,8 @@ def recommendation(
             plan="",
         )
     worst = _worst(regrets, shared)
-    verb = "Run, as predicted," if is_predicted else "Run"
+    verb = "As predicted, run" if is_predicted else "Run"
+    verb = f"Do not split. {verb}" if shared.startswith("whole model") else verb
     one = len(conditions) == 1
     where = f"under {conditions[0].name}" if one else f"under all {len(conditions)} conditions"
     when = [_when(conditions, objective) for objective in OBJECTIVES]
@@ -40,6 +43,7 @@ def recommendation(
     else:
         headline = "What to run depends on the network."
         reasons = [*when, f"If one plan must do {where}: {_worded(shared)}, at worst {_regrets(worst)}.", *alone]
+        reasons += [_ready(regrets, max(worst))]
     if not is_predicted:
         reasons.append(_firm(conditions))
     return Recommendation(headline=headline, reasons=tuple(filter(None, reasons)), plan=shared)
@@ -138,6 +142,15 @@ def _minimax(table: RegretTable, shared: str) -> str:
         f"For {table.objective} alone, {_worded(table.minimax)} has the least worst case: "
         f"{quantities.percent(worst)} from the best plan of each condition."
     )
+
+
+def _ready(regrets: Sequence[RegretTable], alone: float) -> str:
+    """What a second plan would bring."""
+    found = cover(regrets, 2)
+    if found is None or found[1] > alone * WORTHWHILE or len(found[0]) < 2:
+        return ""
+    names = " and ".join(map(_worded, found[0]))
+    return f"With two plans at hand, {names}: at worst {quantities.percent(found[1])} from the best in either figure."
 
 
 def _firm(conditions: Sequence[ConditionSeries]) -> str:
