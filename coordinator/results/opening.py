@@ -22,6 +22,8 @@ _WITHOUT_TRANSACTION = {BEGIN: ""}
 
 _BUSY_SECONDS = 60.0
 """For which one waits for others to end their writing."""
+_MOST_SIGNS = 300
+"""Of what a driver says."""
 _DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 _EXTRAS = {"psycopg": "postgres"}
 
@@ -59,10 +61,10 @@ def explained(name: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         # Not `error` itself: its text repeats the statement and all values.
-        said = " ".join(str(error.orig).split()) or type(error.orig).__name__
+        said = _line(str(error.orig)) or type(error.orig).__name__
         raise ResultStoreError(f"The result store {name} cannot be used: {said}{_advice(error.orig)}.") from error
     except SQLAlchemyError as error:
-        raise ResultStoreError(f"The result store {name} cannot be used: {' '.join(str(error).split())}.") from error
+        raise ResultStoreError(f"The result store {name} cannot be used: {_line(str(error))}.") from error
 
 
 def store_seconds(connection: sa.Connection) -> float:
@@ -134,7 +136,7 @@ def _server_engine(url: sa.URL, name: str) -> sa.Engine:
         extra = f": pip install 'splitfront[{_EXTRAS[error.name]}]'" if error.name in _EXTRAS else ""
         raise ResultStoreError(f"The result store {name} needs the driver {error.name}{extra}.") from error
     except (NoSuchModuleError, ArgumentError, TypeError) as error:
-        raise ResultStoreError(f"The result store {name} cannot be used: {' '.join(str(error).split())}.") from error
+        raise ResultStoreError(f"The result store {name} cannot be used: {_line(str(error))}.") from error
 
 
 def _prepare(engine: sa.Engine, name: str, *, is_made: bool) -> None:
@@ -195,9 +197,14 @@ def _use_write_ahead_log(engine: sa.Engine, name: str, *, is_made: bool) -> None
             time.sleep(0.05)
 
 
+def _line(text: str) -> str:
+    """In one line, and without what a damaged file may hold: that may act on a terminal."""
+    return "".join(sign if sign.isprintable() else "�" for sign in " ".join(text.split()))[:_MOST_SIGNS].rstrip(".")
+
+
 def _advice(error: BaseException | None) -> str:
     code = getattr(error, "sqlite_errorname", "")
-    if code.startswith("SQLITE_CORRUPT"):
+    if code.startswith("SQLITE_CORRUPT") or "decode to UTF-8" in str(error):
         return ". The file is damaged: go on with another one, and import what was exported"
     if code.startswith("SQLITE_NOTADB"):
         return ". Name another file"

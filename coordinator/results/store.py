@@ -205,7 +205,7 @@ class SqlStore:
             return True
         if known is not None:
             raise SweepConflictError(
-                f"The result store {self.name} has another sweep {row['name']!r}: choose another name, or another store."
+                f"The result store {self.name} has another sweep {row['name']!r}: choose another name or store."
             )
         try:
             with connection.begin_nested():

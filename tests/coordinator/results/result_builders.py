@@ -48,7 +48,7 @@ def sample_sweep(name="paper", n_cases=3, n_repeats=2, **changes):
     )
 
 
-def sample_run(sweep, case=0, repeat=0, attempt=0, n_samples=3, state="done", **changes):
+def sample_run(sweep, *, case=0, repeat=0, attempt=0, n_samples=3, state="done", **changes):
     key = sweep.cases[case].key
     return Run(
         **{

@@ -41,7 +41,7 @@ class TestResultStore:
 
     @pytest.mark.parametrize("changes", [{"seed": 8}, {"n_repeats": 3}, {"spec": {}}, {"order": ()}, {"cases": ()}])
     def test_refuses_another_sweep_of_the_same_name(self, store, sweep, changes):
-        with pytest.raises(SweepConflictError, match="'paper'.*another name"):
+        with pytest.raises(SweepConflictError, match=r"'paper'.*another name"):
             store.add_sweep(dataclasses.replace(sweep, **changes))
         assert store.sweep("paper") == sweep
 
@@ -63,9 +63,9 @@ class TestResultStore:
                 ask()
 
     def test_an_unknown_case_is_an_error(self, store, sweep):
-        with pytest.raises(ResultStoreError, match="'paper'.*no case 'nowhere'"):
+        with pytest.raises(ResultStoreError, match=r"'paper'.*no case 'nowhere'"):
             store.claim("paper", "nowhere", 0, owner="me", lease_seconds=1)
-        with pytest.raises(ResultStoreError, match="'paper'.*no case 'nowhere'"):
+        with pytest.raises(ResultStoreError, match=r"'paper'.*no case 'nowhere'"):
             store.record(dataclasses.replace(sample_run(sweep), case_key="nowhere"))
 
     def test_gives_back_runs_by_position_then_attempt(self, store, sweep):
