@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from coordinator.errors import ResultStoreError
 from coordinator.results.columns import RUN_KEY, TABLES, Row, Table, checked_row, json_text, number_json
 from coordinator.results.exchange import Measured
-from coordinator.results.rows import to_run, to_sweep
+from coordinator.results.rows import run_rows, to_run, to_sweep
+from coordinator.results.summary import SweepSummary
 from coordinator.results.values import Run
 from coordinator.results.whole_file import whole_file
 
@@ -21,6 +23,8 @@ _NESTED: dict[Table, frozenset[str]] = {
     "samples": frozenset(RUN_KEY),
 }
 """Columns that a row has from the one that it stands in."""
+_OF_SAMPLES = frozenset({"n_samples", "samples_sha256", "sha256"})
+"""Columns of a run that say nothing true of one that was read without its samples."""
 
 
 class JsonWriter:
@@ -84,6 +88,18 @@ def read_json(path: Path) -> Measured:
         owner = {"sweep": row["name"]}
         cases = [_row("cases", case, owner, what) for case in _list(sweep, "cases", what)]
         yield to_sweep(row, cases), _runs(_list(sweep, "runs", what), owner, what)
+
+
+def summary_json(summary: SweepSummary, runs: Sequence[Run]) -> str:
+    """A summary, and beside it the runs that it is of; without their samples."""
+    cases = [
+        {name: number_json(cell) if isinstance(cell, float) else cell for name, cell in asdict(case).items()}
+        for case in summary.cases
+    ]
+    columns = {name: kind for name, kind in TABLES["runs"].items() if name not in _OF_SAMPLES}
+    rows = [run_rows(run)[0] for run in runs]
+    shown = [{name: _json_cell(kind, row[name]) for name, kind in columns.items()} for row in rows]
+    return json.dumps(asdict(summary) | {"cases": cases, "runs": shown}, indent=1, allow_nan=False)
 
 
 def _runs(found: Sequence[Mapping[str, Any]], owner: Mapping[str, object], what: str) -> Iterator[Run]:
