@@ -17,7 +17,7 @@ from torch.distributed.pipelining import PipelineStage, ScheduleGPipe
 
 from benchmarks._baseline_process import Workers, answer, each_line
 from benchmarks._baseline_torch import torch_half, use_one_thread
-from benchmarks._pipeline_contest import MIN_REQUESTS, Run, steady_rate
+from benchmarks._pipeline_contest import MIN_REQUESTS, Contestant, Run, steady_rate
 from coordinator.loadgen import Workload
 from coordinator.output_gate import EXACT
 
@@ -25,7 +25,7 @@ _INPUTS, _OUTPUTS = "inputs.npy", "outputs.npy"
 _TRIAL_STEPS = 3
 
 
-class PipeliningBaseline:
+class PipeliningBaseline(Contestant):
     """Tells both processes how many steps to do; the last one tells how long each took."""
 
     name = "pipelining"

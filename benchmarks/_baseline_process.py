@@ -2,10 +2,11 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -64,6 +65,17 @@ class Workers:
         if not all(lines):
             raise SystemExit(f"A process of {self._module} ended instead of answering: see what it wrote above.")
         return [line.rstrip("\n") for line in lines]
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stops them meanwhile, so that what polls while it waits takes no processor from others."""
+        for process in self._processes:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in self._processes:
+                process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Ends all; kills those that do not end."""
