@@ -26,8 +26,12 @@ class Workers:
     def __init__(
         self, module: str, arguments_of: Mapping[int, Sequence[str]], *, free: Sequence[str] | None = None
     ) -> None:
-        """`arguments_of` has the arguments of the worker on each core, in the order in which they start; `free` those
-        of one more, which may use any.
+        """`arguments_of` has the arguments of the worker on each core, in the order in which they start.
+
+        Args:
+            module: It has `serve`.
+            arguments_of: By core.
+            free: Arguments of one more worker, which may use any core.
         """
         self._module = module
         self._commands = [(str(core), *arguments) for core, arguments in arguments_of.items()]
