@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator
 
 from coordinator.measurement import Estimate
 from coordinator.report.figures import SCREEN_WIDTH, paper_style, save_drawing
-from coordinator.report.sweep.write import FigureKind
+from coordinator.report.sweep.series import FigureKind
 
 SUFFIXES = (".png", ".svg", ".pdf")
 POINTS_PER_INCH = 72

@@ -116,7 +116,7 @@ def _panel(setting: SettingSeries, panel: PredictedPanel, number: str) -> list[J
             {
                 "type": "scatter",
                 "name": plot_text(name, 30),
-                "legendgroup": name,
+                "legendgroup": plot_text(name, 30),
                 "mode": "markers",
                 "x": [one.measured.value for one in points],
                 "y": [one.predicted for one in points],

@@ -37,7 +37,11 @@ def _outliers(point: PlanPoint) -> str:
         if run.state == "done"
     ]
     n_far = sum(int(flag_outliers(latencies).sum()) for latencies in lone)
-    return f"{n_far} of {sum(map(len, lone))} lone requests are far from the others; they count all the same" if n_far else ""
+    return (
+        f"{n_far} of {sum(map(len, lone))} lone requests are far from the others; they count all the same"
+        if n_far
+        else ""
+    )
 
 
 def _run(run: RunPoint, stride: int) -> dict[str, object]:

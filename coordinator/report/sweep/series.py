@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from coordinator.measurement import Estimate
 from coordinator.results.values import LinkFound, RunState, Sample
+
+FigureKind = Literal["screen", "paper"]
+"""Pictures for slides and pages, or for the columns of a two-column paper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ def recommendation(
         headline = f"{verb} {_worded(shared)} {where}: {_regrets(worst)}."
         reasons = [*when, *alone]
     else:
-        headline = "What to run depends on the network."
+        headline = f"{'As predicted, what' if is_predicted else 'What'} to run depends on the network."
         reasons = [*when, f"If one plan must do {where}: {_worded(shared)}, at worst {_regrets(worst)}.", *alone]
         reasons += [_ready(regrets, max(worst))]
     if not is_predicted:

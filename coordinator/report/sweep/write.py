@@ -3,18 +3,15 @@
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from coordinator.report.html_table import Table
 from coordinator.report.sweep.judging import OBJECTIVES
 from coordinator.report.sweep.reading import read_sweep
 from coordinator.report.sweep.runs_table import runs_table
-from coordinator.report.sweep.series import SettingSeries, SweepSeries
+from coordinator.report.sweep.series import FigureKind, SettingSeries, SweepSeries
 from coordinator.report.sweep.table_files import csv_text, latex_text
 from coordinator.report.sweep.tables import cases_table, conditions_table, regret_page_table
 from coordinator.results.values import Run, Sweep
-
-FigureKind = Literal["screen", "paper"]
 
 
 def write_sweep_report(

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from coordinator.report.sweep.reading import read_sweep
+from coordinator.report.sweep.series import SweepSeries
 from coordinator.results.values import Case, LinkFound, Run, Sample, Sweep
 from partitioner.plan import Plan, Stage
 
@@ -32,8 +34,8 @@ NETWORKS = (
 )
 GRID = tuple(
     Network(f"{delay * 2e3:g} ms, {rate / 125e3:g} Mbit/s", delay, rate)
-    for delay in (0.001, 0.005, 0.02, 0.08)
-    for rate in (0.25e6, 1e6, 4e6, 16e6, 64e6)
+    for delay in (0.001, 0.02, 0.08)
+    for rate in (0.25e6, 1e6, 4e6, 64e6)
 )
 MODELS = {"mobilenet_v2": 1.0, "resnet18": 2.4, "vgg16": 11.0}
 """How much work they are."""
@@ -93,7 +95,16 @@ def sample_sweep(
     runs: list[Run] = []
     for position, (key, repeat) in enumerate(order):
         case = by_key[key]
-        runs += _attempts(sweep, case, network_of[case.condition], repeat, position, n_samples, factor, chance)
+        runs += _attempts(
+            sweep,
+            case,
+            network_of[case.condition],
+            repeat=repeat,
+            position=position,
+            n_samples=n_samples,
+            factor=factor,
+            chance=chance,
+        )
     return sweep, tuple(runs)
 
 
@@ -134,6 +145,18 @@ def grid_sweep() -> tuple[Sweep, tuple[Run, ...]]:
     return sample_sweep(models=("mobilenet_v2",), networks=GRID, n_samples=6, name="grid")
 
 
+@cache
+def usual_series() -> SweepSeries:
+    """As it is drawn."""
+    return read_sweep(*usual_sweep())
+
+
+@cache
+def grid_series() -> SweepSeries:
+    """As it is drawn."""
+    return read_sweep(*grid_sweep())
+
+
 def large_sweep() -> tuple[Sweep, tuple[Run, ...]]:
     """20,000 samples and some more."""
     return sample_sweep(models=tuple(MODELS), planes=PLANES, n_repeats=3, n_samples=8, name="large")
@@ -143,6 +166,7 @@ def _attempts(
     sweep: Sweep,
     case: Case,
     network: Network,
+    *,
     repeat: int,
     position: int,
     n_samples: int,
