@@ -31,7 +31,7 @@ def test_paper_has_both_widths_and_letters_of_8_points(setting: SettingSeries, t
     assert [width_of(tmp_path / f"regret_{width}.png") for width in ("1col", "2col")] == [999, 2100]
     svg = (tmp_path / "regret_1col.svg").read_text()
     assert re.search(r'<svg [^>]*width="239.76pt"', svg), "3.33 inches"
-    sizes = {float(size) for size in re.findall(r"font: (?:bold )?([\d.]+)px", svg)}
+    sizes = {float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)}
     assert max(sizes) == 8
     assert min(sizes) >= 7
     pdf = (tmp_path / "regret_1col.pdf").read_bytes()
