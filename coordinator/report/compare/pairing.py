@@ -28,7 +28,7 @@ class Ratio:
     n_pairs: int
     """0 where both were measured once, and the interval is made of theirs."""
     p_value: float | None
-    """Adjusted for all comparisons of this figure; None where pairs were too few for any to be significant."""
+    """Adjusted for all comparisons of this figure; None where so few pairs could show nothing, so adjusted."""
 
     @property
     def differs(self) -> bool | None:
@@ -36,6 +36,11 @@ class Ratio:
         if self.n_pairs == 0:
             return not self.low <= 1 <= self.high
         return None if self.p_value is None else self.p_value <= LEVEL
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the interval, which knows nothing of the other cases, leaves equality out."""
+        return self.low < self.high and not self.low <= 1 <= self.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +145,20 @@ def _ratios(pairs: Sequence[tuple[Subject, Subject]], objective: Objective) -> l
             )
         else:
             found.append(_of_intervals(_once(one, objective), _once(other, objective)))
-    testable = [entry[0].p_value for entry in found if isinstance(entry, tuple) and entry[0].can_be_significant]
+    paired = [entry[0] for entry in found if isinstance(entry, tuple)]
+    testable = [one.p_value for one in paired if _can_show(one, len(paired))]
     adjusted = iter(adjusted_p_values(testable))
-    return [_paired(*entry, adjusted) if isinstance(entry, tuple) else entry for entry in found]
+    return [_paired(*entry, len(paired), adjusted) if isinstance(entry, tuple) else entry for entry in found]
 
 
-def _paired(found: PairedComparison, first: float, second: float, adjusted: Iterator[float]) -> Ratio:
+def _can_show(found: PairedComparison, n_comparisons: int) -> bool:
+    """Whether there are pairs enough for a difference to be significant among so many comparisons."""
+    return found.least_p_value * n_comparisons <= LEVEL
+
+
+def _paired(
+    found: PairedComparison, first: float, second: float, n_comparisons: int, adjusted: Iterator[float]
+) -> Ratio:
     return Ratio(
         first=first,
         second=second,
@@ -153,7 +166,7 @@ def _paired(found: PairedComparison, first: float, second: float, adjusted: Iter
         low=found.low,
         high=found.high,
         n_pairs=found.n_pairs,
-        p_value=next(adjusted) if found.can_be_significant else None,
+        p_value=next(adjusted) if _can_show(found, n_comparisons) else None,
     )
 
 

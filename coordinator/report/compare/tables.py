@@ -39,6 +39,9 @@ def caption_lines(found: Comparison, n_shown: int) -> list[str]:
     """What stands under the table."""
     lines = [f"{name}: {one} against {other}." for name, (one, other) in found.opposed.items()]
     lines += found.sentences
+    ratios = [ratio for row in found.rows for ratio in row.ratios.values()]
+    if any(ratio.differs is None and ratio.is_apart for ratio in ratios):
+        lines.append("perhaps: the interval leaves equality out, but among so many cases that may be chance.")
     if n_shown < len(found.rows):
         lines.append(f"{n_shown} of {len(found.rows)} cases are shown, those that differ most; --json has them all.")
     for name, only in ((found.first, found.only_first), (found.second, found.only_second)):
@@ -51,12 +54,10 @@ def verdict(ratio: Ratio | None, objective: Objective) -> str:
     """One word or two."""
     if ratio is None:
         return "not measured"
+    word = "better" if (ratio.value < 1) == (objective == "latency") else "worse"
     if ratio.differs is None:
-        return "too few repeats"
-    if not ratio.differs:
-        return "no difference shown"
-    is_better = (ratio.value < 1) == (objective == "latency")
-    return "better" if is_better else "worse"
+        return f"perhaps {word}" if ratio.is_apart else "too few repeats"
+    return word if ratio.differs else "no difference shown"
 
 
 def ratios_table(found: Comparison) -> FileTable:
