@@ -24,6 +24,7 @@ def command(*, bundle: Path, folder: Path, as_json: bool) -> None:
     """
     import json
     import shlex
+    from importlib import import_module
 
     from coordinator.bundle.replay import replay
     from coordinator.cli.terminal import Terminal
@@ -31,9 +32,7 @@ def command(*, bundle: Path, folder: Path, as_json: bool) -> None:
 
     def draw_sweep(sweep: Sweep, runs: tuple[Run, ...], target: Path) -> tuple[Path, ...]:
         # Slow to import, and of no use to the bundle of a run.
-        from coordinator.report.sweep import write_sweep_report
-
-        return write_sweep_report(sweep, runs, target)
+        return tuple(import_module("coordinator.report.sweep.write").write_sweep_report(sweep, runs, target))
 
     terminal = Terminal(as_json=as_json)
     with terminal.progress(f"Drawing {bundle}"):

@@ -1,8 +1,9 @@
 """The second of two sides over the first, case by case. Pure."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
+from statistics import geometric_mean
 from typing import Literal
 
 from coordinator.measurement import Estimate
@@ -40,7 +41,7 @@ class Ratio:
     @property
     def is_apart(self) -> bool:
         """Whether the interval, which knows nothing of the other cases, leaves equality out."""
-        return self.low < self.high and not self.low <= 1 <= self.high
+        return self.n_pairs != 1 and not self.low <= 1 <= self.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Row:
     @property
     def size(self) -> float:
         """How much the two differ: the larger logarithm of its ratios."""
-        return max((abs(math.log(ratio.value)) for ratio in self.ratios.values()), default=0.0)
+        return max((abs(log(ratio.value)) for ratio in self.ratios.values()), default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +141,7 @@ def _ratios(pairs: Sequence[tuple[Subject, Subject]], objective: Objective) -> l
         repeats = sorted(first.keys() & second.keys())
         if repeats:
             figures = [first[repeat] for repeat in repeats], [second[repeat] for repeat in repeats]
-            found.append(
-                (compare_pairs(*figures), *(math.exp(math.fsum(map(math.log, row)) / len(row)) for row in figures))
-            )
+            found.append((compare_pairs(*figures), geometric_mean(figures[0]), geometric_mean(figures[1])))
         else:
             found.append(_of_intervals(_once(one, objective), _once(other, objective)))
     paired = [entry[0] for entry in found if isinstance(entry, tuple)]

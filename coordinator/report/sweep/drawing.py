@@ -83,10 +83,9 @@ def interval_bars(estimates: Sequence[Estimate]) -> list[list[float]]:
 
 def thin_out(axis: XAxis | YAxis, most: int) -> None:
     """Leaves at most about so many marks of a logarithmic axis: powers of ten, or every other one."""
-    locator = axis.get_major_locator()
-    if not isinstance(locator, FixedLocator) or len(locator.locs) <= most:
+    marks = [float(mark) for mark in axis.get_majorticklocs()]
+    if not isinstance(axis.get_major_locator(), FixedLocator) or len(marks) <= most:
         return
-    marks = [float(mark) for mark in locator.locs]
     tens = [mark for mark in marks if math.log10(mark) % 1 < ROUNDING or math.log10(mark) % 1 > 1 - ROUNDING]
     if len(tens) < 2:
         tens = marks[:: -(-len(marks) // most)]

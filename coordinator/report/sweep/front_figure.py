@@ -175,7 +175,7 @@ def _panel(setting: SettingSeries, condition: ConditionSeries, canvas: Canvas) -
 def _legend(setting: SettingSeries) -> list[Json]:
     """Entries that belong to no panel; those of marks that occur nowhere are left out."""
     states = {front_state(point) for point in setting.points if point.is_whole}
-    entries = [
+    entries: list[tuple[str, Json]] = [
         (NAMES[state], {**_MARKERS[state], "symbol": "circle-open" if state == "unsure" else "circle"})
         for state in ("sure", "unsure", "beaten")
         if state in states

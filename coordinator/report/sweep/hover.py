@@ -39,7 +39,7 @@ def runs_words(point: PlanPoint) -> str:
     """`3 runs, 120 samples; 1 invalid`."""
     n_done = point.n_runs("done")
     text = f"{n_done} run{'' if n_done == 1 else 's'}, {point.n_samples:,} samples"
-    others = [f"{n} {state}" for state in ("invalid", "failed") if (n := point.n_runs(state))]  # type: ignore[arg-type]
+    others = [f"{n} {state}" for state in ("invalid", "failed") if (n := point.n_runs(state))]
     return "; ".join([text, *others])
 
 

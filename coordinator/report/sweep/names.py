@@ -1,7 +1,7 @@
 """Names of settings, of files, and of plans where there is little room."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from coordinator.report.names import printable, shorten
 from coordinator.report.sweep.series import Setting
@@ -9,7 +9,7 @@ from coordinator.report.sweep.series import Setting
 
 def setting_names(settings: Sequence[Setting]) -> dict[Setting, str]:
     """Names by setting, in their order: the model, and what else tells one of them from another."""
-    parts = {
+    parts: dict[str, Callable[[Setting], str]] = {
         "cluster": lambda one: one.cluster,
         "nodes": lambda one: " + ".join(one.nodes),
         "batch": lambda one: f"batch {one.batch}",

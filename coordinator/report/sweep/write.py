@@ -1,8 +1,9 @@
 """Writes the report of a sweep into its folder."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coordinator.report.html_table import Table
 from coordinator.report.sweep.judging import OBJECTIVES
@@ -12,6 +13,11 @@ from coordinator.report.sweep.series import FigureKind, SettingSeries, SweepSeri
 from coordinator.report.sweep.table_files import csv_text, latex_text
 from coordinator.report.sweep.tables import cases_table, conditions_table, regret_page_table
 from coordinator.results.values import Run, Sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from coordinator.report.sweep.drawing import Size
 
 
 def write_sweep_report(
@@ -87,7 +93,7 @@ def _write_figures(series: SweepSeries, folder: Path, kind: FigureKind) -> list[
     for setting in series.settings:
         own = folder / setting.slug
         own.mkdir(parents=True, exist_ok=True)
-        pictures = {
+        pictures: dict[str, Callable[[Size], Figure | None]] = {
             "fronts": partial(front_drawing.draw_fronts, setting),
             "fronts_overlay": partial(front_drawing.draw_overlay, setting),
             "crossover": partial(crossover_drawing.draw_crossover, setting),
