@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_builders import random_problem
+from search_media import on_cores, shared
 
 from partitioner.decisions.many_conditions import (
     PART,
@@ -53,6 +55,20 @@ def test_fronts_are_those_of_all_plans_and_say_where_a_link_is_the_bottleneck(se
             strict=True,
         ):
             assert is_bound == (busiest_between(each, plan) >= bottleneck * (1 - 1e-9))
+        begin += length
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("share", [shared, on_cores])
+def test_what_links_or_devices_share_counts(share, seed):
+    random = np.random.default_rng(seed)
+    problem = share(random, random_problem(random, 3, 4))
+    links = link_states_of(problem, 2, random)
+    found, begin = find_fronts(problem, links), 0
+    for each, length in zip(links.problems(problem), found.lengths.tolist(), strict=True):
+        points = evaluate(each, encode_plans(each, list(every_plan(each))))
+        points = points[np.isfinite(points[:, 0])]
+        assert found.points[begin : begin + length].tolist() == points[front_indices(points)].tolist()
         begin += length
 
 
