@@ -3,6 +3,9 @@
 Dask carries values between its processes in a form that can run code: a cluster belongs to people who trust each other.
 """
 
+# mypy: disable-error-code="no-untyped-call"
+# Dask brings types, but not for these calls.
+
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any

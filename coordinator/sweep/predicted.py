@@ -49,7 +49,7 @@ class PredictedCondition:
     throughput_per_second: tuple[float, ...]
     """Samples per second."""
     is_link_bound: tuple[bool, ...]
-    """Whether a link between devices is the bottleneck."""
+    """Whether a link between devices is the bottleneck, or a medium that links share."""
     knee: int | None
     """The plan where the front bends most."""
     hypervolume: float

@@ -73,13 +73,13 @@ def predict_sweep(
     """
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
     question = _question(built, conditions, apply, label, home)
+    given = encode_plans(built, [encode_stages(built, plan.stages) for plan in plans])
     run = _Run(workers=workers or ThisProcess(), tell=on_progress or no_progress, nominal=without_model(built))
     links = link_states(question.clusters, built.device_names)
     fronts = join_fronts([*run.parts(find_fronts, links.parts(), 0.0, FRONTS_DONE, "fronts")])
     if not len(fronts.plans):
         raise PlanError(f"Under none of {len(conditions)} conditions is any plan possible: look at memory and links.")
     whole = whole_plans(built)
-    given = encode_plans(built, [encode_stages(built, plan.stages) for plan in plans])
     pairs = pair_plans(built) if question.n_devices == 2 else encode_plans(built, [])
     pool = _simplest_first(question, join_plans(whole, given, pairs, fronts.plans).unique())
     judged = _judged(run, links, fronts, pool)

@@ -71,7 +71,7 @@ class Fronts:
     points: FloatArray
     """(n_points, 2) latency and bottleneck."""
     is_link_bound: BoolArray
-    """(n_points,) whether no resource is busier than a link between two devices."""
+    """(n_points,) whether no resource is busier than a link between two devices, or a medium that links share."""
     lengths: IntArray
     """(n_conditions,) points of each front; 0 where no plan is possible."""
 
@@ -159,11 +159,14 @@ def without_model(problem: SearchProblem) -> SearchProblem:
 
 
 def _between_seconds(problem: SearchProblem, plans: EncodedPlans) -> FloatArray:
-    """(n_plans,) for how long the busiest link between two devices is busy."""
-    longest, client = np.zeros(len(plans)), problem.n_devices
+    """(n_plans,) for how long the busiest link between two devices is busy, or the busiest medium that links share."""
+    longest, client, media = np.zeros(len(plans)), problem.n_devices, problem.media_seconds
+    shared = np.zeros((0 if media is None else len(media), len(plans)))
     for leg in legs(problem, plans):
         is_between = leg.hops & (leg.source != client) & (leg.target != client)
-        longest = np.maximum(
-            longest, np.where(is_between, problem.busy_seconds[leg.source, leg.target, leg.start], 0.0)
-        )
-    return longest
+        seconds = problem.busy_seconds[leg.source, leg.target, leg.start]
+        longest = np.maximum(longest, np.where(is_between, seconds, 0.0))
+        if media is not None:
+            shared = shared + np.where(leg.hops, media[:, leg.source, leg.target, leg.start], 0.0)
+    found: FloatArray = np.maximum(longest, shared.max(axis=0, initial=0.0))
+    return found

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partitioner.decisions.cover import best_cover
@@ -55,6 +55,7 @@ def test_costs_without_a_possible_best_are_refused(costs):
         regret_table(costs)
 
 
+@settings(max_examples=60)
 @given(cost_tables(), st.integers(1, 4), st.sampled_from(["worst", "mean"]))
 def test_a_cover_is_the_best_of_all_sets(costs, size, criterion):
     regrets = regret_table(costs).regrets
@@ -71,6 +72,7 @@ def test_a_cover_is_the_best_of_all_sets(costs, size, criterion):
     ).tolist()
 
 
+@settings(max_examples=60)
 @given(cost_tables(), st.integers(1, 3), st.sampled_from(["worst", "mean"]))
 def test_a_cover_that_is_not_enumerated_has_a_bound_that_holds(costs, size, criterion):
     regrets = regret_table(costs).regrets

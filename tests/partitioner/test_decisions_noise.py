@@ -49,11 +49,11 @@ def test_draws_have_the_moments_of_all_that_can_be_drawn():
 def coverage(n_runs, how):
     """Share of intervals that hold the truth, where runs differ among themselves by more than their samples do."""
     random, n_hits = np.random.default_rng(1), 0
-    for trial in range(200):
+    for trial in range(120):
         runs = 10 + random.normal(0, 1, (n_runs, 1)) + random.normal(0, 0.3, (n_runs, 40))
         found = how(runs, trial)
         n_hits += found.low <= 10 <= found.high
-    return n_hits / 200
+    return n_hits / 120
 
 
 def test_intervals_hold_the_truth_of_the_next_run_where_pooled_samples_do_not():
