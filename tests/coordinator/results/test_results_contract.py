@@ -185,7 +185,7 @@ class TestResultStore:
             assert other.runs("paper", with_samples=True) == (run,)
 
     @given(st.data())
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_keeps_every_value_to_the_last_bit(self, store, data):
         sweep, runs = data.draw(measured_sweeps())
         if sweep.name in store.sweeps():
