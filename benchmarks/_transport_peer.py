@@ -27,7 +27,7 @@ from node_agent.dataplane.failure import FailureLatch
 from node_agent.dataplane.frame import encode
 from node_agent.dataplane.outbox import Outbox
 from node_agent.dataplane.stage import Arrival
-from node_agent.dataplane.tcp.certificates import server_context
+from node_agent.tls.contexts import server_context
 from node_agent.dataplane.tcp.listener import TcpListener
 from node_agent.dataplane.tcp.serving import Stages
 from node_agent.messages import TensorFrame

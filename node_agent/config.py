@@ -57,6 +57,18 @@ class TlsFiles:
     key: Path
     authority: Path
     """Certificate of the authority that must have signed the other end's."""
+    revoked: Path | None = None
+    """Its list of those that it vouches for no more; None: this end knows of none."""
+
+    @classmethod
+    def of_node(cls, folder: Path) -> "TlsFiles":
+        """Those of a node, by the names that `splitfront pki` gives them."""
+        return cls(
+            certificate=folder / "node.pem",
+            key=folder / "node.key",
+            authority=folder / "ca.pem",
+            revoked=folder / "revoked.pem",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

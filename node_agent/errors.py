@@ -12,6 +12,7 @@ NodeError
 ├── StageFailedError (RuntimeError)          the runtime failed on a request
 ├── FrameError (ValueError)                  a frame is malformed or does not fit its stage
 ├── RequestRejectedError (ValueError)        an argument is out of range
+├── PeerRefusedError (PermissionError)       the other end's certificate does not entitle it to this
 ├── ListenError (OSError)                    the agent cannot listen where it was told to
 └── AgentConfigError (ValueError)            the agent cannot run as it was configured
 """
@@ -63,6 +64,10 @@ class FrameError(NodeError, ValueError):
 
 class RequestRejectedError(NodeError, ValueError):
     """An argument of a call is out of range."""
+
+
+class PeerRefusedError(NodeError, PermissionError):
+    """The certificate of the other end does not entitle it to what it wants."""
 
 
 class ListenError(NodeError, OSError):

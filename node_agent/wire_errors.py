@@ -30,6 +30,7 @@ STATUS_OF: dict[type[errors.NodeError], grpc.StatusCode] = {
     errors.StageFailedError: grpc.StatusCode.ABORTED,
     errors.FrameError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.RequestRejectedError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.PeerRefusedError: grpc.StatusCode.PERMISSION_DENIED,
     errors.ListenError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AgentConfigError: grpc.StatusCode.FAILED_PRECONDITION,
 }

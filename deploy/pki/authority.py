@@ -122,9 +122,7 @@ class Authority:
     def certificates(self) -> tuple[Certificate, ...]:
         """All that it has issued, oldest first."""
         names = sorted(path.name for path in (self.folder / ISSUED).glob("*.pem"))
-        found = (
-            x509_door.read_certificate(read_file(self.folder, f"{ISSUED}/{name}"), where=name) for name in names
-        )
+        found = (x509_door.read_certificate(read_file(self.folder, f"{ISSUED}/{name}"), where=name) for name in names)
         return tuple(sorted(found, key=lambda one: (one.not_before, one.not_after)))
 
     def newest(self) -> dict[Identity, Certificate]:
@@ -136,9 +134,7 @@ class Authority:
         return self._revocations()[0]
 
     def _revocations(self) -> tuple[dict[int, datetime], int]:
-        return x509_door.read_revocations(
-            read_file(self.folder, REVOKED), self.pem, where=str(self.folder / REVOKED)
-        )
+        return x509_door.read_revocations(read_file(self.folder, REVOKED), self.pem, where=str(self.folder / REVOKED))
 
     def plan_issue(
         self,
@@ -167,7 +163,9 @@ class Authority:
             )
         request = None if request_pem is None else x509_door.read_request(request_pem)
         if request is not None and request.name != name:
-            raise PkiError(f"The signing request is of {request.name[:64]!r}, not of '{name}': give that name, or its request.")
+            raise PkiError(
+                f"The signing request is of {request.name[:64]!r}, not of '{name}': give that name, or its request."
+            )
         return self._planned(identity, check_addresses(addresses), request, life, now)
 
     def plan_renewal(
@@ -206,7 +204,12 @@ class Authority:
         return found
 
     def _planned(
-        self, identity: Identity, addresses: tuple[str, ...], request: Request | None, life: timedelta, now: datetime | None
+        self,
+        identity: Identity,
+        addresses: tuple[str, ...],
+        request: Request | None,
+        life: timedelta,
+        now: datetime | None,
     ) -> Issue:
         now = now or _now()
         if now >= self.not_after:
@@ -257,7 +260,9 @@ class Authority:
             if one.identity.name in names and one.not_after > now and one.serial not in revoked
         )
 
-    def revoke(self, certificates: Sequence[Certificate], passphrase: str | None = None, *, now: datetime | None = None) -> None:
+    def revoke(
+        self, certificates: Sequence[Certificate], passphrase: str | None = None, *, now: datetime | None = None
+    ) -> None:
         """Puts certificates on the list, and forgets those on it that have ended.
 
         Raises:

@@ -1,12 +1,12 @@
 """The folder of an authority on disk: what lies where, readable by its owner only, each file whole or not there.
 
-    ca.key                    key of the authority; whoever has it is the cluster
-    ca.pem                    its certificate, which every end holds
-    revoked.pem               whom it vouches for no more, which every end holds
-    coordinator.key, .pem     of this machine
-    nodes/NAME.pem, .csr      newest certificate of a node, and the request that it was made of; its key stays there
-    coordinators/NAME.pem, .csr
-    issued/SERIAL.pem         every certificate that was ever issued, so that it can be revoked
+ca.key                    key of the authority; whoever has it is the cluster
+ca.pem                    its certificate, which every end holds
+revoked.pem               whom it vouches for no more, which every end holds
+coordinator.key, .pem     of this machine
+nodes/NAME.pem, .csr      newest certificate of a node, and the request that it was made of; its key stays there
+coordinators/NAME.pem, .csr
+issued/SERIAL.pem         every certificate that was ever issued, so that it can be revoked
 """
 
 import fcntl

@@ -89,7 +89,9 @@ def check_name(text: str, what: str) -> str:
         PkiError: It may not.
     """
     if not _NAME.fullmatch(text):
-        raise PkiError(f"{text[:64]!r} cannot be the name of a {what}: want letters, digits, '.', '_' and '-', 63 at most.")
+        raise PkiError(
+            f"{text[:64]!r} cannot be the name of a {what}: want letters, digits, '.', '_' and '-', 63 at most."
+        )
     return text
 
 
@@ -125,5 +127,7 @@ def check_life(life: timedelta) -> timedelta:
         PkiError: It may not.
     """
     if not MIN_LIFE <= life <= MAX_LIFE:
-        raise PkiError(f"A certificate may live for an hour to {MAX_LIFE.days} days, not for {life / timedelta(days=1):g}.")
+        raise PkiError(
+            f"A certificate may live for an hour to {MAX_LIFE.days} days, not for {life / timedelta(days=1):g}."
+        )
     return life

@@ -84,7 +84,12 @@ def read_key(pem: bytes, passphrase: str | None, *, where: str) -> Key:
 
 def make_request(key: Key, name: str) -> bytes:
     """A signing request for the holder of `key`; what it may be called is up to the authority."""
-    return x509.CertificateSigningRequestBuilder().subject_name(_common_name(name)).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(_common_name(name))
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
 
 
 def read_request(pem: bytes) -> Request:
@@ -94,7 +99,10 @@ def read_request(pem: bytes) -> Request:
         PkiError: It is none, its key is no P-256, or it was not signed with that key.
     """
     request = _load_request(pem)
-    if not isinstance(request.public_key(), ec.EllipticCurvePublicKey) or request.public_key().curve.name != "secp256r1":
+    if (
+        not isinstance(request.public_key(), ec.EllipticCurvePublicKey)
+        or request.public_key().curve.name != "secp256r1"
+    ):
         raise PkiError("The signing request has a key that is not on P-256: have it made by splitfront.")
     if not request.is_signature_valid:
         raise PkiError("The signing request is damaged: its signature does not hold.")
@@ -105,7 +113,9 @@ def _load_request(pem: bytes) -> x509.CertificateSigningRequest:
     try:
         return x509.load_pem_x509_csr(pem)
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise PkiError("This is no signing request in PEM: want what `python -m node_agent.tls.request` prints.") from exc
+        raise PkiError(
+            "This is no signing request in PEM: want what `python -m node_agent.tls.request` prints."
+        ) from exc
 
 
 def sign_authority(key: Key, cluster: str, *, not_before: datetime, not_after: datetime) -> bytes:
@@ -153,9 +163,7 @@ def sign_holder(
         .add_extension(x509.ExtendedKeyUsage(_PURPOSES[identity.role]), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
     )
     return builder.sign(authority_key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
@@ -233,9 +241,7 @@ def sign_revocations(
         .last_update(since)
         .next_update(authority.not_valid_after_utc)
         .add_extension(x509.CRLNumber(number), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
     )
     for serial, at in revoked.items():
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()

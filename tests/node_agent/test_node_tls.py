@@ -9,7 +9,7 @@ from node_agent.client import NodeClient
 from node_agent.config import TlsFiles
 from node_agent.dataplane.plane import open_sender
 from node_agent.dataplane.planes import GRPC, PLANES, TCP
-from node_agent.dataplane.tcp.certificates import server_context
+from node_agent.tls.contexts import server_context
 from node_agent.errors import AgentConfigError, NodeUnreachableError
 from node_agent.messages import ProbeRequest
 

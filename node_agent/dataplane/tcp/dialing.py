@@ -9,13 +9,13 @@ from contextlib import suppress
 from node_agent.config import Address, TlsFiles, parse_address
 from node_agent.dataplane.encoded import Buffer
 from node_agent.dataplane.frame import encode
-from node_agent.dataplane.tcp.certificates import client_context, refusal
 from node_agent.dataplane.tcp.connection import Connection
 from node_agent.dataplane.tcp.link import TcpLink
 from node_agent.dataplane.tcp.records import MAX_CONTENT_BYTES, RECORD, Record, Wanted, preamble
 from node_agent.dataplane.tcp.sockets import PlainTransport, TlsTransport, Transport, prepare
 from node_agent.errors import AgentConfigError, NodeError, NodeUnreachableError, RequestRejectedError
 from node_agent.messages import LinkEmulation, SubscribeFrame
+from node_agent.tls.contexts import client_context, refusal
 
 PATIENCE_SECONDS = 4.0
 """Silence after which a node counts as gone. It says a heartbeat every second."""
