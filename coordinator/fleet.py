@@ -17,8 +17,10 @@ from coordinator.ports import Connect, NodeConnection
 from node_agent.api import Node
 from node_agent.config import TlsFiles
 from node_agent.dataplane.planes import GRPC, data_address
-from node_agent.errors import NodeError, ProtocolMismatchError, RequestRejectedError
+from node_agent.errors import NodeError, NodeUnreachableError, ProtocolMismatchError, RequestRejectedError
 from node_agent.messages import NodeDescription
+from node_agent.tls.diagnosis import explained
+from node_agent.tls.identity import CONTROL
 from partitioner.cluster import CLIENT, Device
 
 Result = TypeVar("Result")
@@ -112,7 +114,10 @@ def connect_node(address: str, *, tls: TlsFiles | None) -> NodeConnection:
     """
     from node_agent.client import NodeClient  # noqa: PLC0415 - gRPC is loaded with the first connection
 
-    return NodeClient.connect(address, tls=tls)
+    try:
+        return NodeClient.connect(address, tls=tls)
+    except NodeUnreachableError as exc:
+        raise explained(exc, address, tls, CONTROL) from exc
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import grpc
 
 from node_agent.config import TlsFiles
 from node_agent.tls.contexts import read_tls_files
+from node_agent.tls.diagnosis import refuse_revoked
 from node_agent.tls.live import LiveTls
 from node_agent.tls.material import Material
 
@@ -45,16 +46,18 @@ def open_channel(address: str, tls: TlsFiles | None) -> grpc.Channel:
 
     Raises:
         AgentConfigError: A TLS file cannot be read.
+        PeerRefusedError: What listens there shows a certificate that was revoked.
     """
     if tls is None:
         return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    refuse_revoked(address, tls)
     authority, key, certificate = read_tls_files(tls)
     credentials = grpc.ssl_channel_credentials(authority, key, certificate)
     return grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
 
 
 def server_credentials(tls: LiveTls) -> grpc.ServerCredentials:
-    """Credentials of a server that wants a certificate of its clients, too, and takes its own anew when it is renewed."""
+    """Credentials of a server that wants a certificate of its clients, too, and has a new one when its files do."""
     given = tls.material
 
     def fresh() -> grpc.ServerCertificateConfiguration | None:

@@ -116,7 +116,7 @@ class AgentConfig:
             faults.append(f"the largest message must be 1MiB to 2GiB, got {self.max_message_bytes} bytes")
         if not self.listen.is_loopback and self.tls is None and not self.allow_plaintext:
             faults.append(
-                f"{self.listen} can be reached by other machines: give --tls-cert, --tls-key and --tls-ca, "
+                f"{self.listen} can be reached by other machines: give --pki, or --tls-cert, --tls-key and --tls-ca, "
                 "or say --allow-plaintext on a network that you trust"
             )
         if faults:

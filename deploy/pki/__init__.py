@@ -1,7 +1,7 @@
 """The authority of a cluster: whom it vouches for, for how long, and whom no more.
 
-Keys are on the curve P-256. gRPC's BoringSSL refuses Ed25519 certificates (NO_COMMON_SIGNATURE_ALGORITHMS), which Python's
-ssl and OpenSSL would take; all three take P-256, and a Pi without AES instructions signs it in a millisecond.
+Keys are on the curve P-256, which gRPC's BoringSSL, Python's ssl and OpenSSL take alike. Only the last two take
+Ed25519: BoringSSL refuses it in certificates (NO_COMMON_SIGNATURE_ALGORITHMS with grpcio 1.85).
 """
 
 from deploy.pki.authority import Authority, create_authority

@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -23,8 +24,8 @@ from deploy.pki.identity import Certificate, Identity, Request, Role
 Key = ec.EllipticCurvePrivateKey
 
 _PASSPHRASE_ROUNDS = 64
-"""Of bcrypt: half a second on a laptop. `cryptography` writes PKCS 8 with 2048 rounds of PBKDF2, PKCS 12 likewise in its
-checksum, which guessers do a thousand times faster."""
+"""Of bcrypt, about a second. `cryptography` writes PKCS 8 with 2048 rounds of PBKDF2, and PKCS 12 with as many in its
+checksum, which a guesser does in a fraction of a millisecond."""
 _PURPOSES = {
     Role.COORDINATOR: [ExtendedKeyUsageOID.CLIENT_AUTH],
     Role.NODE: [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
@@ -169,7 +170,7 @@ def sign_holder(
 
 
 def _begin(
-    public_key: x509.certificate_transparency.CertificateIssuerPublicKeyTypes,
+    public_key: CertificatePublicKeyTypes,
     subject: x509.Name,
     issuer: x509.Name,
     not_before: datetime,

@@ -24,7 +24,10 @@ def client_context(tls: TlsFiles) -> ssl.SSLContext:
     Raises:
         AgentConfigError: A file cannot be read, or holds something else.
     """
-    return _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), tls)
+    context = _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), tls)
+    if tls.revoked is not None:
+        _load_revocations(context, tls)
+    return context
 
 
 def server_context(tls: TlsFiles) -> ssl.SSLContext:
@@ -37,6 +40,13 @@ def server_context(tls: TlsFiles) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.num_tickets = 0  # streams are long-lived: none is resumed
     return _load(context, tls)
+
+
+def any_client_context() -> ssl.SSLContext:
+    """For an end that dials only to see who is there: it believes everybody, and shows no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _load(context: ssl.SSLContext, tls: TlsFiles) -> ssl.SSLContext:
@@ -68,8 +78,8 @@ def verification_fault(tls: TlsFiles) -> ssl.SSLError | None:
     Raises:
         AgentConfigError: A file cannot be read, or holds something else.
     """
-    server, client = server_context(tls), client_context(tls)
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    server, client = server_context(tls), any_client_context()
+    _load(client, tls)
     if tls.revoked is not None:
         _load_revocations(server, tls)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -91,6 +101,7 @@ def verification_fault(tls: TlsFiles) -> ssl.SSLError | None:
 
 
 def _load_revocations(context: ssl.SSLContext, tls: TlsFiles) -> None:
+    """Has OpenSSL hold the other end's certificate against the list, whose signature it checks."""
     try:
         context.load_verify_locations(tls.revoked)
     except OSError as exc:
@@ -100,7 +111,7 @@ def _load_revocations(context: ssl.SSLContext, tls: TlsFiles) -> None:
 
 
 _REFUSALS = {
-    "WRONG_VERSION_NUMBER": "it speaks in clear there, or no TLS 1.3; start it with --pki, or --tls-cert, --tls-key and "
+    "WRONG_VERSION_NUMBER": "it speaks in clear there, or no TLS 1.3; start it with --pki or --tls-cert, --tls-key, "
     "--tls-ca",
     "UNSUPPORTED_PROTOCOL": "it speaks no TLS 1.3",
     "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no TLS 1.3",

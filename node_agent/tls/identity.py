@@ -83,6 +83,7 @@ def check_peer(
         )
     if peer.role not in allowed:
         raise PeerRefusedError(
-            f"{wanted} is refused to the {peer}: it is for a {' or '.join(sorted(allowed))}. Use a certificate of that role."
+            f"{wanted} is refused to the {peer}: it is for a {' or '.join(sorted(allowed))}. Use a certificate of that "
+            "role."
         )
     return peer

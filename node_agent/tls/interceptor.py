@@ -47,22 +47,20 @@ class RoleInterceptor(grpc.ServerInterceptor):  # type: ignore[misc] # grpc brin
 
         def check(context: grpc.ServicerContext) -> None:
             with errors_to_status(context, method):
-                self._check(context, allowed, method)
+                try:
+                    self._check(context, allowed, method)
+                except PeerRefusedError as exc:
+                    _logger.warning("a call was refused", extra={"peer": context.peer(), "reason": str(exc)})
+                    raise
 
         return _guarded(handler, check)
 
     def _check(self, context: grpc.ServicerContext, allowed: frozenset[Role], method: str) -> None:
         said: Any = context.auth_context()
         (pem, *_), (version, *_) = said.get("x509_pem_cert", (b"",)), said.get("ssl_tls_version", (_TLS_1_3,))
-        try:
-            if version != _TLS_1_3:
-                raise PeerRefusedError(f"{method} is refused over {version.decode()}: speak TLS 1.3.")
-            if not pem:
-                raise PeerRefusedError(f"{method} is refused without a certificate.")
-            self._tls.check(ssl.PEM_cert_to_DER_cert(pem.decode()), allowed, method)
-        except PeerRefusedError as exc:
-            _logger.warning("a call was refused", extra={"peer": context.peer(), "reason": str(exc)})
-            raise
+        if version != _TLS_1_3:
+            raise PeerRefusedError(f"{method} is refused over {version.decode()}: speak TLS 1.3.")
+        self._tls.check(ssl.PEM_cert_to_DER_cert(pem.decode()) if pem else b"", allowed, method)
 
 
 def _guarded(handler: Any, check: Callable[[grpc.ServicerContext], None]) -> grpc.RpcMethodHandler:

@@ -5,7 +5,7 @@ import os
 import threading
 
 from node_agent.config import TlsFiles
-from node_agent.errors import AgentConfigError
+from node_agent.errors import AgentConfigError, PeerRefusedError
 from node_agent.tls.certificate import read_certificate
 from node_agent.tls.identity import Role, check_peer
 from node_agent.tls.material import Material, load_material
@@ -44,9 +44,7 @@ class LiveTls:
 
     def _read_again(self, marks: Marks) -> None:
         try:
-            fresh = load_material(self._files, is_running=True)
-            if fresh.revoked.number < self._material.revoked.number:
-                raise AgentConfigError(f"The list {self._files.revoked} is older than the one that is known.")
+            fresh = load_material(self._files, is_running=True, known=self._material.revoked)
         except AgentConfigError as exc:
             _logger.warning("TLS files were replaced, but are not used", extra={"reason": str(exc)})
             self._marks = marks
@@ -70,8 +68,12 @@ class LiveTls:
             PeerRefusedError: It may not.
         """
         material = self.material
+        try:
+            certificate = read_certificate(der)
+        except ValueError as exc:
+            raise PeerRefusedError(f"{wanted} is refused without a certificate that can be read: {exc}.") from exc
         check_peer(
-            read_certificate(der),
+            certificate,
             cluster=material.identity.cluster,
             allowed=allowed,
             wanted=wanted,

@@ -33,13 +33,14 @@ class Material:
     """Why other ends will refuse this one; empty where they will not."""
 
 
-def load_material(tls: TlsFiles, *, is_running: bool = False) -> Material:
+def load_material(tls: TlsFiles, *, is_running: bool = False, known: Revocations | None = None) -> Material:
     """What the files hold.
 
     Args:
         tls: Where they are.
         is_running: Whether this end is at work already: that its certificate has ended or was revoked is then a
             warning, since the list that says so must count.
+        known: The list that is known by now; an older one is none.
 
     Raises:
         AgentConfigError: A file cannot be read, or they do not go together; says which, and never what is in them.
@@ -55,11 +56,7 @@ def load_material(tls: TlsFiles, *, is_running: bool = False) -> Material:
         ) from exc
     fault = verification_fault(tls)
     warning = _fault_text(tls, own, fault) if fault else ""
-    is_timely = isinstance(fault, ssl.SSLCertVerificationError) and fault.verify_code in (
-        NOT_YET_VALID,
-        EXPIRED,
-        REVOKED,
-    )
+    is_timely = getattr(fault, "verify_code", 0) in (NOT_YET_VALID, EXPIRED, REVOKED)
     if fault and not (is_timely and is_running):
         raise AgentConfigError(warning)
     return Material(
@@ -69,18 +66,21 @@ def load_material(tls: TlsFiles, *, is_running: bool = False) -> Material:
         listening=server_context(tls),
         own=own,
         identity=identity,
-        revoked=_revocations(tls),
+        revoked=_revocations(tls, known or Revocations()),
         warning=warning,
     )
 
 
-def _revocations(tls: TlsFiles) -> Revocations:
+def _revocations(tls: TlsFiles, known: Revocations) -> Revocations:
     if tls.revoked is None:
-        return Revocations()
+        return known
     try:
-        return read_revocations(pem_content(tls.revoked.read_bytes(), "X509 CRL"))
+        found = read_revocations(pem_content(tls.revoked.read_bytes(), "X509 CRL"))
     except (OSError, ValueError) as exc:
         raise AgentConfigError(f"The list {tls.revoked} cannot be used: {exc}.") from exc
+    if found.number < known.number:
+        raise AgentConfigError(f"The list {tls.revoked} is older than the one that is known.")
+    return found
 
 
 def _fault_text(tls: TlsFiles, own: Certificate, fault: ssl.SSLError) -> str:

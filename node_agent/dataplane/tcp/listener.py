@@ -31,13 +31,16 @@ class TcpListener:
     ) -> None:
         """Listens on a port; 0 takes a free one. Who has not said after `opening_seconds` what it wants is dropped.
 
+        `tls` is that of `config`, where it has been read already.
+
         Raises:
             ListenError: The address cannot be had.
+            AgentConfigError: The TLS files cannot be used.
         """
         self._stages = stages
         self._opening_seconds = opening_seconds
         self._max_message_bytes = config.max_message_bytes
-        self._tls = tls
+        self._tls = tls or (LiveTls(config.tls) if config.tls else None)
         self._listening = _listen(config.listen.host, port)
         self.port: int = self._listening.getsockname()[1]
         """Never 0."""
