@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from coordinator.company import Places
 from coordinator.config import ClusterConfig, NodeConfig
+from coordinator.config.sections import SecurityConfig
 from coordinator.errors import NodeDownError
 from coordinator.local_nodes import AGENT, LocalNodes
 from coordinator.ports import Connect, NodeConnection
@@ -150,8 +151,7 @@ def connect_fleet(
 
         def reach(node: NodeConfig) -> FleetNode | _Unreached:
             # Local agents speak in clear: nobody but this machine can reach them.
-            files = None if node.local else config.security.tls
-            tls = TlsFiles(certificate=files.cert, key=files.key, authority=files.ca) if files else None
+            tls = None if node.local else _tls_files(config.security)
             try:
                 client = connect(addresses[node.name], tls=tls)
                 connections.append(client)
@@ -162,6 +162,13 @@ def connect_fleet(
         with ThreadPoolExecutor(min(_MAX_THREADS, len(config.nodes)), thread_name_prefix="connect") as pool:
             reached = list(pool.map(reach, config.nodes))
         yield Fleet(config=config, nodes=_all_reached(reached))
+
+
+def _tls_files(security: SecurityConfig) -> TlsFiles | None:
+    files = security.files
+    if files is None:
+        return None
+    return TlsFiles(certificate=files.cert, key=files.key, authority=files.ca, revoked=files.revoked)
 
 
 def _found(cluster: ClusterConfig, node: NodeConfig, client: Node, *, address: str, tls: TlsFiles | None) -> FleetNode:

@@ -1,7 +1,7 @@
 """The authority of a cluster: whom it vouches for, for how long, and whom no more.
 
-Keys are on the curve P-256, which gRPC's BoringSSL, Python's ssl and OpenSSL take alike. Only the last two take
-Ed25519: BoringSSL refuses it in certificates (NO_COMMON_SIGNATURE_ALGORITHMS with grpcio 1.85).
+Keys are on the curve P-256, which gRPC's BoringSSL, Python's ssl and OpenSSL take alike. The last two would take
+Ed25519, too, but BoringSSL refuses it in certificates (NO_COMMON_SIGNATURE_ALGORITHMS with grpcio 1.85).
 """
 
 from deploy.pki.authority import Authority, create_authority

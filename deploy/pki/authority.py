@@ -77,7 +77,7 @@ def create_authority(
     Raises:
         PkiError: The folder is there already or cannot be written; the name or the passphrase is none.
     """
-    check_name(cluster, "cluster")
+    check_new(folder, cluster)
     if passphrase is not None and len(passphrase) < MIN_PASSPHRASE:
         raise PkiError(f"The passphrase is too short: want {MIN_PASSPHRASE} characters or more.")
     now = now or _now()
@@ -99,6 +99,17 @@ def create_authority(
     }
     create_folder(folder, files)
     return Authority(folder)
+
+
+def check_new(folder: Path, cluster: str) -> None:
+    """Looks whether an authority could be made.
+
+    Raises:
+        PkiError: The folder is there already, or the name is none.
+    """
+    check_name(cluster, "cluster")
+    if folder.exists():
+        raise PkiError(f"{folder} is there already: use it, or choose another with --pki.")
 
 
 class Authority:
@@ -126,8 +137,14 @@ class Authority:
         return tuple(sorted(found, key=lambda one: (one.not_before, one.not_after)))
 
     def newest(self) -> dict[Identity, Certificate]:
-        """The newest certificate of each holder."""
-        return {one.identity: one for one in self.certificates()}
+        """The newest certificate of each holder: the one that lies ready for it."""
+        return {one.identity: self._ready(one) for one in self.certificates()}
+
+    def _ready(self, certificate: Certificate) -> Certificate:
+        name = certificate_name(certificate.identity)
+        if not (self.folder / name).exists():  # cut off after it was put into the archive
+            return certificate
+        return x509_door.read_certificate(read_file(self.folder, name), where=name)
 
     def revoked(self) -> dict[int, datetime]:
         """When which serial number was revoked."""
@@ -193,6 +210,17 @@ class Authority:
 
     def _request_of(self, identity: Identity) -> Request:
         return x509_door.read_request(read_file(self.folder, request_name(identity)))
+
+    def chosen(self, names: Sequence[str] = (), *, has_former: bool = False) -> tuple[Certificate, ...]:
+        """The newest certificate of each holder, of those that are named; `has_former`: all of them.
+
+        Raises:
+            PkiError: A name has no certificate.
+        """
+        newest = self._named(names) if names else tuple(self.newest().values())
+        if not has_former:
+            return newest
+        return tuple(one for one in self.certificates() if one.identity in {other.identity for other in newest})
 
     def _named(self, names: Sequence[str]) -> tuple[Certificate, ...]:
         newest = self.newest()

@@ -44,10 +44,8 @@ def create_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Makes the folder with its files, all of it or nothing.
 
     Raises:
-        PkiError: It is there already, or cannot be written.
+        PkiError: It cannot be written.
     """
-    if folder.exists():
-        raise PkiError(f"{folder} is there already: use it, or choose another with --pki.")
     begun = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ def diagnose_tls(
                 f"this end is the {mine.identity}, and what it wants is for a {' or '.join(sorted(allowed))}: use a "
                 "certificate of that role."
             )
-        return _why_not_under_tls(where, tls, mine.identity.cluster, timeout_seconds)
+        return _why_not_under_tls(where, tls, timeout_seconds)
     except AgentConfigError as exc:
         return str(exc)
 
@@ -144,33 +144,34 @@ def _why_not_in_clear(where: Address, timeout_seconds: float) -> str:
             return ""
     except OSError:
         return ""
-    return f"{where} speaks TLS, and was spoken to in clear: give this end its files (`security: {{pki: DIR}}` in cluster.yaml)."
+    return f"{where} speaks TLS, and was spoken to in clear: give this end its files (cluster.yaml: security, pki)."
 
 
-def _why_not_under_tls(where: Address, tls: TlsFiles, cluster: str, timeout_seconds: float) -> str:
+def _why_not_under_tls(where: Address, tls: TlsFiles, timeout_seconds: float) -> str:
     try:
         seen = _look(where, client_context(tls), timeout_seconds)
+        if not seen.is_closed:
+            check_listener(tls, seen.der, str(where))
+            return ""
+    except PeerRefusedError as exc:
+        return str(exc)
     except ssl.SSLCertVerificationError as exc:
         return _against_listener(where, tls, exc, timeout_seconds)
     except ssl.SSLError as exc:
-        if exc.reason in _NO_TLS:
-            return (
-                f"{where} speaks in clear, and was spoken to under TLS: start the agent there with --pki, or leave TLS "
-                "out of this end."
-            )
-        return f"{where} refuses TLS: {refusal(exc)}."
+        return _against_tls(where, exc)
     except OSError:
         return ""
-    if seen.is_closed:
-        return (
-            f"{where} closed the connection when it saw the certificate {tls.certificate}, against which there is "
-            f"nothing here: its ca.pem is not {tls.authority}, or its clock is wrong."
-        )
-    try:
-        check_listener(tls, seen.der, str(where))
-    except PeerRefusedError as exc:
-        return str(exc)
-    return ""
+    return (
+        f"{where} closed the connection when it saw the certificate {tls.certificate}, against which there is nothing "
+        f"here: its ca.pem is not {tls.authority}, or its clock is wrong."
+    )
+
+
+def _against_tls(where: Address, fault: ssl.SSLError) -> str:
+    if fault.reason in _NO_TLS:
+        remedy = "start the agent there with --pki, or leave TLS out of this end"
+        return f"{where} speaks in clear, and was spoken to under TLS: {remedy}."
+    return f"{where} refuses TLS: {refusal(fault)}."
 
 
 def _against_listener(
@@ -182,21 +183,20 @@ def _against_listener(
     identity = _identity(shown)
     if identity is not None:
         whose += f", {identity},"
-    code = fault.verify_code
     clock = f"set this machine's clock, which says {moment_text(datetime.now(UTC))}"
-    if code == EXPIRED and shown:
-        return f"{whose} expired on {moment_text(shown.not_after)}: renew it (`splitfront pki renew`), or {clock}."
-    if code == NOT_YET_VALID and shown:
-        return f"{whose} is not yet valid, but from {moment_text(shown.not_before)} on: {clock}."
-    if code == REVOKED:
-        return f"{whose} was revoked: have the node make a new key and issue anew, if it is still trusted."
-    if code == _WRONG_PURPOSE:
-        return f"{whose} is not one to listen with: start the agent with that of a node."
-    if code in _OTHER_NAME:
-        return f"{whose} does not name {where.host}: issue it anew with --address {where.host}."
-    if code in _OTHER_AUTHORITY:
-        return f"{whose} is not of the authority {tls.authority}: give both ends the ca.pem of one cluster."
-    return f"{whose} is not accepted ({fault.verify_message})."
+    texts = {
+        REVOKED: "was revoked: have the node make a new key and issue anew, if it is still trusted",
+        _WRONG_PURPOSE: "is not one to listen with: start the agent with that of a node",
+        **dict.fromkeys(_OTHER_NAME, f"does not name {where.host}: issue it anew with --address {where.host}"),
+        **dict.fromkeys(
+            _OTHER_AUTHORITY, f"is not of the authority {tls.authority}: give both ends the ca.pem of one cluster"
+        ),
+    }
+    if shown is not None:
+        begins, ends = moment_text(shown.not_before), moment_text(shown.not_after)
+        texts[EXPIRED] = f"expired on {ends}: renew it (`splitfront pki renew`), or {clock}"
+        texts[NOT_YET_VALID] = f"is not yet valid, but from {begins} on: {clock}"
+    return f"{whose} {texts.get(fault.verify_code, f'is not accepted ({fault.verify_message})')}."
 
 
 def _certificate_at(where: Address, timeout_seconds: float) -> Certificate | None:

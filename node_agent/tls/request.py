@@ -2,7 +2,7 @@
 
 The key is made by the command `openssl`, which every Debian and Raspberry Pi OS has (ca-certificates depends on it): it
 costs nothing to install, is kept safe by the distribution, and computes in constant time. Python has nothing of its own
-for it; `cryptography` takes 16 MB of a node that otherwise needs none; arithmetic of ours would tell its secret by time.
+for it; `cryptography` takes 16 MB of a node that has no other use for it; arithmetic of ours would leak secrets.
 """
 
 import argparse

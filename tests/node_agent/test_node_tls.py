@@ -18,11 +18,12 @@ from node_agent.tls.contexts import server_context
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
+    (folder / "elsewhere").mkdir()
     issue = make_authority(folder, "ca")
     return {
         "node": issue("node"),
         "client": issue("client", Role.COORDINATOR),
-        "stranger": make_authority(folder, "other")("stranger"),
+        "stranger": make_authority(folder / "elsewhere", "ca")("stranger"),
     }
 
 

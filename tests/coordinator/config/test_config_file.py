@@ -238,7 +238,7 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
         ),
         (
             cluster_of({"name": "a", "address": "192.168.1.3:50051"}),
-            "security: is missing: 'a' at 192.168.1.3:50051 is not on loopback: wanted tls",
+            "security: is missing: 'a' at 192.168.1.3:50051 is not on loopback: wanted pki",
         ),
         (
             cluster_of(LOCAL, {"name": "a", "address": "pi.local:50051"}, security={"plaintext": True}),
