@@ -230,7 +230,7 @@ def _security_faults(security: Mapping[str, object], nodes: tuple[_Node, ...]) -
     if remote and plaintext is None and not has_tls:
         message = (
             f"is missing: '{remote[0].name}' at {remote[0].address} is not on loopback: wanted pki (a folder made by "
-            "`splitfront pki init`), tls with cert, key and ca, or plaintext: true if everybody on that network may read "
-            "and change the tensors"
+            "`splitfront pki init`), tls with cert, key and ca, or plaintext: true if everybody on that network may "
+            "read and change the tensors"
         )
         yield Fault(path=("security",), message=message)
