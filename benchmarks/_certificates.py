@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from deploy.pki import Role, create_authority
 from deploy.pki.x509_door import key_pem, make_request, new_key
@@ -12,13 +13,16 @@ def make_authority(folder: Path, cluster: str) -> Callable[..., TlsFiles]:
     """Makes an authority; gives a function that makes the files of one end, by its name and role."""
     authority = create_authority(folder / f"pki-{cluster}", cluster)
 
-    def issue(end: str, role: Role = Role.NODE, addresses: tuple[str, ...] = ("127.0.0.1",)) -> TlsFiles:
+    def issue(
+        end: str, role: Role = Role.NODE, *, addresses: tuple[str, ...] = ("127.0.0.1",), **more: Any
+    ) -> TlsFiles:
         key = new_key()
         planned = authority.plan_issue(
             end,
             role,
             request_pem=make_request(key, end),
             addresses=addresses if role is Role.NODE else (),
+            **more,
         )
         files = TlsFiles(
             certificate=folder / f"{end}.pem",
