@@ -30,6 +30,7 @@ def make_authority(folder: Path, cluster: str) -> Callable[..., TlsFiles]:
             authority=authority.folder / "ca.pem",
             revoked=authority.folder / "revoked.pem",
         )
+        folder.mkdir(exist_ok=True)
         files.certificate.write_bytes(authority.issue(planned).pem)
         files.key.write_bytes(key_pem(key))
         return files

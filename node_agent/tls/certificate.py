@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from node_agent.tls.der import elements, only
+from node_agent.tls.der import elements, first, only
 
 _INTEGER, _OCTETS, _OBJECT, _UTC_TIME, _SEQUENCE = 0x02, 0x04, 0x06, 0x17, 0x30
 _VERSION, _EXTENSIONS, _LIST_EXTENSIONS, _URI = 0xA0, 0xA3, 0xA0, 0x86
@@ -56,14 +56,14 @@ def read_certificate(der: bytes) -> Certificate:
         ValueError: It is none.
     """
     try:
-        fields = [field for field in elements(next(elements(only(der)))[1]) if field[0] != _VERSION]
+        fields = [field for field in elements(first(only(der))) if field[0] != _VERSION]
         (_, serial), _, _, (_, validity), *_ = fields
         not_before, not_after = (_time(*field) for field in elements(validity))
         names = next(
             (value for oid, value in _extensions(fields, _EXTENSIONS) if oid == _ALTERNATIVE_NAME), b"\x30\x00"
         )
         uris = tuple(content.decode("ascii") for tag, content in elements(only(names)) if tag == _URI)
-    except (ValueError, StopIteration) as exc:
+    except ValueError as exc:
         raise ValueError(f"this is no certificate: {exc}") from exc
     return Certificate(serial=int.from_bytes(serial), not_before=not_before, not_after=not_after, uris=uris)
 
@@ -75,14 +75,12 @@ def read_revocations(der: bytes) -> Revocations:
         ValueError: It is none.
     """
     try:
-        fields = list(elements(next(elements(only(der)))[1]))
+        fields = list(elements(first(only(der))))
         entries = [content for tag, content in fields[3:] if tag == _SEQUENCE]  # after the issuer; times are none
-        serials = frozenset(
-            int.from_bytes(next(elements(entry))[1]) for entries_of in entries for _, entry in elements(entries_of)
-        )
+        serials = frozenset(int.from_bytes(first(entry)) for entries_of in entries for _, entry in elements(entries_of))
         numbers = (value for oid, value in _extensions(fields, _LIST_EXTENSIONS) if oid == _LIST_NUMBER)
         number = int.from_bytes(only(next(numbers, b"\x02\x01\x00")))
-    except (ValueError, StopIteration) as exc:
+    except ValueError as exc:
         raise ValueError(f"this is no list of revoked certificates: {exc}") from exc
     return Revocations(number=number, serials=serials)
 
@@ -93,7 +91,7 @@ def _extensions(fields: list[tuple[int, bytes]], tag: int) -> Iterator[tuple[byt
         if field == tag:
             for _, extension in elements(only(content)):
                 parts = list(elements(extension))
-                if parts[0][0] == _OBJECT and parts[-1][0] == _OCTETS:
+                if len(parts) > 1 and parts[0][0] == _OBJECT and parts[-1][0] == _OCTETS:
                     yield parts[0][1], parts[-1][1]
 
 

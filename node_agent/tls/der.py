@@ -45,3 +45,13 @@ def only(content: bytes) -> bytes:
     if end != len(content):
         raise ValueError("something follows the only element")
     return content[start:end]
+
+
+def first(content: bytes) -> bytes:
+    """Content of the first of several elements.
+
+    Raises:
+        ValueError: There is none.
+    """
+    _, start, end = _header(content, 0)
+    return content[start:end]

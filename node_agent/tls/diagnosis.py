@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from node_agent.tls.identity import CONTROL, Identity, Role, check_peer, identit
 from node_agent.tls.material import EXPIRED, NOT_YET_VALID, REVOKED, load_material, moment_text
 
 _SECONDS = 2.0
+_LEAST_WAIT_SECONDS = 0.2
+"""And four times what the handshake took: so long may a refusal be on its way."""
 _WRONG_PURPOSE = 26
 _OTHER_NAME = {62, 64}
 _OTHER_AUTHORITY = {2, 7, 18, 19, 20, 21, 30}
@@ -123,11 +126,13 @@ def _look(where: Address, context: ssl.SSLContext, timeout_seconds: float) -> _S
         OSError: Nobody is there, or there is a reason against the handshake.
     """
     context.set_alpn_protocols(["h2"])  # gRPC refuses who does not say it
+    started = time.monotonic()
     with (
         socket.create_connection((where.host, where.port), timeout_seconds) as connected,
         context.wrap_socket(connected, server_hostname=where.host) as secured,
     ):
         der = secured.getpeercert(binary_form=True) or b""
+        secured.settimeout(min(timeout_seconds, _LEAST_WAIT_SECONDS + 4 * (time.monotonic() - started)))
         try:
             return _Seen(der=der, is_closed=secured.recv(1) == b"")
         except TimeoutError:  # the data plane tcp waits for this end to begin

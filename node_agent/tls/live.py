@@ -32,6 +32,11 @@ class LiveTls:
         self._lock = threading.Lock()
         self._marks = _marks(files)
         self._material = load_material(files)
+        if self._material.identity.role is not Role.NODE:
+            raise AgentConfigError(
+                f"The certificate {files.certificate} is that of the {self._material.identity}: an agent needs one of "
+                "the role node."
+            )
 
     @property
     def material(self) -> Material:

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from hypothesis import given
+from hypothesis import given, settings
 
 from deploy.errors import PkiError
 from deploy.pki import Authority, Certificate, Identity, Role, create_authority, make_request
@@ -199,6 +199,7 @@ def test_a_certificate_ends_with_its_authority(tmp_path):
         issue(short, now=NOW + 11 * DAY)
 
 
+@settings(deadline=None)
 @given(days=st.floats(min_value=0.05, max_value=398))
 def test_renewal_is_due_at_two_thirds_of_a_life(days):
     life = timedelta(days=days)
