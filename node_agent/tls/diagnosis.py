@@ -3,7 +3,8 @@
 import socket
 import ssl
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -119,18 +120,29 @@ class _Seen:
     """Whether the other end closed the connection then: in TLS 1.3 that is how it refuses a certificate."""
 
 
-def _look(where: Address, context: ssl.SSLContext, timeout_seconds: float) -> _Seen:
-    """Shakes hands and waits for what the other end says to it.
+@contextmanager
+def _shaken(where: Address, context: ssl.SSLContext, timeout_seconds: float) -> Iterator[ssl.SSLSocket]:
+    """A connection after its handshake.
 
     Raises:
         OSError: Nobody is there, or there is a reason against the handshake.
     """
     context.set_alpn_protocols(["h2"])  # gRPC refuses who does not say it
-    started = time.monotonic()
     with (
         socket.create_connection((where.host, where.port), timeout_seconds) as connected,
         context.wrap_socket(connected, server_hostname=where.host) as secured,
     ):
+        yield secured
+
+
+def _look(where: Address, context: ssl.SSLContext, timeout_seconds: float) -> _Seen:
+    """Shakes hands and waits for what the other end says to it.
+
+    Raises:
+        OSError: Nobody is there, or either end has a reason against the other.
+    """
+    started = time.monotonic()
+    with _shaken(where, context, timeout_seconds) as secured:
         der = secured.getpeercert(binary_form=True) or b""
         secured.settimeout(min(timeout_seconds, _LEAST_WAIT_SECONDS + 4 * (time.monotonic() - started)))
         try:
@@ -205,8 +217,8 @@ def _against_listener(
 
 
 def _certificate_at(where: Address, timeout_seconds: float) -> Certificate | None:
-    with suppress(OSError, ValueError):
-        return read_certificate(_look(where, any_client_context(), timeout_seconds).der)
+    with suppress(OSError, ValueError), _shaken(where, any_client_context(), timeout_seconds) as secured:
+        return read_certificate(secured.getpeercert(binary_form=True) or b"")
     return None
 
 

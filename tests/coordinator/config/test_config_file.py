@@ -244,6 +244,8 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
             cluster_of(LOCAL, {"name": "a", "address": "pi.local:50051"}, security={"plaintext": True}),
             "nodes[1].address: cannot reach the nodes with local: true",
         ),
+        (cluster_of(LOCAL, security={"plaintext": True, "pki": "p"}), "security: has both pki and plaintext: true"),
+        (cluster_of(LOCAL, security={"pki": "p", "tls": {"cert": "c"}}), "security: has both pki and tls: keep one"),
         (cluster_of(LOCAL, security={"plaintext": False}), "security: forbids plaintext but names no tls"),
     ],
 )
@@ -294,6 +296,21 @@ security:
     )
     assert len(faults) == 6
     assert "hunter2" not in " ".join(faults)
+
+
+def test_a_folder_of_splitfront_pki_stands_for_the_files(tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    folder.mkdir()
+    path = tmp_path / "cluster.yaml"
+    path.write_text("name: lab\nnodes:\n  - {name: a, address: '10.0.0.1:1'}\nsecurity: {pki: pki}\n")
+    with pytest.raises(ConfigError, match=r"security.pki \(line 4\): there is no readable coordinator.pem"):
+        load_cluster(path)
+    for name in ("coordinator.pem", "coordinator.key", "ca.pem", "revoked.pem"):
+        (folder / name).write_text("")
+    files = load_cluster(path).security.files
+    assert files is not None
+    expected = (folder / "coordinator.pem", folder / "coordinator.key", folder / "ca.pem", folder / "revoked.pem")
+    assert (files.cert, files.key, files.ca, files.revoked) == expected
 
 
 def test_tls_files_lie_beside_the_file(tmp_path: Path) -> None:
