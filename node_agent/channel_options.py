@@ -69,7 +69,8 @@ def server_credentials(tls: LiveTls) -> grpc.ServerCredentials:
         given = material
         return _configuration(material)
 
-    return grpc.dynamic_ssl_server_credentials(_configuration(given), fresh, require_client_authentication=True)
+    wanted: Any = fresh  # its type lacks None
+    return grpc.dynamic_ssl_server_credentials(_configuration(given), wanted, require_client_authentication=True)
 
 
 def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:

@@ -42,7 +42,7 @@ class AgentServer:
         self._server = grpc.server(
             ThreadPoolExecutor(_MAX_CALLS, thread_name_prefix="grpc"),
             handlers=[DataPlaneServicer(agent, MAX_STREAMS).handler()],
-            interceptors=[RoleInterceptor(self._tls)] if self._tls else (),
+            interceptors=[RoleInterceptor(self._tls)] if self._tls else None,
             options=server_options(config.max_message_bytes),
             maximum_concurrent_rpcs=_MAX_CALLS,
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def read_passphrase(given: Path | None, *, is_new: bool = False) -> str:
         return lines[0] if lines else ""
     if PASSPHRASE_VARIABLE in os.environ:
         return os.environ[PASSPHRASE_VARIABLE]
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise click.UsageError(
             f"The authority's key has a passphrase: give --passphrase-file, or set {PASSPHRASE_VARIABLE}."
         )

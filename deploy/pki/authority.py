@@ -1,6 +1,6 @@
 """The authority of a cluster: decides what to issue, then does it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -309,7 +309,7 @@ class Authority:
         return x509_door.read_key(read_file(self.folder, KEY), passphrase, where=str(self.folder / KEY))
 
 
-def state_of(certificate: Certificate, revoked: dict[int, datetime], now: datetime) -> State:
+def state_of(certificate: Certificate, revoked: Mapping[int, datetime], now: datetime) -> State:
     """What a certificate is worth at some moment."""
     if certificate.serial in revoked:
         return State.REVOKED

@@ -100,10 +100,8 @@ def read_request(pem: bytes) -> Request:
         PkiError: It is none, its key is no P-256, or it was not signed with that key.
     """
     request = _load_request(pem)
-    if (
-        not isinstance(request.public_key(), ec.EllipticCurvePublicKey)
-        or request.public_key().curve.name != "secp256r1"
-    ):
+    key = request.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != ec.SECP256R1.name:
         raise PkiError("The signing request has a key that is not on P-256: have it made by splitfront.")
     if not request.is_signature_valid:
         raise PkiError("The signing request is damaged: its signature does not hold.")

@@ -7,7 +7,7 @@ lowest version of TLS be set, but it says which one a connection has.
 import logging
 import ssl
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -16,6 +16,9 @@ from node_agent.errors import PeerRefusedError
 from node_agent.tls.identity import CONTROL, DATA, Role
 from node_agent.tls.live import LiveTls
 from node_agent.wire_errors import errors_to_status
+
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]  # a generic type only where types are checked
 
 _HEALTH = "grpc.health.v1.Health"
 _TLS_1_3 = b"TLSv1.3"
@@ -27,7 +30,7 @@ def allowed_roles(service: str) -> frozenset[Role]:
     return DATA if service in (SERVICE, _HEALTH) else CONTROL
 
 
-class RoleInterceptor(grpc.ServerInterceptor):  # type: ignore[misc] # grpc brings no types for it
+class RoleInterceptor(grpc.ServerInterceptor):
     """Refuses calls that the certificate of the other end does not entitle it to."""
 
     def __init__(self, tls: LiveTls) -> None:
@@ -35,9 +38,9 @@ class RoleInterceptor(grpc.ServerInterceptor):  # type: ignore[misc] # grpc brin
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None],
+        continuation: "Callable[[grpc.HandlerCallDetails], Handler | None]",
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler | None:
+    ) -> "Handler | None":
         """The handler, behind a check of the other end."""
         handler: Any = continuation(handler_call_details)
         if handler is None:
@@ -63,7 +66,7 @@ class RoleInterceptor(grpc.ServerInterceptor):  # type: ignore[misc] # grpc brin
         self._tls.check(ssl.PEM_cert_to_DER_cert(pem.decode()) if pem else b"", allowed, method)
 
 
-def _guarded(handler: Any, check: Callable[[grpc.ServicerContext], None]) -> grpc.RpcMethodHandler:
+def _guarded(handler: Any, check: Callable[[grpc.ServicerContext], None]) -> "Handler":
     """`handler`, with a check before it does anything."""
 
     def one(behaviour: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
