@@ -18,7 +18,15 @@ from coordinator.ports import Connect, NodeConnection
 from node_agent.api import Node
 from node_agent.config import TlsFiles
 from node_agent.dataplane.planes import GRPC, data_address
-from node_agent.errors import NodeError, NodeUnreachableError, ProtocolMismatchError, RequestRejectedError
+from node_agent.errors import (
+    AgentConfigError,
+    NodeError,
+    NodeUnreachableError,
+    PeerRefusedError,
+    ProtocolMismatchError,
+    RequestRejectedError,
+    TlsRefusedError,
+)
 from node_agent.messages import NodeDescription
 from node_agent.tls.diagnosis import explained
 from node_agent.tls.identity import CONTROL
@@ -200,6 +208,8 @@ class _Unreached:
 
     @property
     def remedy(self) -> str:
+        if isinstance(self.error, (AgentConfigError, PeerRefusedError, TlsRefusedError)):
+            return "see `splitfront pki show`, and `splitfront pki --help` for which file goes where"
         if isinstance(self.error, ProtocolMismatchError):
             return "install the same version of splitfront on both machines"
         if isinstance(self.error, RequestRejectedError):

@@ -2,6 +2,7 @@
 
 NodeError
 ├── NodeUnreachableError (ConnectionError)   nobody answers at the address
+│   └── TlsRefusedError                      … under TLS; says which end has what against the other
 ├── ProtocolMismatchError                    the two ends speak different versions
 ├── BlobCorruptError (ValueError)            content does not have the digest it was announced with
 ├── BlobMissingError (LookupError)           a shard refers to a blob that the store lacks
@@ -24,6 +25,10 @@ class NodeError(Exception):
 
 class NodeUnreachableError(NodeError, ConnectionError):
     """Nobody answers at the address."""
+
+
+class TlsRefusedError(NodeUnreachableError):
+    """An end cannot be spoken to because of TLS."""
 
 
 class ProtocolMismatchError(NodeError):

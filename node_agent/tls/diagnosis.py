@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from node_agent.config import Address, TlsFiles, parse_address
-from node_agent.errors import AgentConfigError, NodeError, NodeUnreachableError, PeerRefusedError
+from node_agent.errors import AgentConfigError, NodeError, NodeUnreachableError, PeerRefusedError, TlsRefusedError
 from node_agent.tls.certificate import Certificate, Revocations, pem_content, read_certificate, read_revocations
 from node_agent.tls.contexts import any_client_context, client_context, refusal
 from node_agent.tls.identity import CONTROL, Identity, Role, check_peer, identity_of
@@ -28,7 +28,7 @@ _NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LO
 def explained(error: NodeUnreachableError, address: str, tls: TlsFiles | None, allowed: frozenset[Role]) -> NodeError:
     """`error`, or a better one where TLS is the cause."""
     why = diagnose_tls(address, tls, allowed=allowed)
-    return NodeUnreachableError(f"Cannot speak to the node at {address}: {why}") if why else error
+    return TlsRefusedError(f"Cannot speak to the node at {address}: {why}") if why else error
 
 
 def diagnose_tls(
@@ -72,7 +72,8 @@ def refuse_revoked(address: str, tls: TlsFiles) -> None:
     if tls.revoked is None or not _read_list(tls).serials:
         return
     try:
-        _look(parse_address(address), client_context(tls), _SECONDS)
+        with _shaken(parse_address(address), client_context(tls), _SECONDS / 2):
+            return
     except ssl.SSLCertVerificationError as exc:
         if exc.verify_code == REVOKED:
             raise PeerRefusedError(f"The node at {address} is not spoken to: its certificate was revoked.") from exc

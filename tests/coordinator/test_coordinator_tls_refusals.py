@@ -13,7 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from node_processes import running_agent
 from tls_ends import Ends, mixed, put
 
-from coordinator.fleet import connect_node
+from coordinator.config import parse_cluster
+from coordinator.errors import NodeDownError
+from coordinator.fleet import connect_fleet, connect_node
 from node_agent.client import NodeClient
 from node_agent.dataplane.plane import open_sender
 from node_agent.dataplane.planes import GRPC, PLANES, TCP
@@ -193,6 +195,23 @@ def test_speaking_tls_to_clear(plain_agent, coordinator, plane):
     assert "speaks in clear, and was spoken to under TLS" in connect_fault(plain_agent.address, coordinator)
     assert "speaks in clear" in data_fault(plain_agent, plane, coordinator)
     assert "speaks in clear" in diagnose_tls(plain_agent.at(plane), coordinator)
+
+
+def test_a_cluster_that_cannot_be_used_says_why(agent, ends, other_node, tmp_path):
+    """What a user reads, who has put a node's files where a coordinator's belong."""
+    tls = {"cert": other_node.certificate, "key": other_node.key, "ca": other_node.authority}
+    config = parse_cluster(
+        {
+            "name": "lab",
+            "nodes": [{"name": "pi-1", "address": agent.address}],
+            "security": {"tls": {key: str(path) for key, path in tls.items()}},
+        }
+    )
+    with pytest.raises(NodeDownError) as refused, connect_fleet(config, run_dir=tmp_path):
+        pass
+    assert len(str(refused.value).splitlines()) == 2
+    assert "Describe is refused to the node 'pi-2' of cluster 'lab'" in str(refused.value)
+    assert "Try: see `splitfront pki show`" in str(refused.value)
 
 
 def test_nobody_there_is_no_matter_of_tls(coordinator):
