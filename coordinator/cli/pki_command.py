@@ -62,7 +62,7 @@ def init(
       splitfront pki init lab --pki ~/lab-pki --encrypt
     """
     from deploy.pki import create_authority
-    from deploy.pki.authority import check_new
+    from deploy.pki.creation import check_new
 
     check_new(folder, cluster)
     facts = {"folder": str(folder), "cluster": cluster, "is_encrypted": is_sealed}

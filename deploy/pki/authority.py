@@ -16,15 +16,14 @@ from deploy.pki.folder import (
     OWN,
     OWN_KEY,
     REVOKED,
+    certificate_files,
     certificate_name,
-    create_folder,
     locked,
     read_file,
     request_name,
     write_files,
 )
 from deploy.pki.identity import (
-    AUTHORITY_LIFE,
     CLOCK_SLACK,
     DEFAULT_LIFE,
     Certificate,
@@ -35,9 +34,6 @@ from deploy.pki.identity import (
     check_life,
     check_name,
 )
-
-MIN_PASSPHRASE = 12
-"""Characters."""
 
 
 class State(StrEnum):
@@ -61,55 +57,6 @@ class Issue:
     not_after: datetime
     request: Request | None
     """None: for a key that is to be made here."""
-
-
-def create_authority(
-    folder: Path,
-    cluster: str,
-    *,
-    passphrase: str | None = None,
-    life: timedelta = AUTHORITY_LIFE,
-    coordinator_life: timedelta = DEFAULT_LIFE,
-    now: datetime | None = None,
-) -> "Authority":
-    """Makes an authority in a new folder, with an empty list of revoked ones and the coordinator of this machine.
-
-    Raises:
-        PkiError: The folder is there already or cannot be written; the name or the passphrase is none.
-    """
-    check_new(folder, cluster)
-    if passphrase is not None and len(passphrase) < MIN_PASSPHRASE:
-        raise PkiError(f"The passphrase is too short: want {MIN_PASSPHRASE} characters or more.")
-    now = now or _now()
-    begins = now - CLOCK_SLACK
-    key, own_key = x509_door.new_key(), x509_door.new_key()
-    authority = x509_door.sign_authority(key, cluster, not_before=begins, not_after=now + life)
-    own = Identity(cluster=cluster, role=Role.COORDINATOR, name=OWN)
-    request = x509_door.read_request(x509_door.make_request(own_key, OWN))
-    not_after = now + min(check_life(coordinator_life), life)
-    pem = x509_door.sign_holder(authority, key, request, own, (), not_before=begins, not_after=not_after)
-    issued = x509_door.read_certificate(pem, where="made here")
-    files = {
-        KEY: x509_door.key_pem(key, passphrase),
-        AUTHORITY: authority,
-        REVOKED: x509_door.sign_revocations(authority, key, {}, number=1, since=begins),
-        OWN_KEY: x509_door.key_pem(own_key),
-        request_name(own): request.pem,
-        **_files_of(issued),
-    }
-    create_folder(folder, files)
-    return Authority(folder)
-
-
-def check_new(folder: Path, cluster: str) -> None:
-    """Looks whether an authority could be made.
-
-    Raises:
-        PkiError: The folder is there already, or the name is none.
-    """
-    check_name(cluster, "cluster")
-    if folder.exists():
-        raise PkiError(f"{folder} is there already: use it, or choose another with --pki.")
 
 
 class Authority:
@@ -198,7 +145,7 @@ class Authority:
         Raises:
             PkiError: A name has no certificate, or a revoked one.
         """
-        now, revoked = now or _now(), self.revoked()
+        now, revoked = now or this_second(), self.revoked()
         chosen = self._named(names) if names else tuple(self.newest().values())
         if gone := [one for one in chosen if names and one.serial in revoked]:
             raise PkiError(f"The {gone[0].identity} was revoked: have it make a new key, and issue anew.")
@@ -239,7 +186,7 @@ class Authority:
         life: timedelta,
         now: datetime | None,
     ) -> Issue:
-        now = now or _now()
+        now = now or this_second()
         if now >= self.not_after:
             raise PkiError(f"The authority in {self.folder} ended on {self.not_after:%Y-%m-%d}: make another one.")
         not_after = min(now + check_life(life), self.not_after)
@@ -271,7 +218,7 @@ class Authority:
         certificate = x509_door.read_certificate(pem, where="made here")
         more[request_name(planned.identity)] = request.pem
         with locked(self.folder):
-            write_files(self.folder, more | _files_of(certificate))
+            write_files(self.folder, more | certificate_files(certificate))
         return certificate
 
     def plan_revocation(self, names: Sequence[str], *, now: datetime | None = None) -> tuple[Certificate, ...]:
@@ -281,7 +228,7 @@ class Authority:
             PkiError: A name has no certificate.
         """
         self._named(names)
-        now, revoked = now or _now(), self.revoked()
+        now, revoked = now or this_second(), self.revoked()
         return tuple(
             one
             for one in self.certificates()
@@ -296,7 +243,7 @@ class Authority:
         Raises:
             PkiError: The passphrase is wrong, or the folder cannot be written.
         """
-        key, now = self._key(passphrase), now or _now()
+        key, now = self._key(passphrase), now or this_second()
         ended = {one.serial for one in self.certificates() if one.not_after < now - CLOCK_SLACK}
         with locked(self.folder):
             revoked, number = self._revocations()
@@ -320,13 +267,6 @@ def state_of(certificate: Certificate, revoked: Mapping[int, datetime], now: dat
     return State.DUE if now >= certificate.due else State.VALID
 
 
-def _files_of(certificate: Certificate) -> dict[str, bytes]:
-    """The archive first: what cannot be revoked must not be handed out."""
-    return {
-        f"{ISSUED}/{certificate.serial_text}.pem": certificate.pem,
-        certificate_name(certificate.identity): certificate.pem,
-    }
-
-
-def _now() -> datetime:
+def this_second() -> datetime:
+    """Now, as exactly as certificates tell it."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deploy.errors import PkiError
-from deploy.pki.identity import Identity, Role
+from deploy.pki.identity import Certificate, Identity, Role
 
 OWN = "coordinator"
 """Name of the coordinator whose key lies in the folder itself."""
@@ -38,6 +38,14 @@ def certificate_name(identity: Identity) -> str:
 def request_name(identity: Identity) -> str:
     """Path of the request that a holder's certificates are made of."""
     return f"{certificate_name(identity).removesuffix('.pem')}.csr"
+
+
+def certificate_files(certificate: Certificate) -> dict[str, bytes]:
+    """What is written of a new certificate. The archive comes first: what cannot be revoked must not be handed out."""
+    return {
+        f"{ISSUED}/{certificate.serial_text}.pem": certificate.pem,
+        certificate_name(certificate.identity): certificate.pem,
+    }
 
 
 def create_folder(folder: Path, files: Mapping[str, bytes]) -> None:

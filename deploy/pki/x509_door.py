@@ -23,9 +23,9 @@ from deploy.pki.identity import Certificate, Identity, Request, Role
 
 Key = ec.EllipticCurvePrivateKey
 
-_PASSPHRASE_ROUNDS = 64
-"""Of bcrypt, about a second. `cryptography` writes PKCS 8 with 2048 rounds of PBKDF2, and PKCS 12 with as many in its
-checksum, which a guesser does in a fraction of a millisecond."""
+_PASSPHRASE_ROUNDS = 32
+"""Of bcrypt, about half a second. `cryptography` writes PKCS 8 with 2048 rounds of PBKDF2, and PKCS 12 with as many in
+its checksum, which a guesser does in a fraction of a millisecond."""
 _PURPOSES = {
     Role.COORDINATOR: [ExtendedKeyUsageOID.CLIENT_AUTH],
     Role.NODE: [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],

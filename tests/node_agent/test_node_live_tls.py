@@ -17,6 +17,11 @@ def ends(tmp_path):
     return Ends(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return Ends(tmp_path_factory.mktemp("good")).node()
+
+
 def fault_of(files):
     with pytest.raises(AgentConfigError) as refused:
         load_material(files)
@@ -50,11 +55,11 @@ def test_each_fault_has_one_clear_line(ends, tmp_path):
 
 @pytest.mark.parametrize("which", ["certificate", "key", "authority", "revoked"])
 @pytest.mark.parametrize("content", [CANARY, b"", b"-----BEGIN PRIVATE KEY-----\n" + CANARY])
-def test_content_that_is_none_is_not_repeated(ends, which, content):
-    files = ends.node()
-    put(getattr(files, which), content)
-    said = fault_of(files)
-    assert getattr(files, which).name in said
+def test_content_that_is_none_is_not_repeated(good, tmp_path, which, content):
+    bad = tmp_path / "bad.pem"
+    bad.write_bytes(content)
+    said = fault_of(mixed(good, **{which: bad}))
+    assert "bad.pem" in said
     assert "canary" not in said
 
 
