@@ -42,7 +42,7 @@ def command(*, place: Path | None, folder: Path | None, sweep_name: str | None, 
         with terminal.progress("Drawing"):
             paths = report_step(RunFolder(source))
     else:
-        from coordinator.report.sweep import write_sweep_report
+        from coordinator.report.sweep.write import write_sweep_report
 
         sweep, runs = load_sweep(source, sweep_name)
         target = out or (source.parent if source.is_file() else source)
