@@ -33,7 +33,7 @@ NETWORKS = (
     Network("paper-degraded", 0.200, 0.625e6),
 )
 GRID = tuple(
-    Network(f"{delay * 2e3:g} ms, {rate / 125e3:g} Mbit/s", delay, rate)
+    Network(f"{delay * 2e3:g}ms-{rate / 125e3:g}mbit", delay, rate)
     for delay in (0.001, 0.02, 0.08)
     for rate in (0.25e6, 1e6, 4e6, 64e6)
 )
