@@ -49,8 +49,7 @@ def _study_cases(config: SweepConfig, study: Study) -> Iterator[Case | str]:
     for subset in study.subsets:
         for plane in config.data_planes:
             models = {entry.name: study.cost_model(entry.name, plane) for entry in config.conditions}
-            plans = chosen_stages(config.plans, models, subset, seed=config.seed)
-            for chosen in plans:
+            for chosen in chosen_stages(config.plans, study.graph, list(models.values()), subset, seed=config.seed):
                 label = label_of(chosen.stages, study.subsets[0])
                 for codec in config.codecs if len(chosen.stages) > 1 else (NO_CODEC,):
                     for condition in models:

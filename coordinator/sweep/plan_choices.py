@@ -1,7 +1,7 @@
 """Plans of a sweep, as a `sweep.yaml` chooses them. Pure."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from coordinator.config.sweep import PlanChoice
@@ -29,7 +29,7 @@ class Chosen:
 
 
 def chosen_stages(
-    choices: Sequence[PlanChoice], cost_models: Mapping[str, CostModel], nodes: Sequence[str], *, seed: int
+    choices: Sequence[PlanChoice], graph: Graph, cost_models: Sequence[CostModel], nodes: Sequence[str], *, seed: int
 ) -> tuple[Chosen, ...]:
     """The plans of a subset of nodes, without codecs, each once; the whole model on each node comes first.
 
@@ -38,18 +38,18 @@ def chosen_stages(
 
     Args:
         choices: As the file has them.
-        cost_models: Of the model under each condition, which the predicted fronts are of.
+        graph: Of the model.
+        cost_models: Under each condition, which the predicted fronts are of.
         nodes: In the order of the flow.
         seed: Of random plans.
 
     Raises:
         ConfigError: A split point is not one of the model's.
     """
-    graph = next(iter(cost_models.values())).graph
     found = [_chain([name], [], graph.n_units) for name in nodes]
     for choice in choices:
         if choice.every == "front":
-            found += _front(cost_models.values(), nodes, seed)
+            found += _front(cost_models, nodes, seed)
         elif choice.random is not None:
             found += _random(graph, nodes, choice.random, seed)
         elif len(nodes) > 1:
@@ -95,15 +95,13 @@ def _cuts(choice: PlanChoice, graph: Graph) -> list[tuple[int, ...]]:
 
 def _spread(points: Sequence[int], wanted: int) -> list[int]:
     """So many of the points, both ends among them, as evenly as they allow."""
-    if wanted == 1:
+    if wanted == 1 or len(points) < 2:
         return [points[len(points) // 2]] if points else []
-    last = len(points) - 1
-    return [points[index] for index in sorted({round(number * last / (wanted - 1)) for number in range(wanted)})] if (
-        points
-    ) else []
+    step = (len(points) - 1) / (wanted - 1)
+    return [points[index] for index in sorted({round(number * step) for number in range(wanted)})]
 
 
-def _front(cost_models: Iterator[CostModel] | Sequence[CostModel], nodes: Sequence[str], seed: int) -> Iterator[Stages]:
+def _front(cost_models: Sequence[CostModel], nodes: Sequence[str], seed: int) -> Iterator[Stages]:
     """Plans of the predicted front under any of the conditions."""
     for cost_model in cost_models:
         try:

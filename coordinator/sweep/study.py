@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from coordinator.config.sections import DataPlane
 from coordinator.sweep.applying import Applied
+from partitioner.cluster import Cluster
 from partitioner.codec import CodecTable
 from partitioner.cost import CostModel
 from partitioner.graph import Graph
@@ -30,6 +31,8 @@ class Study:
     graph: Graph
     profile: Profile
     codecs: CodecTable | None
+    bare: Mapping[DataPlane, Cluster]
+    """The cluster by data plane, its links as they are, nothing emulated."""
     under: Mapping[tuple[str, DataPlane], Applied]
     """The cluster by (condition, data plane)."""
     _models: dict[tuple[str, DataPlane], CostModel] = field(default_factory=dict)
