@@ -179,6 +179,13 @@ def duration_text(seconds: float) -> str:
     return f"{seconds * 1e3:.4g} ms" if seconds < 1 else f"{seconds:.4g} s"
 
 
+def span_text(seconds: float) -> str:
+    """A span of time for people: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def cores_share_text(n_cores: float) -> str:
     """A share of processor time for people: `40 % of a core`, `1.5 cores`."""
     if n_cores < 1:
