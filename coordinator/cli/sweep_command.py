@@ -34,7 +34,7 @@ def command(
 
     Before each run the links are probed: a run whose condition was not in force does not count and is repeated. What
     was measured stays, whatever ends the command; called again it goes on where it was. Several may work on one sweep,
-    each in a folder of its own, with the same --store. `splitfront init sweep.yaml --sweep` writes an example.
+    each in a folder of its own, with the same --store. `splitfront init --sweep` writes an example.
 
     \b
     Examples:
