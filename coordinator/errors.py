@@ -12,6 +12,7 @@ CoordinatorError
 ├── OutputMismatchError (ArithmeticError)  a pipeline's outputs are not the whole model's
 ├── MeasurementError                     a run gave no figure that can be trusted
 ├── RunFolderError (OSError)             a run's folder cannot be written or read
+├── BundleError (ValueError)             a bundle cannot be made, or is not what was packed
 ├── ConditionError                       a network condition cannot be had on these nodes
 └── ResultStoreError (OSError)           a store of results cannot be read or written
     ├── SweepUnknownError (LookupError)  it has no sweep of that name
@@ -100,6 +101,10 @@ class MeasurementError(CoordinatorError):
 
 class RunFolderError(CoordinatorError, OSError):
     """A run's folder cannot be written or read."""
+
+
+class BundleError(CoordinatorError, ValueError):
+    """A bundle cannot be made, or is not what was packed."""
 
 
 class ConditionError(CoordinatorError):

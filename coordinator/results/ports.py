@@ -92,5 +92,3 @@ class OpenStore(Protocol):
     def __call__(self, url_or_path: str) -> ResultStore:
         """A store by an SQLAlchemy URL, or by the path of an SQLite file, which is made where it is not there."""
         ...
-
-

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coordinator.errors import RunFolderError
+from coordinator.results.opening import STORE_FILE
 from coordinator.run_folder import RunFolder
 
-RESULTS_FILE = "results.sqlite"
 _LOCK_FILE = "sweep.lock"
 _OWNER_FILE = "owner"
 
@@ -24,7 +24,7 @@ class SweepFolder:
     @property
     def results(self) -> Path:
         """The store of results."""
-        return self.path / RESULTS_FILE
+        return self.path / STORE_FILE
 
     def nodes(self, cluster: str) -> Path:
         """Stores and logs of a cluster's local nodes are below it."""
