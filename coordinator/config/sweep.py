@@ -122,12 +122,8 @@ class SweepConfig(Section):
     """Of the sweep, and unique in a store of results."""
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
     """Of the order, of random plans, and of weights and inputs."""
-    models: Annotated[
-        tuple[Annotated[SweptModel, OrWord(lambda word: {"source": word})], ...], Field(min_length=1)
-    ]
-    clusters: Annotated[
-        tuple[Annotated[SweptCluster, OrWord(lambda word: {"file": word})], ...], Field(min_length=1)
-    ]
+    models: Annotated[tuple[Annotated[SweptModel, OrWord(lambda word: {"source": word})], ...], Field(min_length=1)]
+    clusters: Annotated[tuple[Annotated[SweptCluster, OrWord(lambda word: {"file": word})], ...], Field(min_length=1)]
     conditions: Annotated[
         tuple[Annotated[SweptCondition, OrWord(lambda word: {"name": word, "profile": word})], ...],
         Field(min_length=1),

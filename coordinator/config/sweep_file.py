@@ -52,9 +52,7 @@ class SweepFile:
         for entry in self.config.conditions:
             own = network_condition(entry, directions)
             base = profile_condition(entry.profile).every_link if entry.profile else own.every_link
-            found.append(
-                NetworkCondition(name=own.name, every_link=own.every_link.over(base), links=own.links)
-            )
+            found.append(NetworkCondition(name=own.name, every_link=own.every_link.over(base), links=own.links))
         return tuple(found)
 
 

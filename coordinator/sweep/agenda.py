@@ -68,9 +68,7 @@ class Agenda:
         if self.rule.interval is None:
             return False
         runs = self._figures[case_key]
-        return len(runs) > 1 and all(
-            width <= self.rule.interval for width in self.widths(runs).values()
-        )
+        return len(runs) > 1 and all(width <= self.rule.interval for width in self.widths(runs).values())
 
     @staticmethod
     def widths(runs: Iterable[Run]) -> Mapping[str, float]:
@@ -95,6 +93,4 @@ class Agenda:
 
     def mean_seconds(self) -> Mapping[str, float]:
         """What a run of each case took, on average over its recorded runs."""
-        return {
-            key: sum(run.seconds for run in runs) / len(runs) for key, runs in self._figures.items() if runs
-        }
+        return {key: sum(run.seconds for run in runs) / len(runs) for key, runs in self._figures.items() if runs}

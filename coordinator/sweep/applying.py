@@ -88,9 +88,7 @@ class Applied:
     """As it is predicted from."""
 
 
-def apply_to(
-    config: ClusterConfig, bare: Cluster, condition: NetworkCondition, *, plane: DataPlane
-) -> Applied:
+def apply_to(config: ClusterConfig, bare: Cluster, condition: NetworkCondition, *, plane: DataPlane) -> Applied:
     """A cluster under a condition.
 
     Args:

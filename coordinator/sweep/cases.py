@@ -54,15 +54,19 @@ def _study_cases(config: SweepConfig, study: Study) -> Iterator[Case | str]:
                 for codec in config.codecs if len(chosen.stages) > 1 else (NO_CODEC,):
                     for condition in models:
                         plan = _plan(study, config, condition, plane, replace_codec(chosen, codec))
-                        yield plan if isinstance(plan, str) else Case(
-                            model=study.key.model,
-                            cluster=study.key.cluster,
-                            nodes=tuple(name for name in names if name in subset),
-                            condition=condition,
-                            plan_label=label,
-                            plan=plan,
-                            data_plane=plane,
-                            codec=codec,
+                        yield (
+                            plan
+                            if isinstance(plan, str)
+                            else Case(
+                                model=study.key.model,
+                                cluster=study.key.cluster,
+                                nodes=tuple(name for name in names if name in subset),
+                                condition=condition,
+                                plan_label=label,
+                                plan=plan,
+                                data_plane=plane,
+                                codec=codec,
+                            )
                         )
 
 

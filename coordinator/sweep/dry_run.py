@@ -65,10 +65,7 @@ def _seconds(
     """Of one run: what the network takes, and the effort."""
     places = [CLIENT, *(stage.device for stage in chosen.stages), CLIENT]
     positions = [0, *(stage.stop for stage in chosen.stages)]
-    hops = [
-        _way(config, condition, (source, target))
-        for source, target in zip(places, places[1:], strict=False)
-    ]
+    hops = [_way(config, condition, (source, target)) for source, target in zip(places, places[1:], strict=False)]
     sending = [graph.boundary_bytes(at) / rate if rate else 0.0 for at, (_, rate) in zip(positions, hops, strict=True)]
     return run_seconds(
         file.config,

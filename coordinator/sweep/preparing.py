@@ -44,7 +44,9 @@ def prepare(
         RunFolderError: The folder holds studies of another model.
     """
     check_file(file)
-    return tuple(study for choice in file.clusters for study in _cluster_studies(choice, file, rig, folder, progress, cache))
+    return tuple(
+        study for choice in file.clusters for study in _cluster_studies(choice, file, rig, folder, progress, cache)
+    )
 
 
 def _cluster_studies(

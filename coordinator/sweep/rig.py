@@ -16,7 +16,6 @@ from partitioner.cluster import CLIENT
 from partitioner.onnx_io import Model
 
 
-
 class Rig:
     """What runs share: agents are started, weights sent, and models loaded once. Not to be shared between threads."""
 

@@ -169,7 +169,9 @@ class Runner:
     def _tell(self, doing: str) -> None:
         left = self._agenda.left()
         measured = self._agenda.mean_seconds()
-        seconds = [measured.get(key) or self._expected.get(key, 0.0) for key, _ in map(self._sweep.order.__getitem__, left)]
+        seconds = [
+            measured.get(key) or self._expected.get(key, 0.0) for key, _ in map(self._sweep.order.__getitem__, left)
+        ]
         total = sum(seconds)
         if self._rule.budget_seconds is not None:
             least = sum(

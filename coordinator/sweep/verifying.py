@@ -89,7 +89,11 @@ def _probe(
         n_rounds=n_rounds,
         n_messages=n_messages,
     )
-    ask = partial(probe, tls=fleet.node_of[answering].tls) if asking == CLIENT else fleet.node_of[asking].client.probe_link
+    ask = (
+        partial(probe, tls=fleet.node_of[answering].tls)
+        if asking == CLIENT
+        else fleet.node_of[asking].client.probe_link
+    )
     return ask(request)
 
 

@@ -95,7 +95,10 @@ def test_all_dimensions_are_multiplied_and_nothing_comes_twice() -> None:
 def test_the_predicted_fronts_of_all_conditions_are_measured_under_each() -> None:
     file = sweep_file(SWEEP.replace("block-level", "front"))
     cases = expand(file.config, studies_of(file)).cases
-    plans = {condition: {each.plan.stages for each in cases if each.condition == condition} for condition in ("as-is", "slow")}
+    plans = {
+        condition: {each.plan.stages for each in cases if each.condition == condition}
+        for condition in ("as-is", "slow")
+    }
     assert plans["as-is"] == plans["slow"]
     assert any(len(stages) > 1 for stages in plans["slow"])
 
@@ -113,7 +116,10 @@ def test_plans_that_do_not_fit_are_left_out_and_said() -> None:
             applied,
             cluster=replace(
                 applied.cluster,
-                devices=tuple(replace(device, memory_bytes=1) if device.name == "a" else device for device in applied.cluster.devices),
+                devices=tuple(
+                    replace(device, memory_bytes=1) if device.name == "a" else device
+                    for device in applied.cluster.devices
+                ),
             ),
         )
         for key, applied in study.under.items()

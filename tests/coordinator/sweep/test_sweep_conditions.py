@@ -120,7 +120,11 @@ def test_remote_nodes_are_refused_before_anything_is_started() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    delay=st.floats(0, 1), rate=st.floats(1e3, 1e9), loss=st.floats(0, 0.3), more=st.floats(0, 0.5), slower=st.floats(0.01, 1)
+    delay=st.floats(0, 1),
+    rate=st.floats(1e3, 1e9),
+    loss=st.floats(0, 0.3),
+    more=st.floats(0, 0.5),
+    slower=st.floats(0.01, 1),
 )
 def test_a_worse_link_is_never_predicted_better(
     delay: float, rate: float, loss: float, more: float, slower: float
@@ -162,7 +166,10 @@ def test_what_is_found_is_held_against_what_was_asked(link: LinkFound, doubts: l
 
 
 def test_jitter_and_loss_are_forgiven_their_scatter() -> None:
-    shaky = {way: LinkEmulation(delay_seconds=0.015, jitter_seconds=0.008, bytes_per_second=1.25e6, loss=0.01) for way in BOTH}
+    shaky = {
+        way: LinkEmulation(delay_seconds=0.015, jitter_seconds=0.008, bytes_per_second=1.25e6, loss=0.01)
+        for way in BOTH
+    }
     asked = {"asked_round_trip_seconds": 0.03, "asked_bytes_per_second": 1.25e6}
     assert not list(doubts_about([found(0.05, 0.7e6, **asked)], BARE.link_of, shaky))
     assert list(doubts_about([found(0.12, 0.7e6, **asked)], BARE.link_of, shaky))

@@ -43,9 +43,7 @@ def rule(**changes: object):
 
 def runner_of(sweep, store, measure, *, owner="me", wait=lambda _: None, on_stand=lambda _: None, **changes):
     config = CONFIG.model_copy(update={"repeats": rule(**changes)})
-    return Runner(
-        sweep, config, store, owner=owner, measure=measure, expected_seconds={}, wait=wait, on_stand=on_stand
-    )
+    return Runner(sweep, config, store, owner=owner, measure=measure, expected_seconds={}, wait=wait, on_stand=on_stand)
 
 
 def steady(_case) -> Attempt:
