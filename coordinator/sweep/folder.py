@@ -57,7 +57,7 @@ class SweepFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise RunFolderError(
-                    f"Another `splitfront sweep` works in {self.path}: let it end, or help it from a folder of your own "
+                    f"Another `splitfront sweep` works in {self.path}: let it end, or help it from another folder "
                     "(--out) with the same --store."
                 ) from error
             yield self._owner()

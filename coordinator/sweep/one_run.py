@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from coordinator.config.sweep import SweepConfig
-from coordinator.deployment import Deployment, deploy_plan
+from coordinator.deployment import deploy_plan
 from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet
 from coordinator.loadgen import LoadResult, Record, Workload, run_load
@@ -58,11 +58,21 @@ def measure_case(
     """
     on_step("deploying", 0, 1)
     with deploy_plan(fleet, model, candidate) as deployment:
-        _load(deployment, workload, config, "warm-up", config.effort.warmup, on_step)
-        results = {
-            scenario: _load(deployment, workload, config, scenario, config.effort.requests, on_step)
-            for scenario in config.scenarios
-        }
+
+        def load(what: str, n_requests: int) -> LoadResult:
+            return run_load(
+                deployment.pipeline,
+                workload,
+                is_single_stream=what == "single_stream",
+                n_requests=n_requests,
+                budget_seconds=config.effort.seconds,
+                on_done=lambda n_done: on_step(what, n_done, n_requests),
+                gate=deployment.gate,
+                n_least=config.effort.least,
+            )
+
+        load("warm-up", config.effort.warmup)
+        results = {scenario: load(scenario, config.effort.requests) for scenario in config.scenarios}
     for scenario, result in results.items():
         if len(result.records) < 2:
             raise MeasurementError(
@@ -70,21 +80,6 @@ def measure_case(
                 "in errors; at least 2 answers are needed: look at the nodes' logs."
             )
     return Measured(figures=figures_of(results, candidate, links), samples=samples_of(results))
-
-
-def _load(
-    deployment: Deployment, workload: Workload, config: SweepConfig, what: str, n_requests: int, on_step: OnStep
-) -> LoadResult:
-    return run_load(
-        deployment.pipeline,
-        workload,
-        is_single_stream=what == "single_stream",
-        n_requests=n_requests,
-        budget_seconds=config.effort.seconds,
-        on_done=lambda n_done: on_step(what, n_done, n_requests),
-        gate=deployment.gate,
-        n_least=config.effort.least,
-    )
 
 
 def figures_of(

@@ -104,7 +104,7 @@ class Runner:
         """
         self._refresh()
         while left := self._agenda.left():
-            if not any([self._visit(position) for position in left]):
+            if not sum(self._visit(position) for position in left):
                 self._tell("waiting for other coordinators")
                 self._wait(WAITING_SECONDS)
                 self._refresh()

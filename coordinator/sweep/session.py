@@ -14,7 +14,7 @@ from coordinator.results.ports import OpenStore, ResultStore
 from coordinator.sweep.beginning import Begun, begin, known_sweep
 from coordinator.sweep.expected import expected_seconds
 from coordinator.sweep.folder import SweepFolder
-from coordinator.sweep.preparing import check_file, prepare
+from coordinator.sweep.preparing import Preparation, check_file
 from coordinator.sweep.rig import Rig
 from coordinator.sweep.runner import Outcome, Runner, Stand
 from coordinator.sweep.study import Study
@@ -106,7 +106,7 @@ def open_session(
     with place.locked() as owner, closing(open_store(store_url or str(place.results))) as store:
         known_sweep(file, store)
         with Rig(file, place, listener) as rig, ProfileCache(default_cache_file(), listener.say) as cache:
-            studies = prepare(file, rig, place, listener, cache)
+            studies = Preparation(file=file, folder=place, rig=rig, progress=listener, cache=cache).studies()
             begun = begin(file, studies, store)
             yield Session(file=file, studies=studies, begun=begun, store=store, rig=rig, owner=owner)
 

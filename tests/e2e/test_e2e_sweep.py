@@ -67,9 +67,9 @@ def check_complete(out, n_repeats):
     """Exactly the planned runs, none twice, in the order of the sweep."""
     sweep, runs = runs_of(out)
     assert len(sweep.order) == n_repeats * N_CASES
-    done = [run for run in runs if run.state == "done"]
-    assert [(run.case_key, run.repeat) for run in done] == list(sweep.order)
-    assert [run.position for run in sorted(done, key=lambda run: run.began_at)] == list(range(len(sweep.order)))
+    done = [one for one in runs if one.state == "done"]
+    assert [(one.case_key, one.repeat) for one in done] == list(sweep.order)
+    assert [one.position for one in sorted(done, key=lambda one: one.began_at)] == list(range(len(sweep.order)))
     return sweep, runs
 
 
@@ -97,7 +97,7 @@ def test_every_run_says_what_its_links_were_and_keeps_every_sample(killed_sweep)
     _, out, _, _ = killed_sweep
     sweep, runs = runs_of(out)
     case_of = {case.key: case for case in sweep.cases}
-    for one in (run for run in runs if run.state == "done"):
+    for one in (each for each in runs if each.state == "done"):
         case = case_of[one.case_key]
         assert len(one.links) == len(case.plan.stages) + 1
         for link in one.links:

@@ -107,7 +107,7 @@ def test_a_word_stands_for_its_section(tmp_path: Path) -> None:
 def test_conditions_stand_on_their_profile(tmp_path: Path) -> None:
     file = load(GOOD, tmp_path)
     as_is, degraded, radio = file.conditions(file.clusters[0].config)
-    assert as_is.every_link == LinkCondition() and not as_is.links
+    assert (as_is.every_link, as_is.links) == (LinkCondition(), {})
     assert degraded.every_link == LinkCondition(delay_seconds=0.2, bytes_per_second=5e6 / 8)
     wifi = PROFILES["wifi-good"].link
     assert radio.every_link == LinkCondition(loss=pytest.approx(0.01)).over(wifi)

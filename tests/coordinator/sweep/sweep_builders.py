@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from prediction_builders import DIGEST, N_UNITS, chain_model
+
 from coordinator.config.document import parse_yaml
 from coordinator.config.sweep_file import SweepFile, checked_sweep
 from coordinator.errors import RunKnownError, SweepConflictError, SweepUnknownError
@@ -10,7 +12,6 @@ from coordinator.results.values import Case, Run, Sample, Sweep
 from coordinator.sweep.applying import apply_to
 from coordinator.sweep.study import Study, StudyKey
 from partitioner.plan import Plan, Stage
-from prediction_builders import DIGEST, N_UNITS, chain_model
 
 SWEEP = """
 name: made-up
