@@ -101,6 +101,7 @@ class ClusterConfig(Section):
         parts = (
             f"delay {duration_text(link.delay_seconds)}{jitter}" if link.delay_seconds or jitter else "",
             rate_text(link.bytes_per_second) if link.bytes_per_second else "",
+            f"by a trace of {len(link.steps)} steps" if link.steps else "",
             f"loss {link.loss * 100:g} %" if link.loss else "",
             "by the sender",
         )

@@ -79,6 +79,9 @@ class SweptCondition(ConditionConfig):
 
     profile: ProfileName | None = None
     """Begins with a named one, which `default` and `between` change further."""
+    trace: ReadableFile | None = None
+    """A recorded bandwidth trace (CSV: seconds, rate, and delay where wanted), which every link follows that has no
+    rate of its own in `between`, from its first message on, again and again."""
 
 
 class PlanChoice(Section):

@@ -1,12 +1,13 @@
 """From a `sweep.yaml` to a sweep with its clusters read."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from coordinator.config.bandwidth_trace import RecordedStep, load_trace, mean_delay, mean_rate
 from coordinator.config.cluster import ClusterConfig, checked_cluster, load_cluster
 from coordinator.config.conditions import network_condition
 from coordinator.config.document import YamlDocument, read_yaml
@@ -16,7 +17,7 @@ from coordinator.config.sweep import SweepConfig
 from coordinator.config.sweep_relations import directions_of, sweep_faults
 from coordinator.errors import ConfigError
 from coordinator.sweep.network_profiles import profile_condition
-from partitioner.search.robust.network import NetworkCondition
+from partitioner.search.robust.network import LinkCondition, NetworkCondition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class SweepFile:
 
     config: SweepConfig
     clusters: tuple[ClusterChoice, ...]
+    traces: Mapping[str, tuple[RecordedStep, ...]] = field(default_factory=dict)
+    """By the name of the condition that replays it."""
 
     @cached_property
     def spec(self) -> dict[str, object]:
@@ -43,17 +46,25 @@ class SweepFile:
             {"cluster": choice.config.model_dump(mode="json"), "subsets": [list(subset) for subset in choice.subsets]}
             for choice in self.clusters
         ]
-        return {**spec, "clusters": clusters}
+        traces = {name: [list(astuple(step)) for step in steps] for name, steps in self.traces.items()}
+        return {**spec, "clusters": clusters, "traces": traces}
 
     def conditions(self, cluster: ClusterConfig) -> tuple[NetworkCondition, ...]:
-        """What becomes of the links of a cluster, condition by condition."""
+        """What becomes of the links of a cluster, condition by condition; of one that changes, on average."""
         directions = directions_of(cluster)
         found = []
         for entry in self.config.conditions:
             own = network_condition(entry, directions)
-            base = profile_condition(entry.profile).every_link if entry.profile else own.every_link
-            found.append(NetworkCondition(name=own.name, every_link=own.every_link.over(base), links=own.links))
+            base = profile_condition(entry.profile).every_link if entry.profile else LinkCondition()
+            of_all = self._traced(entry.name).over(own.every_link).over(base)
+            found.append(NetworkCondition(name=own.name, every_link=of_all, links=own.links))
         return tuple(found)
+
+    def _traced(self, condition: str) -> LinkCondition:
+        steps = self.traces.get(condition)
+        if not steps:
+            return LinkCondition()
+        return LinkCondition(delay_seconds=mean_delay(steps), bytes_per_second=mean_rate(steps))
 
 
 def load_sweep(path: Path) -> SweepFile:
@@ -72,7 +83,8 @@ def checked_sweep(document: YamlDocument, *, source: str, folder: Path = Path())
         ConfigError: With every fault.
     """
     clusters, faults = _read_clusters(document.content, folder)
-    faults += [*document.faults, *sweep_faults(document.content, clusters)]
+    traces, wrong = _read_traces(document.content, folder)
+    faults += [*wrong, *document.faults, *sweep_faults(document.content, clusters)]
     config = None
     try:
         config = SweepConfig.model_validate(document.content, context={"folder": folder})
@@ -93,7 +105,7 @@ def checked_sweep(document: YamlDocument, *, source: str, folder: Path = Path())
         else model
         for model in config.models
     )
-    return SweepFile(config=config.model_copy(update={"models": models}), clusters=choices)
+    return SweepFile(config=config.model_copy(update={"models": models}), clusters=choices, traces=traces)
 
 
 def _read_clusters(content: object, folder: Path) -> tuple[dict[int, ClusterConfig], list[Fault]]:
@@ -127,6 +139,21 @@ def _read_cluster(raw: object, folder: Path) -> ClusterConfig | None:
         except ConfigError:
             return None
     return None
+
+
+def _read_traces(content: object, folder: Path) -> tuple[dict[str, tuple[RecordedStep, ...]], list[Fault]]:
+    """Steps of the traces that can be read, by condition, and what is wrong with the others' files."""
+    entries = content.get("conditions") if isinstance(content, Mapping) else None
+    traces: dict[str, tuple[RecordedStep, ...]] = {}
+    faults: list[Fault] = []
+    for index, raw in enumerate(entries if isinstance(entries, list) else []):
+        file = raw.get("trace") if isinstance(raw, Mapping) else None
+        if isinstance(file, str) and (path := folder / Path(file).expanduser()).is_file():
+            try:
+                traces[str(raw.get("name"))] = load_trace(path)
+            except ConfigError as error:
+                faults += _file_faults(error, ("conditions", index, "trace"))
+    return traces, faults
 
 
 def _file_faults(error: ConfigError, path: tuple[str | int, ...]) -> Iterator[Fault]:

@@ -6,13 +6,16 @@ cluster with other links: the next deployment follows it, and no agent is starte
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from coordinator.config import ClusterConfig
+from coordinator.config.bandwidth_trace import RecordedStep
 from coordinator.config.quantities import duration_text, rate_text
-from coordinator.config.sections import DataPlane, LinkConfig, LinksConfig
+from coordinator.config.sections import DataPlane, LinksConfig
 from coordinator.config.sweep_relations import directions_of
 from coordinator.errors import ConditionError
-from node_agent.messages import LinkEmulation
+from coordinator.sweep.emulated import Extent
+from node_agent.messages import LinkEmulation, LinkStep
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.search.robust.network import Direction, LinkCondition, NetworkCondition
 
@@ -58,19 +61,20 @@ def change_of(condition: NetworkCondition, direction: Direction) -> LinkConditio
 
 
 def emulated_link(bare: Link, emulation: LinkEmulation | None) -> Link:
-    """What a link will be found to be, whose sender emulates it on top of what it is.
+    """What a link will be found to be, whose sender emulates it on top of what it is; on average where it changes.
 
     Delays add up; a lone message is first copied and then waits for its turn, so that its times per byte add up, too;
     many in a row go at the pace of the slower of both.
     """
     if emulation is None:
         return bare
-    rate = emulation.bytes_per_second
+    extent = Extent.of(emulation)
+    rate = extent.mean_rate
     lone = 1 / (1 / bare.bytes_per_second + (1 / rate if rate else 0.0))
     busy = min(bare.sustained_bytes_per_second, rate or bare.sustained_bytes_per_second)
     found = replace(
         bare,
-        fixed_seconds=bare.fixed_seconds + emulation.delay_seconds,
+        fixed_seconds=bare.fixed_seconds + extent.mean_delay,
         bytes_per_second=lone,
         busy_bytes_per_second=max(busy, lone),
         jitter_seconds=(bare.jitter_seconds**2 + emulation.jitter_seconds**2) ** 0.5,
@@ -88,59 +92,92 @@ class Applied:
     """As it is predicted from."""
 
 
-def apply_to(config: ClusterConfig, bare: Cluster, condition: NetworkCondition, *, plane: DataPlane) -> Applied:
+class ShapedCluster(ClusterConfig):
+    """A cluster whose links are emulated as a condition wants it. Made by `apply_to`."""
+
+    emulations: Mapping[Direction, LinkEmulation] = {}
+    """What the sender of each direction is told; those that are told nothing are left out."""
+
+    def link_emulation(self, source: str, target: str) -> LinkEmulation | None:
+        """As of any cluster."""
+        return self.emulations.get((source, target))
+
+
+def apply_to(
+    config: ClusterConfig,
+    bare: Cluster,
+    condition: NetworkCondition,
+    *,
+    plane: DataPlane,
+    trace: Sequence[RecordedStep] = (),
+) -> Applied:
     """A cluster under a condition.
 
     Args:
         config: As described, with the links that factors refer to.
         bare: The cluster, its links probed over `plane` without any emulation.
-        condition: What becomes of the links.
+        condition: What becomes of the links, on average where they change.
         plane: Data plane of all links.
+        trace: What links follow that have no rate of their own; none: they stay as they are.
 
     Raises:
         ConditionError: A link is asked to be faster, or nearer, than it is; all such are named.
     """
     faults: list[str] = []
-    links: list[LinkConfig] = []
-    found: list[Link] = []
+    emulations: dict[Direction, LinkEmulation] = {}
     for link in bare.links:
         direction = (link.source, link.target)
         nominal = config.link_emulation(*direction)
         change = change_of(condition, direction)
         wanted = nominal if change == NOTHING else _emulation(link, nominal, change)
-        faults += _faults_of(link, wanted)
-        links.append(_as_section(direction, wanted, plane))
-        found.append(emulated_link(link, wanted))
+        if wanted is not None and trace and not _has_own_rate(condition, direction):
+            wanted = replace(wanted, delay_seconds=0.0, bytes_per_second=0.0, steps=_steps(trace, wanted))
+        if wanted is not None:
+            faults += _faults_of(link, wanted)
+            emulations[direction] = wanted
     if faults:
         lines = (f"Condition '{condition.name}' cannot be had on '{config.name}':", *faults)
         advice = "Ask for less, or for a factor such as rate: 0.5x."
         raise ConditionError("\n  ".join((*lines, advice)))
-    forbidden = [
-        LinkConfig.model_construct(source=link.source, target=link.target, both=link.both, forbidden=True)
-        for link in config.links.between
-        if link.forbidden
-    ]
-    shaped = with_links(config, (*links, *forbidden), plane)
-    described = [replace(link, emulation=shaped.describe_link(link.source, link.target)) for link in found]
-    return Applied(config=shaped, cluster=replace(bare, links=tuple(described)))
-
-
-def with_links(config: ClusterConfig, links: Sequence[LinkConfig], plane: DataPlane) -> ClusterConfig:
-    """The same cluster with these links, all over one data plane."""
-    fields = {name: getattr(config, name) for name in ClusterConfig.model_fields}
-    return ClusterConfig.model_construct(
-        **fields | {"links": LinksConfig.model_construct(between=tuple(links)), "data_plane": plane}
-    )
+    fields = _fields(bare_config(config, plane))
+    shaped = ShapedCluster.model_construct(**fields, emulations=emulations)
+    found = (emulated_link(link, emulations.get((link.source, link.target))) for link in bare.links)
+    links = tuple(replace(link, emulation=shaped.describe_link(link.source, link.target)) for link in found)
+    return Applied(config=shaped, cluster=replace(bare, links=links))
 
 
 def bare_config(config: ClusterConfig, plane: DataPlane) -> ClusterConfig:
-    """The same cluster without any emulated link."""
-    return with_links(config, [link.model_copy(update=_UNSHAPED) for link in config.links.between], plane)
+    """The same cluster without any emulated link, all links over one data plane."""
+    links = [link.model_copy(update=_UNSHAPED) for link in config.links.between]
+    changed = {"links": LinksConfig.model_construct(between=tuple(links)), "data_plane": plane}
+    return ClusterConfig.model_construct(**_fields(config) | changed)
+
+
+def _fields(config: ClusterConfig) -> dict[str, Any]:
+    # Not `model_copy`, which would take along what is cached of the links.
+    return {name: getattr(config, name) for name in ClusterConfig.model_fields}
 
 
 _UNSHAPED: Mapping[str, None] = dict.fromkeys(
     ("delay_seconds", "jitter_seconds", "bytes_per_second", "loss", "data_plane")
 )
+
+
+def _has_own_rate(condition: NetworkCondition, direction: Direction) -> bool:
+    own = condition.links.get(direction, NOTHING)
+    return own.bytes_per_second is not None or own.rate_factor is not None
+
+
+def _steps(trace: Sequence[RecordedStep], wanted: LinkEmulation) -> tuple[LinkStep, ...]:
+    """With the delay that is wanted, where the trace tells none."""
+    return tuple(
+        LinkStep(
+            seconds=step.seconds,
+            bytes_per_second=step.bytes_per_second,
+            delay_seconds=wanted.delay_seconds if step.delay_seconds is None else step.delay_seconds,
+        )
+        for step in trace
+    )
 
 
 def _emulation(bare: Link, nominal: LinkEmulation | None, change: LinkCondition) -> LinkEmulation:
@@ -165,26 +202,11 @@ def _emulation(bare: Link, nominal: LinkEmulation | None, change: LinkCondition)
     )
 
 
-def _faults_of(bare: Link, wanted: LinkEmulation | None) -> Iterator[str]:
-    if wanted is None:
-        return
+def _faults_of(bare: Link, wanted: LinkEmulation) -> Iterator[str]:
     where, sustained = f"{bare.source} → {bare.target}", bare.sustained_bytes_per_second
-    if wanted.bytes_per_second > _HARDLY_SLOWER * sustained:
-        yield f"{where} is to carry {rate_text(wanted.bytes_per_second)}, but carries {rate_text(sustained)} at most"
+    most = Extent.of(wanted).most_rate
+    if most > _HARDLY_SLOWER * sustained:
+        yield f"{where} is to carry {rate_text(most)}, but carries {rate_text(sustained)} at most"
     if wanted.delay_seconds < 0:
         least = duration_text(bare.fixed_seconds)
         yield f"{where} is to have {duration_text(-wanted.delay_seconds)} less delay than the {least} that it has bare"
-
-
-def _as_section(direction: Direction, wanted: LinkEmulation | None, plane: DataPlane) -> LinkConfig:
-    wanted = wanted or LinkEmulation()
-    return LinkConfig.model_construct(
-        source=direction[0],
-        target=direction[1],
-        both=False,
-        delay_seconds=wanted.delay_seconds,
-        jitter_seconds=wanted.jitter_seconds,
-        bytes_per_second=wanted.bytes_per_second,
-        loss=wanted.loss,
-        data_plane=plane,
-    )

@@ -59,7 +59,9 @@ class Preparation:
     def _of_cluster(self, choice: ClusterChoice) -> Iterator[Study]:
         bare = {plane: self._bare_cluster(choice, plane) for plane in self.file.config.data_planes}
         under = {
-            (condition.name, plane): apply_to(choice.config, cluster, condition, plane=plane)
+            (condition.name, plane): apply_to(
+                choice.config, cluster, condition, plane=plane, trace=self.file.traces.get(condition.name, ())
+            )
             for condition in self.file.conditions(choice.config)
             for plane, cluster in bare.items()
         }

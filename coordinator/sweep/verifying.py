@@ -9,6 +9,7 @@ from itertools import pairwise
 from coordinator.config.quantities import duration_text, rate_text
 from coordinator.fleet import Fleet
 from coordinator.results.values import LinkFound
+from coordinator.sweep.emulated import Extent
 from node_agent.dataplane.probing import probe
 from node_agent.messages import LinkEmulation, ProbeRequest, ProbeSample
 from partitioner.cluster import CLIENT, Link
@@ -40,7 +41,7 @@ def links_of(plan: Plan) -> tuple[Direction, ...]:
 
 
 def find_links(fleet: Fleet, directions: Sequence[Direction]) -> tuple[LinkFound, ...]:
-    """What links are found to be now, beside what their senders were told.
+    """What links are found to be now, beside what their senders were told; on average where that changes.
 
     All are probed side by side: where delays and rates are emulated nearly all of the time is waiting.
 
@@ -55,7 +56,7 @@ def _find_link(fleet: Fleet, direction: Direction) -> LinkFound:
     source, target = direction
     asked = fleet.config.link_emulation(source, target) or _NO_EMULATION
     back = fleet.config.link_emulation(target, source) or _NO_EMULATION
-    round_trip, rate = asked.delay_seconds + back.delay_seconds, asked.bytes_per_second
+    round_trip, rate = Extent.of(asked).mean_delay + Extent.of(back).mean_delay, Extent.of(asked).mean_rate
     alone = _probe(fleet, direction, n_bytes=0, n_rounds=N_ROUND_TRIPS, n_messages=1)
     found_round_trip = statistics.median(sample.round_trip_seconds for sample in alone)
     row_bytes = min(max(int((rate or ROW_BYTES[1]) * ROW_SECONDS), ROW_BYTES[0]), ROW_BYTES[1])
@@ -116,25 +117,28 @@ def doubts_about(
             jitter = 3 * sum(emulation.jitter_seconds**2 for emulation in emulations) ** 0.5
             own = 2 * bare[there].fixed_seconds
             repeats = 1 + 2 * max(emulation.loss for emulation in emulations)
-            low = link.asked_round_trip_seconds * (1 - TOLERANCE) - jitter
-            high = (link.asked_round_trip_seconds * (1 + SLOWER_TOLERANCE) + own) * repeats + SLACK_SECONDS + jitter
+            extents = [Extent.of(emulation) for emulation in emulations]
+            least, most = sum(each.least_delay for each in extents), sum(each.most_delay for each in extents)
+            low = least * (1 - TOLERANCE) - jitter
+            high = (most * (1 + SLOWER_TOLERANCE) + own) * repeats + SLACK_SECONDS + jitter
             if not low <= link.round_trip_seconds <= high:
                 wanted, came = duration_text(link.asked_round_trip_seconds), duration_text(link.round_trip_seconds)
                 yield f"the round trip {where} takes {came}, asked were {wanted}"
         if link.asked_bytes_per_second and link.bytes_per_second is not None:
-            low, high = _believable_rates(link.asked_bytes_per_second, emulations[0], bare[there])
+            low, high = _believable_rates(emulations[0], bare[there])
             if not low <= link.bytes_per_second <= high:
                 wanted, came = rate_text(link.asked_bytes_per_second), rate_text(link.bytes_per_second)
                 yield f"{where} carries {came}, asked were {wanted}"
 
 
-def _believable_rates(asked: float, emulation: LinkEmulation, bare: Link) -> tuple[float, float]:
+def _believable_rates(emulation: LinkEmulation, bare: Link) -> tuple[float, float]:
     """Jitter and a lost packet lengthen, or shorten, the time of a row by as much as if it were its own."""
-    row_seconds = min(max(asked * ROW_SECONDS, ROW_BYTES[0]), ROW_BYTES[1]) / asked
-    disturbance = 3 * emulation.jitter_seconds
-    slowed = 1 / (1 / asked + 1 / bare.sustained_bytes_per_second)
+    asked = Extent.of(emulation)
+    row_seconds = min(max(asked.mean_rate * ROW_SECONDS, ROW_BYTES[0]), ROW_BYTES[1]) / asked.mean_rate
+    disturbance = 3 * emulation.jitter_seconds + asked.most_delay - asked.least_delay
+    slowed = 1 / (1 / asked.least_rate + 1 / bare.sustained_bytes_per_second)
     low = slowed * (1 - SLOWER_TOLERANCE) * row_seconds / (row_seconds + SLACK_SECONDS + disturbance)
-    high = asked * (1 + TOLERANCE) * row_seconds / max(row_seconds - disturbance, 0.05 * row_seconds)
+    high = asked.most_rate * (1 + TOLERANCE) * row_seconds / max(row_seconds - disturbance, 0.05 * row_seconds)
     if emulation.loss:
         low = 0.0
     return low, high
@@ -151,12 +155,11 @@ def delivery_doubt(
         asked: What the sender of each hop was told.
         sent_bytes: By each hop.
     """
-    delays = sum(max(0.0, emulation.delay_seconds - emulation.jitter_seconds) for emulation in asked)
-    sending = sum(
-        n_bytes / emulation.bytes_per_second
-        for emulation, n_bytes in zip(asked, sent_bytes, strict=True)
-        if emulation.bytes_per_second
-    )
+    extents = [Extent.of(emulation) for emulation in asked]
+    jitters = (emulation.jitter_seconds for emulation in asked)
+    delays = sum(max(0.0, each.least_delay - jitter) for each, jitter in zip(extents, jitters, strict=True))
+    rates = (each.most_rate for each in extents)
+    sending = sum(n_bytes / rate for rate, n_bytes in zip(rates, sent_bytes, strict=True) if rate)
     least = compute_seconds + (delays + sending) * (1 - TOLERANCE)
     if latency_seconds >= least:
         return None

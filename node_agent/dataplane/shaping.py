@@ -101,7 +101,13 @@ def is_emulated(emulation: LinkEmulation | None) -> bool:
     if emulation is None:
         return False
     return any(
-        (emulation.delay_seconds, emulation.jitter_seconds, emulation.bytes_per_second, emulation.loss, emulation.steps),
+        (
+            emulation.delay_seconds,
+            emulation.jitter_seconds,
+            emulation.bytes_per_second,
+            emulation.loss,
+            emulation.steps,
+        ),
     )
 
 
