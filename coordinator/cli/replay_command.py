@@ -32,7 +32,7 @@ def command(*, bundle: Path, folder: Path, as_json: bool) -> None:
 
     def draw_sweep(sweep: Sweep, runs: tuple[Run, ...], target: Path) -> tuple[Path, ...]:
         # Slow to import, and of no use to the bundle of a run.
-        return tuple(import_module("coordinator.report.sweep").write_sweep_report(sweep, runs, target))
+        return tuple(import_module("coordinator.report.sweep.write").write_sweep_report(sweep, runs, target))
 
     terminal = Terminal(as_json=as_json)
     with terminal.progress(f"Drawing {bundle}"):

@@ -100,7 +100,6 @@ def show(store: str, sweep: str | None, *, as_json: bool) -> None:
 def export(store: str, *, sweeps: tuple[str, ...], csv: Path | None, parquet: Path | None, json: Path | None) -> None:
     """Writes SWEEPS of STORE, all where none is named, with every sample. Numbers are kept to the last bit.
 
-    \b
     The tables: sweeps, cases, runs, samples. Times are seconds. A run belongs to a case by (sweep, case_key), a sample
     to a run by (sweep, case_key, repeat, attempt).
 
@@ -111,21 +110,24 @@ def export(store: str, *, sweeps: tuple[str, ...], csv: Path | None, parquet: Pa
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.results.exchange import measured, write
-    from coordinator.results.formats import WRITERS
+    from coordinator.results.formats import WRITERS, Format
     from coordinator.results.store import open_store
 
-    wanted = {"csv": csv, "parquet": parquet, "json": json}
+    wanted: dict[Format, Path | None] = {"csv": csv, "parquet": parquet, "json": json}
     if not any(wanted.values()):
         raise click.UsageError("Export to what? Give --csv DIR, --parquet DIR, --json FILE, or several of them.")
     terminal = Terminal()
     with open_store(store, is_made=False) as opened, terminal.progress("Exporting") as on_lane:
         n_total = sum(len(opened.runs(name)) for name in sweeps or opened.sweeps())
-        for kind, writer in WRITERS.items():
-            path = wanted[kind]
+
+        def write_as(kind: Format, path: Path) -> None:
+            with WRITERS[kind](path) as writer:
+                write(measured(opened, sweeps), writer, lambda n_done, _: on_lane(kind, n_done, n_total))
+            terminal.say(f"Wrote {path}")
+
+        for kind, path in wanted.items():
             if path is not None:
-                with writer(path) as file:
-                    write(measured(opened, sweeps), file, lambda n_done, _, kind=kind: on_lane(kind, n_done, n_total))
-                terminal.say(f"Wrote {path}")
+                write_as(kind, path)
 
 
 @command.command("import", short_help="Take exported sweeps into a store.")

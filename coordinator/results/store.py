@@ -149,8 +149,8 @@ class SqlStore:
                         f"Run {run_name(run)} comes too late: attempt {done} is done already, in {self.name}."
                     )
                 connection.execute(sa.delete(tables.claims).where(*_claim_of(run.sweep, run.case_key, run.repeat)))
-            made = connection.execute(sa.insert(tables.runs).values(row))
-            number = made.inserted_primary_key[0]
+            connection.execute(sa.insert(tables.runs).values(row))
+            number = connection.scalar(sa.select(runs.id).where(*same_attempt))
             if samples:
                 content = [{"run": number} | {name: row[name] for name in _SAMPLE_CELLS} for row in samples]
                 connection.execute(sa.insert(tables.samples), content)

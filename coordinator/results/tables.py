@@ -3,6 +3,8 @@
 A row of `samples` names its run by a number, for space; all else is named as in `columns`.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from coordinator.results.columns import MOST_NAME_LENGTH, RUN_KEY, TABLES, Kind, Table
@@ -13,7 +15,7 @@ VERSION = 1
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """SQLite counts rows only in a column of the type INTEGER, which has 64 bits there."""
 
-_TYPES: dict[Kind, sa.types.TypeEngine[object]] = {
+_TYPES: dict[Kind, sa.types.TypeEngine[Any]] = {
     "name": sa.String(MOST_NAME_LENGTH),
     "text": sa.Text(),
     "json": sa.Text(),
@@ -25,7 +27,7 @@ _TYPES: dict[Kind, sa.types.TypeEngine[object]] = {
 metadata = sa.MetaData()
 
 
-def _columns(table: Table, *, without: frozenset[str] = frozenset()) -> list[sa.Column[object]]:
+def _columns(table: Table, *, without: frozenset[str] = frozenset()) -> list[sa.Column[Any]]:
     return [
         sa.Column(name, _TYPES[kind], nullable=kind == "real_or_none")
         for name, kind in TABLES[table].items()
@@ -60,7 +62,7 @@ sa.Index(
     unique=True,
     sqlite_where=runs.c.state == "done",
     postgresql_where=runs.c.state == "done",
-).ddl_if(callable_=lambda _ddl, _target, _bind, dialect, **_: dialect.name in {"sqlite", "postgresql"})
+).ddl_if(dialect=("sqlite", "postgresql"))  # type: ignore[arg-type]  # it takes several, which its type forgets
 # Others have no index over a part of a table; there the lock on a case's row that `record` takes must do.
 
 samples = sa.Table(

@@ -6,7 +6,7 @@ from result_builders import sample_run, sample_sweep
 
 from coordinator.results.store import open_store
 
-SWEEP = sample_sweep("raced", n_cases=6, n_repeats=20)
+SWEEP = sample_sweep("raced", n_cases=6, n_repeats=10)
 N_SAMPLES = 200
 
 

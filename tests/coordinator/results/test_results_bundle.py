@@ -93,7 +93,7 @@ def test_names_that_could_lead_elsewhere_are_refused(tmp_path, name):
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_safe_names_stay_below(name):
     if is_safe(name):
         assert os.path.normpath("/target/" + name) == "/target/" + name
@@ -191,7 +191,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
 def test_damage_anywhere_is_told_or_harmless(tmp_path):
     pack(tmp_path / "whole.zip", Manifest(kind="run"), FILES)
     whole, rng, n_told = (tmp_path / "whole.zip").read_bytes(), random.Random(2), 0
-    for number in range(120):
+    for number in range(45):
         damaged, place = bytearray(whole), rng.randrange(len(whole))
         damaged[place] ^= 1 << rng.randrange(8)
         (tmp_path / "a.zip").write_bytes(damaged if number % 3 else whole[:place])
@@ -206,7 +206,7 @@ def test_damage_anywhere_is_told_or_harmless(tmp_path):
             assert {name: found[name] for name in FILES} == FILES
             assert found.keys() == {*FILES, MANIFEST}
             shutil.rmtree(tmp_path / "out")
-    assert n_told > 80
+    assert n_told > 30
 
 
 def test_a_sweep_is_packed_alike_however_its_store_came_about(sweep_folder, tmp_path):

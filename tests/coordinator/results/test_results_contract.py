@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -143,6 +144,17 @@ class TestResultStore:
         assert not store.claim("paper", run.case_key, 0, owner="me", lease_seconds=FOREVER)
         assert store.claim("paper", run.case_key, 1, owner="you", lease_seconds=FOREVER)
 
+    def test_threads_share_a_store(self, store, sweep):
+        def work(owner):
+            keys = [case.key for case in sweep.cases]
+            for key, repeat in sweep.order:
+                if store.claim("paper", key, repeat, owner=owner, lease_seconds=FOREVER):
+                    store.record(sample_run(sweep, case=keys.index(key), repeat=repeat, coordinator=owner))
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(work, "abcd"))
+        assert [(run.case_key, run.repeat) for run in store.runs("paper")] == list(sweep.order)
+
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
@@ -173,7 +185,7 @@ class TestResultStore:
             assert other.runs("paper", with_samples=True) == (run,)
 
     @given(st.data())
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_keeps_every_value_to_the_last_bit(self, store, data):
         sweep, runs = data.draw(measured_sweeps())
         if sweep.name in store.sweeps():

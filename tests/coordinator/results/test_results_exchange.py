@@ -40,7 +40,7 @@ def content(sweeps):
 
 @pytest.mark.parametrize("kind", FORMATS)
 @given(found=st.lists(measured_sweeps(), max_size=2, unique_by=lambda one: one[0].name))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_everything_comes_back_to_the_last_bit(kind, found, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "exported"
     export(((sweep, iter(runs)) for sweep, runs in found), kind, path)
@@ -126,7 +126,7 @@ def test_damage_is_told_in_one_line(kind, tmp_path):
     right, rng, faults = content(read_exported(path)), random.Random(3), []
     for file in [path] if path.is_file() else sorted(path.iterdir()):
         whole = file.read_bytes()
-        for _ in range(25):
+        for _ in range(8):
             damaged, place = bytearray(whole), rng.randrange(len(whole))
             damaged[place] ^= 1 << rng.randrange(8)
             for attempt in (bytes(damaged), whole[:place]):
@@ -136,7 +136,7 @@ def test_damage_is_told_in_one_line(kind, tmp_path):
                 except ResultStoreError as error:
                     faults.append(str(error))
         file.write_bytes(whole)
-    assert len(faults) > 20
+    assert len(faults) > 6
     assert [said for said in faults if "\n" in said] == []
 
 

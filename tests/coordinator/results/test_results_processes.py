@@ -40,14 +40,15 @@ def test_coordinators_share_a_sweep_out_and_lose_nothing(store_url):
     assert stored(store_url) == list(SWEEP.order)
 
 
-def test_a_kill_loses_nothing_that_was_recorded(tmp_path):
+@pytest.mark.parametrize("n_kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_kill_loses_nothing_that_was_recorded(tmp_path, n_kills):
     url, rng = str(tmp_path / "results.sqlite"), random.Random(11)
     told = set()
-    for number in range(6):
+    for number in range(n_kills):
         writer = start_writer(url, f"owner-{number}", 0)
         with writer:
             # It goes on while we read, so that the kill comes at any moment of what follows.
-            for _ in range(rng.randint(1, 12)):
+            for _ in range(rng.randint(1, 60 // n_kills - 1)):
                 key, repeat = writer.stdout.readline().split()
                 told.add((key, int(repeat)))
             writer.kill()
