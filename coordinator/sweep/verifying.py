@@ -18,7 +18,7 @@ from partitioner.search.robust.network import Direction
 
 N_ROUND_TRIPS = 3
 N_IN_A_ROW = 4
-ROW_SECONDS = 0.06
+ROW_SECONDS = 0.1
 """About so long a row of messages keeps a link busy."""
 ROW_BYTES = (16 << 10, 4 << 20)
 """Of all messages of a row together: at least, and at most."""
@@ -61,7 +61,8 @@ def _find_link(fleet: Fleet, direction: Direction) -> LinkFound:
     found_round_trip = statistics.median(sample.round_trip_seconds for sample in alone)
     row_bytes = min(max(int((rate or ROW_BYTES[1]) * ROW_SECONDS), ROW_BYTES[0]), ROW_BYTES[1])
     row = _probe(fleet, direction, n_bytes=row_bytes // N_IN_A_ROW, n_rounds=1, n_messages=N_IN_A_ROW)
-    busy = max(row[0].round_trip_seconds - found_round_trip, 1e-9)
+    shortest = min(sample.round_trip_seconds for sample in alone)
+    busy = max(row[0].round_trip_seconds - shortest, 1e-9)
     return LinkFound(
         source=source,
         target=target,
@@ -138,7 +139,12 @@ def _believable_rates(emulation: LinkEmulation, bare: Link) -> tuple[float, floa
     disturbance = 3 * emulation.jitter_seconds + asked.most_delay - asked.least_delay
     slowed = 1 / (1 / asked.least_rate + 1 / bare.sustained_bytes_per_second)
     low = slowed * (1 - SLOWER_TOLERANCE) * row_seconds / (row_seconds + SLACK_SECONDS + disturbance)
-    high = asked.most_rate * (1 + TOLERANCE) * row_seconds / max(row_seconds - disturbance, 0.05 * row_seconds)
+    high = (
+        asked.most_rate
+        * (1 + TOLERANCE)
+        * row_seconds
+        / max(row_seconds - disturbance - SLACK_SECONDS / 2, 0.05 * row_seconds)
+    )
     if emulation.loss:
         low = 0.0
     return low, high

@@ -1,5 +1,7 @@
 """Conditions put on emulated links, and whether they are in force."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from coordinator.results.values import LinkFound
 from coordinator.sweep.applying import apply_to, bare_config, check_conditions, emulated_link
 from coordinator.sweep.network_profiles import PROFILES, profile_condition
 from coordinator.sweep.verifying import delivery_doubt, doubts_about, links_of
+from node_agent.dataplane.shaping import ShapedLink
 from node_agent.messages import LinkEmulation
 from partitioner.cluster import CLIENT, Cluster, Device, Link
 from partitioner.plan import Plan, Stage
@@ -191,3 +194,15 @@ def test_every_profile_can_be_had_on_a_quick_machine() -> None:
     for name in PROFILES:
         assert applied(profile_condition(name)).cluster.links
     assert sweep_file().conditions(CONFIG)
+
+
+def test_repairs_delay_a_lone_message_and_keep_no_link_busy() -> None:
+    emulation = LinkEmulation(delay_seconds=0.05, bytes_per_second=1e6, loss=0.1)
+    link = emulated_link(BARE.links[0], emulation)
+    assert link.busy_bytes_per_second == pytest.approx(0.9e6)
+    shaped, sizes = ShapedLink(emulation), [15_000] * 2000
+    passages = [shaped.schedule(0.0, size) for size in sizes]
+    sustained = sum(sizes) / passages[-1].free_at
+    assert sustained == pytest.approx(link.busy_bytes_per_second, rel=0.02)
+    lone = [ShapedLink(replace(emulation, seed=seed)).schedule(0.0, 15_000).arrive_at for seed in range(2000)]
+    assert sum(lone) / len(lone) == pytest.approx(link.seconds(15_000), rel=0.03)
