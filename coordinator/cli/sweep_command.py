@@ -18,6 +18,7 @@ from coordinator.cli.options import dry_run_option, json_option
 @click.option("--seed", type=click.IntRange(min=0), help="Of all chance.  [default: that of the file]")
 @click.option("--store", "store_url", metavar="URL", help="Where results go.  [default: results.sqlite in the folder]")
 @click.option("--predict-only", is_flag=True, help="Predicts all cases from profiles, and measures none.")
+@click.option("--scheduler", metavar="ADDRESS", help="Predicts on the Dask cluster of this address, not here.")
 @json_option
 @dry_run_option
 def command(
@@ -27,6 +28,7 @@ def command(
     seed: int | None,
     store_url: str | None,
     predict_only: bool,
+    scheduler: str | None,
     as_json: bool,
     dry_run: bool,
 ) -> None:
@@ -46,12 +48,14 @@ def command(
     from coordinator.cli.sweeping import dry_run_text, measured, predicted, sweep_file
     from coordinator.cli.terminal import Terminal
 
+    if scheduler is not None and not predict_only:
+        raise click.UsageError("--scheduler computes predictions: give it with --predict-only.")
     terminal = Terminal(as_json=as_json)
     asked = sweep_file(file, seed)
     place = folder or Path("sweeps") / asked.config.name
     if dry_run:
         terminal.say(dry_run_text(asked, place, terminal))
     elif predict_only:
-        predicted(asked, place, terminal, store_url=store_url)
+        predicted(asked, place, terminal, store_url=store_url, scheduler=scheduler)
     else:
         measured(asked, place, terminal, store_url=store_url)

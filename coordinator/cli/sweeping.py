@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, replace
-from importlib import import_module
 from pathlib import Path
 
 from coordinator.cli.terminal import Terminal
@@ -93,8 +92,32 @@ def _summary(outcome: Outcome, where: str) -> str:
     return "; ".join(parts) + "."
 
 
-def predicted(file: SweepFile, folder: Path, terminal: Terminal, *, store_url: str | None) -> None:
-    """Prepares a sweep and predicts all of its cases."""
-    with open_session(file, folder, terminal, open_store=open_store, store_url=store_url) as session:
-        predicting = import_module("coordinator.sweep.predicting")  # its libraries are not needed to measure
-        predicting.predict_sweep(session.file, session.begun.sweep, session.studies, folder, terminal)
+def predicted(
+    file: SweepFile, folder: Path, terminal: Terminal, *, store_url: str | None, scheduler: str | None
+) -> None:
+    """Prepares a sweep and predicts all of its conditions, in processes here or on a Dask cluster."""
+    from coordinator.sweep.predict_only import predict_studies  # noqa: PLC0415 - not needed to measure
+    from coordinator.sweep.workers import open_workers  # noqa: PLC0415
+
+    with (
+        open_session(file, folder, terminal, open_store=open_store, store_url=store_url) as session,
+        open_workers(scheduler=scheduler) as workers,
+        terminal.progress(f"Predicting {session.begun.sweep.name}") as on_lane,
+    ):
+        found = [
+            *predict_studies(
+                session.file,
+                session.begun.sweep,
+                session.studies,
+                folder,
+                workers=workers,
+                on_step=lambda name, share, what: on_lane(name, round(100 * share), 100, what),
+            )
+        ]
+    terminal.print_json_line(
+        json.dumps([{**asdict(each), "path": str(each.path)} for each in found], ensure_ascii=False)
+    )
+    for each in found:
+        left = f"; {each.n_left_out} plans with codecs were left out" if each.n_left_out else ""
+        terminal.say(f"{each.name}, {each.n_conditions} conditions{left}:")
+        terminal.say("".join(f"  {sentence}\n" for sentence in each.sentences) + f"  All of it: {each.path}")

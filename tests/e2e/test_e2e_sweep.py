@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from e2e_commands import splitfront
 
 from coordinator.__main__ import run
 from coordinator.results.store import open_store
+from coordinator.sweep.predicted import PREDICTED_SWEEP, PredictedSweep
+from partitioner.serialize import load_artefact
 
 SWEEP = """
 name: toy
@@ -113,6 +116,37 @@ def test_every_run_says_what_its_links_were_and_keeps_every_sample(killed_sweep)
         assert one.figures["reference_latency_seconds"] <= one.figures["loaded_latency_seconds"]
         assert {"before", "after", "versions", "nodes"} <= set(one.environment)
         assert one.predicted_latency_seconds > 0
+
+
+def test_it_is_predicted_from_what_was_profiled(killed_sweep, capsys):
+    file, out, _, _ = killed_sweep
+    assert run(["sweep", str(file), "--out", str(out), "--predict-only", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["n_conditions"] == 2
+    assert any(sentence.startswith("For latency") for sentence in found["sentences"])
+    predicted = load_artefact(Path(found["path"]), PredictedSweep, schema=PREDICTED_SWEEP)
+    assert {plan.label for plan in predicted.plans} >= {"whole model on near", "whole model on far", "split 12"}
+    condition = next(each for each in predicted.conditions if each.name == "slow")
+    label = predicted.plans[condition.plans[0]].label
+    sweep, runs = runs_of(out)
+    (case,) = (each for each in sweep.cases if (each.plan_label, each.condition) == (label, "slow"))
+    told = {one.predicted_latency_seconds for one in runs if one.case_key == case.key}
+    assert min(told) == max(told) == pytest.approx(condition.latency_seconds[0])
+
+
+def test_its_report_comes_back_from_its_bundle(killed_sweep, tmp_path):
+    _, out, _, _ = killed_sweep
+    assert run(["report", str(out)]) == 0
+    tables = tables_of(out)
+    assert {"cases.csv", "runs.csv", "toy/conditions.tex"} <= tables.keys()
+    assert run(["bundle", str(out), "--out", str(tmp_path / "toy.zip")]) == 0
+    assert run(["replay", str(tmp_path / "toy.zip"), "--out", str(tmp_path / "again")]) == 0
+    assert tables_of(tmp_path / "again") == tables
+
+
+def tables_of(folder):
+    tables = folder / "tables"
+    return {str(path.relative_to(tables)): path.read_bytes() for path in tables.rglob("*") if path.is_file()}
 
 
 def test_another_file_is_refused_and_a_dry_run_starts_nothing(killed_sweep, capsys):
