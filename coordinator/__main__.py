@@ -50,10 +50,11 @@ def run(arguments: list[str]) -> int:
 def _is_ours(error: Exception) -> bool:
     # Imported only now: `--help` must not pay for it.
     from coordinator.errors import CoordinatorError  # noqa: PLC0415
+    from deploy.errors import DeployError  # noqa: PLC0415
     from node_agent.errors import NodeError  # noqa: PLC0415
     from partitioner.errors import PartitionerError  # noqa: PLC0415
 
-    return isinstance(error, (CoordinatorError, NodeError, PartitionerError))
+    return isinstance(error, (CoordinatorError, DeployError, NodeError, PartitionerError))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
