@@ -1,6 +1,6 @@
-"""`python -m deploy.health`: whether an agent is healthy, by the gRPC health protocol. Runs on the node, in its release.
+"""`python -m deploy.health`: whether an agent is healthy, by the gRPC health protocol. Runs on the node.
 
-Whatever is broken in a release, its transport included, shows here as well.
+It runs in the release itself: whatever is broken there, its transport included, shows here as well.
 """
 
 import argparse

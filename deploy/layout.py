@@ -21,7 +21,9 @@ class Layout:
     root: str
     """Releases and settings. Written to by installs only."""
     state: str
-    """The shard store and the log. The agent's own."""
+    """The shard store. The agent's own."""
+    logs: str
+    """Of the supervisor, which may run as root: the agent cannot write there."""
     staging: str
     """Wheels, written by the login user."""
 
@@ -73,7 +75,12 @@ class Layout:
     @property
     def log(self) -> str:
         """What the agent says, where there is no journal."""
-        return f"{self.state}/agent.log"
+        return f"{self.logs}/agent.log"
+
+    @property
+    def folders(self) -> frozenset[str]:
+        """Those that an install makes and the agent may not write to, but for those of the login user."""
+        return frozenset({self.root, self.releases, *(() if self.has_systemd else (self.logs,))})
 
     @property
     def managed_files(self) -> tuple[str, ...]:
@@ -98,7 +105,15 @@ def layout_of(host: Host, machine: Machine) -> Layout:
             has_systemd=machine.systemd is not None,
             root="/opt/splitfront",
             state="/var/lib/splitfront",
+            logs="/var/log/splitfront",
             staging=f"{machine.home.rstrip('/')}/.cache/splitfront-install",
         )
     root = host.folder or f"{machine.home.rstrip('/')}/.local/share/splitfront-agent"
-    return Layout(is_system=False, has_systemd=False, root=root, state=f"{root}/state", staging=f"{root}/install")
+    return Layout(
+        is_system=False,
+        has_systemd=False,
+        root=root,
+        state=f"{root}/state",
+        logs=f"{root}/log",
+        staging=f"{root}/install",
+    )

@@ -45,7 +45,7 @@ class Step:
     """Instead of a command."""
     as_root: bool = False
     is_locked: bool = True
-    """Whether it waits for steps of other installs. One that starts a service must not: the service would hold the lock."""
+    """Whether it waits for steps of other installs. One that starts a service must not: that would hold the lock."""
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     after: Callable[[Installed], Installed] = field(default=lambda installed: installed, compare=False, repr=False)
     """What is installed once it is done. Tests hold planning and commands against it."""

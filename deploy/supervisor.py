@@ -102,7 +102,7 @@ class Supervisor:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**settings["environment"], "PATH": os.environ.get("PATH", "/usr/bin:/bin")},
-                cwd=settings["folder"],
+                cwd=settings["working_folder"],
                 start_new_session=True,
                 **identity,
             )

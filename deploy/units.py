@@ -54,7 +54,8 @@ def supervisor_text(settings: AgentSettings, layout: Layout) -> str:
     """What the supervisor is told, as JSON."""
     content = {
         "command": (*agent_words(settings, layout), "--exit-with-stdin"),
-        "folder": layout.state,
+        "folder": layout.logs,
+        "working_folder": layout.state,
         "user": SYSTEM_USER if layout.is_system else None,
         "environment": _environment(layout),
     }

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from deploy.errors import WheelsError
-from deploy.own_wheel import own_wheel
+from deploy.own_wheel import own_wheel, packed_wheel
 from deploy.planning.suitability import Platform
 from deploy.planning.wanted import Wheel, sha256_of
 
@@ -87,7 +87,7 @@ def _download(platform: Platform, folder: Path, own: Path, extras: Sequence[str]
     fresh.mkdir()
     constraints = folder / "constraints.txt"
     constraints.write_text(constraints_text(_installed_versions()), encoding="utf-8")
-    requirements = [f"splitfront[{','.join(extras)}] @ {own.resolve().as_uri()}", "pip"]
+    requirements = [f"splitfront[{','.join(extras)}] @ {own.resolve().as_uri()}"]
     words = [sys.executable, *pip_words(platform, requirements, fresh, constraints)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_PIP_SECONDS)  # noqa: S603 - ours
@@ -95,6 +95,7 @@ def _download(platform: Platform, folder: Path, own: Path, extras: Sequence[str]
         raise WheelsError(f"pip cannot gather the packages for {platform}: {exc}.") from exc
     if done.returncode != 0:
         raise WheelsError(f"pip cannot gather the packages for {platform}: {_reason(done.stderr)}")
+    packed_wheel("pip", fresh)
     for old in folder.glob("*.whl"):
         old.unlink()
     names = sorted(path.name for path in fresh.glob("*.whl"))

@@ -5,7 +5,20 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("demo", "init", "nodes", "inspect", "profile", "search", "robust", "plan", "deploy", "bench", "run", "report")
+COMMANDS = (
+    "demo",
+    "init",
+    "nodes",
+    "inspect",
+    "profile",
+    "search",
+    "robust",
+    "plan",
+    "deploy",
+    "bench",
+    "run",
+    "report",
+)
 """In the order of a first acquaintance; each lives in `coordinator.cli.NAME_command` as `command`."""
 
 

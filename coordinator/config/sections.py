@@ -43,7 +43,9 @@ def _check_user(text: str) -> str:
 
 def _check_fingerprint(text: str) -> str:
     if not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", text):
-        raise ValueError("wanted SHA256: and 43 characters, as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints")
+        raise ValueError(
+            "wanted SHA256: and 43 characters, as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints"
+        )
     return text
 
 

@@ -8,7 +8,7 @@ from deploy.facts.fact import Fact, KeyLines
 from deploy.layout import SYSTEM_USER, UNIT, Layout
 
 _COMMAND = r"""
-for folder in "$ROOT" "$RELEASES" "$STATE" "$STAGING" "$STAGING/wheels"; do
+for folder in "$ROOT" "$RELEASES" "$STATE" "$LOGS" "$STAGING" "$STAGING/wheels"; do
   [ -d "$folder" ] && echo "folder $folder"
 done
 for release in "$RELEASES"/*; do
@@ -92,6 +92,7 @@ def installed_fact(layout: Layout) -> Fact[Installed]:
         "ROOT": layout.root,
         "RELEASES": layout.releases,
         "STATE": layout.state,
+        "LOGS": layout.logs,
         "STAGING": layout.staging,
         "SYSTEM_USER": SYSTEM_USER,
         "SUPERVISOR": layout.supervisor,

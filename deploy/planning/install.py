@@ -43,7 +43,12 @@ def plan_install(installed: Installed, wanted: Wanted, layout: Layout) -> tuple[
             ),
             *([] if installed.current == wanted.release else [release.switch_step(wanted.release, layout)]),
             restart_step(layout),
-            health_step(wanted, layout),
+            health_step(
+                layout,
+                wanted.address,
+                health_seconds=wanted.health_seconds,
+                has_tls=wanted.needs_identity,
+            ),
         ]
     if layout.has_systemd and not installed.is_enabled:
         steps.append(_enable_step(layout))
@@ -54,7 +59,7 @@ def plan_install(installed: Installed, wanted: Wanted, layout: Layout) -> tuple[
 
 def _folder_steps(installed: Installed, layout: Layout) -> list[Step]:
     own = {layout.staging, layout.wheels}
-    others = {layout.root, layout.releases}
+    others = set(layout.folders)
     steps = []
     for folders, name, as_root in ((others, "folders", layout.is_system), (own, "staging", False)):
         if folders <= installed.folders:
@@ -158,17 +163,15 @@ def restart_step(layout: Layout) -> Step:
     )
 
 
-def health_step(wanted: Wanted, layout: Layout) -> Step:
+def health_step(layout: Layout, address: str, *, health_seconds: float, has_tls: bool) -> Step:
     """Waits until the agent is healthy."""
     return Step(
         name="health",
-        description=f"Wait until the agent is healthy, {wanted.health_seconds:g} s at most",
-        command=health_command(
-            layout, wanted.address, within_seconds=wanted.health_seconds, has_tls=wanted.needs_identity
-        ),
+        description=f"Wait until the agent is healthy, {health_seconds:g} s at most",
+        command=health_command(layout, address, within_seconds=health_seconds, has_tls=has_tls),
         as_root=layout.is_system,
         is_locked=False,
-        timeout_seconds=_RESTART_SECONDS + wanted.health_seconds,
+        timeout_seconds=_RESTART_SECONDS + health_seconds,
         diagnose=log_command(layout, 3),
     )
 

@@ -16,7 +16,9 @@ _STOP_SECONDS = 60.0
 def plan_removal(installed: Installed, qdiscs: tuple[str, ...], layout: Layout) -> tuple[Step, ...]:
     """The steps after which nothing of ours is left; none where nothing is there."""
     steps = [*_shaping_steps(qdiscs, layout), *_service_steps(installed, layout)]
-    folders = [folder for folder in (layout.state, layout.root, layout.staging) if folder in installed.folders]
+    folders = [
+        folder for folder in (layout.state, layout.logs, layout.root, layout.staging) if folder in installed.folders
+    ]
     if folders:
         steps.append(_folder_step(folders, layout))
     if installed.has_user and layout.is_system:
