@@ -36,7 +36,7 @@ def _problem(stub: health_pb2_grpc.HealthStub) -> str:
     try:
         answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=_CALL_SECONDS)
     except grpc.RpcError as exc:
-        return str(exc.details() or exc.code().name).splitlines()[0]  # type: ignore[attr-defined] # every such error is a call
+        return str(exc.details() or exc.code().name).splitlines()[0]
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
         return ""
     return f"it says {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}"

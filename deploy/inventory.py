@@ -67,7 +67,7 @@ class Host:
     jump: SshEndpoint | None = None
     """The connection goes through this one."""
     scope: str = "auto"
-    """`system`: for the whole machine, needs root; `user`: in the home of the login user; `auto`: system where possible."""
+    """`system`: for the whole machine, needs root; `user`: in the home of the login; `auto`: system if possible."""
     folder: str | None = None
     """Where a `user` installation lies; None: below ~/.local."""
     python: str | None = None

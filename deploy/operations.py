@@ -19,7 +19,7 @@ from deploy.runner import Runner
 from deploy.steps import Step, StepResult
 from deploy.units import agent_address, managed_files
 
-GatherWheels = Callable[[Platform, Host], tuple[Wheel, ...]]
+GatherWheels = Callable[[Platform], tuple[Wheel, ...]]
 MakeIdentity = Callable[[Host, Layout, Wanted], tuple[Step, ...]]
 """Steps that give a node a key of its own and a certificate of its cluster."""
 
@@ -93,7 +93,7 @@ def wanted_on(
     """
     host, layout = found.host, found.layout
     python, platform = choose_python(found.machine, host)
-    wheels = gather_wheels(platform, host)
+    wheels = gather_wheels(platform)
     wanted = Wanted(
         version=next(wheel.name.split("-")[1] for wheel in wheels if wheel.name.startswith("splitfront-")),
         python=python,

@@ -38,7 +38,7 @@ class _Rule(paramiko.MissingHostKeyPolicy):
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         endpoint, rules = self._endpoint, self._rules
         if endpoint.fingerprint is not None:
-            if key.fingerprint != endpoint.fingerprint:  # type: ignore[attr-defined] # the types lack it
+            if key.fingerprint != endpoint.fingerprint:
                 raise HostKeyError(
                     f"{endpoint} shows the {key.get_name()} host key {_fingerprint(key)}, the inventory says "
                     f"{endpoint.fingerprint}: somebody may be in between, or the machine was set up anew; find out "
@@ -57,7 +57,7 @@ class _Rule(paramiko.MissingHostKeyPolicy):
 
 
 def _fingerprint(key: paramiko.PKey) -> str:
-    return str(key.fingerprint)  # type: ignore[attr-defined] # the types lack it
+    return str(key.fingerprint)
 
 
 def connect(endpoint: SshEndpoint, rules: HostKeyRules, ask: Ask, *, jump: SshEndpoint | None = None) -> "SshRunner":

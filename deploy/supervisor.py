@@ -94,9 +94,8 @@ class Supervisor:
     def _run_once(self) -> int:
         settings = self._settings
         account = pwd.getpwnam(settings["user"]) if settings.get("user") and os.getuid() == 0 else None
-        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
         try:
-            child = self._child = subprocess.Popen(  # noqa: S603 - what the settings name
+            child: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - what the settings name
                 settings["command"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -104,11 +103,14 @@ class Supervisor:
                 env={**settings["environment"], "PATH": os.environ.get("PATH", "/usr/bin:/bin")},
                 cwd=settings["working_folder"],
                 start_new_session=True,
-                **identity,
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
             )
         except OSError as exc:
             self._log.write(f"supervisor: the agent cannot be started: {exc}\n".encode())
             return -1
+        self._child = child
         self._note(child.pid)
         if self._is_ending:  # the signal came before there was a child
             self._end(child)

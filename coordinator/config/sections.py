@@ -84,7 +84,7 @@ class SshEndpointConfig(Section):
 class JumpConfig(SshEndpointConfig):
     """A server that the connection to a node goes through."""
 
-    host: Annotated[StrictStr, AfterValidator(_check_host)]  # type: ignore[assignment] # this one has no node's address
+    host: Annotated[StrictStr, AfterValidator(_check_host)]
 
 
 class SshConfig(SshEndpointConfig):
@@ -92,8 +92,8 @@ class SshConfig(SshEndpointConfig):
 
     jump: JumpConfig | None = None
     scope: Literal["auto", "system", "user"] = "auto"
-    """`system`: for the whole machine, with a user of its own, needs root; `user`: in the home of the login user; `auto`:
-    system where root can be had."""
+    """`system`: for the whole machine, with a user of its own, needs root; `user`: in the home of the login user;
+    `auto`: system where root can be had."""
     folder: Annotated[StrictStr, Field(pattern=r"^/[A-Za-z0-9._/-]+$")] | None = None
     """Where an installation of scope `user` lies; None: below ~/.local."""
     python: Annotated[StrictStr, Field(pattern=r"^/[A-Za-z0-9._/-]+$")] | None = None

@@ -28,9 +28,9 @@ class FleetAccess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
         for runner in self._runners.values():
-            runner.close()
+            runner.close()  # first: it ends what still waits for a machine
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def connect(self) -> dict[str, DeployError]:
         """Connects to all; says of whom it could not, and why."""

@@ -15,7 +15,9 @@ done
 command -v timedatectl >/dev/null &&
   echo "synchronised $(timedatectl show -p NTPSynchronized --value 2>/dev/null)"
 echo "load $(cut -d' ' -f1 /proc/loadavg 2>/dev/null)"
-for device in /dev/nvidia0 /dev/dri/renderD128 /dev/hailo0 /dev/apex_0; do [ -e "$device" ] && echo "device $device"; done
+for device in /dev/nvidia0 /dev/dri/renderD128 /dev/hailo0 /dev/apex_0; do
+  [ -e "$device" ] && echo "device $device"
+done
 """
 
 _THROTTLING = (

@@ -96,7 +96,7 @@ def parse_machine(text: str) -> Machine:
         home=lines.first("home") or "/",
         sudo=lines.first("sudo"),
         systemd=lines.number("systemd"),
-        pythons=tuple(sorted(set(map(_interpreter, lines.every("python"))) - {None}, reverse=True)),  # type: ignore[type-var]
+        pythons=tuple(sorted({found for text in lines.every("python") if (found := _interpreter(text))}, reverse=True)),
         n_cores=lines.number("cores"),
         memory_bytes=(lines.number("memory_kib") or 0) * 1024,
         available_bytes=(lines.number("available_kib") or 0) * 1024,

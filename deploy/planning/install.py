@@ -58,25 +58,26 @@ def plan_install(installed: Installed, wanted: Wanted, layout: Layout) -> tuple[
 
 
 def _folder_steps(installed: Installed, layout: Layout) -> list[Step]:
-    own = {layout.staging, layout.wheels}
-    others = set(layout.folders)
     steps = []
-    for folders, name, as_root in ((others, "folders", layout.is_system), (own, "staging", False)):
-        if folders <= installed.folders:
-            continue
-        paths = " ".join(map(quote, sorted(folders)))
-        lock = f"; touch {quote(layout.lock)}" if name == "staging" else ""
-        steps.append(
-            Step(
-                name=name,
-                description=f"Make {' and '.join(sorted(folders))}",
-                command=f"mkdir -p -m 0755 {paths}{lock}",
-                undo="",
-                as_root=as_root,
-                after=lambda state, folders=folders: replace(state, folders=state.folders | folders),
-            )
-        )
+    if not layout.folders <= installed.folders:
+        steps.append(_folder_step("folders", layout.folders, "", as_root=layout.is_system))
+    own = frozenset({layout.staging, layout.wheels})
+    if not own <= installed.folders:
+        # The login user writes there, and root must be able to hold the lock too.
+        steps.append(_folder_step("staging", own, f"; touch {quote(layout.lock)}", as_root=False))
     return steps
+
+
+def _folder_step(name: str, folders: frozenset[str], more: str, *, as_root: bool) -> Step:
+    paths = sorted(folders)
+    return Step(
+        name=name,
+        description=f"Make {', '.join(paths)}",
+        command=f"umask 022; mkdir -p {' '.join(map(quote, paths))}{more}",
+        undo=f"rmdir {' '.join(map(quote, reversed(paths)))}",
+        as_root=as_root,
+        after=lambda state: replace(state, folders=state.folders | folders),
+    )
 
 
 def user_step(layout: Layout) -> Step:
