@@ -58,10 +58,11 @@ def _diagnosis(step: Step, runner: Runner) -> str:
     if not step.diagnose:
         return ""
     try:
-        said = runner.run(step.diagnose, is_privileged=step.as_root).stdout.strip().splitlines()
+        said = runner.run(step.diagnose, is_privileged=step.as_root).stdout.splitlines()
     except DeployError:
         return ""
-    return f"; the agent's last words: {said[-1].strip()}" if said else ""
+    own = [line.strip() for line in said if line.strip() and "supervisor: " not in line and "systemd[" not in line]
+    return f"; the agent's last words: {own[-1]}" if own else ""
 
 
 def _undo(guard: Step | None, runner: Runner) -> str:

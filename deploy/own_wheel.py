@@ -1,4 +1,4 @@
-"""This program, and others that are installed, as wheels, so that nodes run what the coordinator runs."""
+"""This program as a wheel, so that nodes run what the coordinator runs."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ def own_wheel(folder: Path) -> Path:
     with _building:
         folder.mkdir(parents=True, exist_ok=True)
         root = Path(__file__).resolve().parents[1]
-        return _built(root, folder) if (root / "pyproject.toml").is_file() else packed_wheel(_NAME, folder)
+        return _built(root, folder) if (root / "pyproject.toml").is_file() else _packed(folder)
 
 
 def _built(root: Path, folder: Path) -> Path:
@@ -50,24 +50,17 @@ def _built(root: Path, folder: Path) -> Path:
     return found[0]
 
 
-def packed_wheel(name: str, folder: Path) -> Path:
-    """A pure wheel from the files that an installation lists.
-
-    Raises:
-        WheelsError: It is not installed, or lists no files of its own.
-    """
-    try:
-        installed = metadata.distribution(name)
-    except metadata.PackageNotFoundError as exc:
-        raise WheelsError(f"{name} is not installed here, so that it cannot be sent to a node.") from exc
+def _packed(folder: Path) -> Path:
+    """A wheel from the files that an installation lists."""
+    installed = metadata.distribution(_NAME)
     files = [
         file
         for file in installed.files or ()
         if file.name not in _LEFT_OUT and ".." not in file.parts and "__pycache__" not in file.parts
     ]
-    if not any(file.name == "__init__.py" for file in files):
-        raise WheelsError(f"The installed {name} does not list its files: give its wheel, for splitfront with --wheel.")
-    target = folder / f"{name}-{installed.version}-py3-none-any.whl"
+    if not any(file.parts[0] == "node_agent" for file in files):
+        raise WheelsError("The installed splitfront does not list its files: give its wheel with --wheel.")
+    target = folder / f"{_NAME}-{installed.version}-py3-none-any.whl"
     partial = target.with_suffix(".part")
     record = []
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -76,6 +69,6 @@ def packed_wheel(name: str, folder: Path) -> Path:
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             record.append(f"{file},sha256={digest},{len(content)}")
             archive.writestr(zipfile.ZipInfo(str(file), _EPOCH), content, zipfile.ZIP_DEFLATED)
-        path = f"{name}-{installed.version}.dist-info/RECORD"
+        path = f"{_NAME}-{installed.version}.dist-info/RECORD"
         archive.writestr(zipfile.ZipInfo(path, _EPOCH), "\n".join([*record, f"{path},,", ""]))
     return partial.replace(target)

@@ -220,7 +220,7 @@ class SshRunner:
                 errors: list[bytes] = []
                 threads = (
                     threading.Thread(target=_feed, args=(channel, stdin), daemon=True),
-                    threading.Thread(target=lambda: errors.append(channel.makefile_stderr("rb").read()), daemon=True),
+                    threading.Thread(target=_drain, args=(channel, errors), daemon=True),
                 )
                 for thread in threads:
                     thread.start()
@@ -292,6 +292,14 @@ class SshRunner:
             return exc
         why = "it said nothing for too long" if isinstance(exc, TimeoutError) else str(exc) or type(exc).__name__
         return HostUnreachableError(f"{self._endpoint}: {what or 'the connection broke'}: {why}.")
+
+
+def _drain(channel: paramiko.Channel, errors: list[bytes]) -> None:
+    """Reads the errors of a command until it ends; who waits for its output hears of a connection that breaks."""
+    try:
+        errors.extend(channel.makefile_stderr("rb"))
+    except (OSError, paramiko.SSHException):
+        return
 
 
 def _feed(channel: paramiko.Channel, stdin: bytes) -> None:

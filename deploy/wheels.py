@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from deploy.errors import WheelsError
-from deploy.own_wheel import own_wheel, packed_wheel
+from deploy.own_wheel import own_wheel
 from deploy.planning.suitability import Platform
 from deploy.planning.wanted import Wheel, sha256_of
 
@@ -40,7 +40,7 @@ def pip_words(platform: Platform, requirements: Sequence[str], folder: Path, con
 def gather_wheels(
     platform: Platform, cache: Path, *, has_gpu: bool, own: Path | None = None, is_fresh: bool = False
 ) -> tuple[Wheel, ...]:
-    """The packages of a node, this program's among them, and pip, which a machine may lack.
+    """The packages of a node, this program's among them.
 
     What was gathered before is used again, so that the same call gives the same files without any network.
 
@@ -95,7 +95,6 @@ def _download(platform: Platform, folder: Path, own: Path, extras: Sequence[str]
         raise WheelsError(f"pip cannot gather the packages for {platform}: {exc}.") from exc
     if done.returncode != 0:
         raise WheelsError(f"pip cannot gather the packages for {platform}: {_reason(done.stderr)}")
-    packed_wheel("pip", fresh)
     for old in folder.glob("*.whl"):
         old.unlink()
     names = sorted(path.name for path in fresh.glob("*.whl"))

@@ -18,7 +18,12 @@ def plan_install(installed: Installed, wanted: Wanted, layout: Layout) -> tuple[
 
     All that could take a working agent away comes after the step `keep`, whose undo brings the old one back.
     """
-    is_serving = installed.confirmed == wanted.stamp and installed.is_active and installed.current == wanted.release
+    is_serving = (
+        installed.confirmed == wanted.stamp
+        and installed.current == wanted.release
+        and installed.is_active
+        and not installed.kept_files  # else a change was broken off
+    )
     changed = [file for file in wanted.files if installed.files.get(file.path) != file.sha256]
     steps = [
         *_folder_steps(installed, layout),
@@ -173,7 +178,7 @@ def health_step(layout: Layout, address: str, *, health_seconds: float, has_tls:
         as_root=layout.is_system,
         is_locked=False,
         timeout_seconds=_RESTART_SECONDS + health_seconds,
-        diagnose=log_command(layout, 3),
+        diagnose=log_command(layout, 20),
     )
 
 

@@ -31,14 +31,26 @@ def release_steps(installed: Installed, wanted: Wanted, layout: Layout) -> list[
     return [*([send] if missing else []), _build_step(wanted, layout)]
 
 
+_UNPACK = """
+import pathlib, shutil, sys, sysconfig, zipfile
+site = pathlib.Path(sysconfig.get_path("purelib"))
+for wheel in sys.argv[1:]:
+    zipfile.ZipFile(wheel).extractall(site)
+for part in [*site.glob("*.data/purelib"), *site.glob("*.data/platlib")]:
+    shutil.copytree(part, site, dirs_exist_ok=True)
+for rest in site.glob("*.data"):
+    shutil.rmtree(rest)
+"""
+"""Puts wheels where Python finds them. They were chosen by pip and checked by digest, so that nothing is left to decide."""
+
+
 def _build_step(wanted: Wanted, layout: Layout) -> Step:
-    """Makes the environment without the machine's pip, which it may lack, and without any network.
+    """Makes the environment without pip, which a machine may lack, and without any network.
 
     It is built where it will stay, because an environment knows its place, and is whole once `.complete` is there.
     """
     release = quote(layout.release(wanted.release))
-    pip = next(wheel.name for wheel in wanted.wheels if wheel.name.startswith("pip-"))
-    packages = " ".join(quote(wheel.name) for wheel in wanted.wheels if wheel.name != pip)
+    packages = " ".join(quote(wheel.name) for wheel in wanted.wheels)
     digests = "".join(f"{wheel.sha256}  {wheel.name}\n" for wheel in wanted.wheels)
     return Step(
         name="build",
@@ -49,8 +61,8 @@ sha256sum -c - >/dev/null || {{ echo 'a package is not what was sent: run it aga
 rm -rf {release}
 umask 022
 {quote(wanted.python.path)} -I -m venv --without-pip {release}
-PYTHONPATH={quote(pip)} {release}/bin/python -s -m pip --isolated install --quiet --no-index --no-deps \
---no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-warn-script-location {packages} >&2
+{release}/bin/python -IBc {quote(_UNPACK)} {packages}
+{release}/bin/python -I -m compileall -q -j 0 {release}/lib >/dev/null || true
 {release}/bin/python -IB -m node_agent --version >&2
 sync
 touch {release}/.complete""",

@@ -49,7 +49,6 @@ class Wanted:
     version: str
     python: Interpreter
     wheels: tuple[Wheel, ...]
-    """pip itself among them, since a machine may lack it."""
     files: tuple[ManagedFile, ...]
     address: str
     """Where the agent answers on its own machine."""
