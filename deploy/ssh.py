@@ -95,8 +95,8 @@ def _logged_in(endpoint: SshEndpoint, rules: HostKeyRules, ask: Ask, before: "Ss
                 ) from exc
             secrets["passphrase"] = answer
         except paramiko.AuthenticationException as exc:
+            allowed = _allowed(client, endpoint)
             client.close()
-            allowed = getattr(exc, "allowed_types", None) or ["password"]
             can_ask = "password" not in secrets and {"password", "keyboard-interactive"} & set(allowed)
             answer = ask(f"Password of {endpoint}") if can_ask else None
             if answer is None:
@@ -110,6 +110,19 @@ def _logged_in(endpoint: SshEndpoint, rules: HostKeyRules, ask: Ask, before: "Ss
             raise
         else:
             return client
+
+
+def _allowed(client: paramiko.SSHClient, endpoint: SshEndpoint) -> list[str]:
+    """Ways to log in that a server allows, as it says when nothing is offered."""
+    transport = client.get_transport()
+    try:
+        if transport is not None:
+            transport.auth_none(endpoint.user)
+    except paramiko.BadAuthenticationType as exc:
+        return list(exc.allowed_types)
+    except (paramiko.SSHException, OSError, EOFError):
+        pass
+    return ["password"]
 
 
 def _try_login(

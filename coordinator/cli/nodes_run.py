@@ -85,6 +85,7 @@ def _carry_out(
     reports = _in_order(access.hosts, {**unreached, **done}, failed_report)
     terminal.print_json_line(json_text("nodes", reports))
     terminal.show(reports_table(reports))
+    _tell_failures(terminal, {report.node: report.message for report in reports if report.outcome == "failed"})
     _exit_where(any(report.outcome == "failed" for report in reports))
 
 
@@ -101,6 +102,12 @@ def _in_order(
     """Results in the order of the inventory; failures in the form of results."""
     found = ((host.name, results[host.name]) for host in hosts if host.name in results)
     return [on_failure(name, value) if isinstance(value, DeployError) else value for name, value in found]
+
+
+def _tell_failures(terminal: Terminal, failures: dict[str, str]) -> None:
+    """Each in one whole line, which a table would break."""
+    for node, message in failures.items():
+        terminal.say(f"{node}: {message}")
 
 
 def _exit_where(has_failed: bool) -> None:
@@ -174,6 +181,7 @@ def run_status(*, nodes: Sequence[str], cluster_file: Path, accept_new: bool, as
         )
     terminal.print_json_line(json_text("nodes", states))
     terminal.show(states_table(states))
+    _tell_failures(terminal, {state.node: state.message for state in states if state.state == "failed"})
     _exit_where(any(state.state != "healthy" for state in states))
 
 

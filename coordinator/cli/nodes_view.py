@@ -78,7 +78,8 @@ def reports_table(reports: Sequence[Report]) -> Table:
     for report in reports:
         n_done = sum(step.outcome in ("changed", "planned") for step in report.steps)
         outcome = Text(report.outcome, style=_COLOURS.get(report.outcome, ""))
-        table.add_row(Text(report.node, style="bold"), outcome, str(n_done), Text(report.message))
+        words = "see below" if report.outcome == "failed" else report.message
+        table.add_row(Text(report.node, style="bold"), outcome, str(n_done), Text(words))
     return table
 
 
@@ -88,7 +89,8 @@ def states_table(states: Sequence[NodeState]) -> Table:
     for state in states:
         words = Text(state.state, style=_COLOURS.get(state.state, ""))
         cells = (state.release, state.service, str(state.n_restarts) if state.pid else "")
-        table.add_row(Text(state.node, style="bold"), words, *cells, Text(state.message))
+        remark = "see below" if state.state == "failed" else state.message
+        table.add_row(Text(state.node, style="bold"), words, *cells, Text(remark))
     return table
 
 

@@ -8,8 +8,9 @@ WAIT_SECONDS = 10
 
 _SINK = f"""
 import socket, sys
-family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
-sink = socket.create_server((sys.argv[1], 0), family=family, dualstack_ipv6=family == socket.AF_INET6)
+is_dual = sys.argv[1] == "" and socket.has_dualstack_ipv6()
+family = socket.AF_INET6 if is_dual else socket.AF_INET
+sink = socket.create_server((sys.argv[1], 0), family=family, dualstack_ipv6=is_dual)
 sink.settimeout({WAIT_SECONDS})
 print("port", sink.getsockname()[1], flush=True)
 try:
@@ -57,7 +58,7 @@ class LinkFigures:
 
 def sink_command(*, is_loopback: bool) -> str:
     """Listens on a free port, which it prints, and ends by itself."""
-    return f"python3 -ESsc {quote(_SINK)} {'127.0.0.1' if is_loopback else '::'}"
+    return f"python3 -ESsc {quote(_SINK)} {'127.0.0.1' if is_loopback else "''"}"
 
 
 def source_command(address: str, port: int) -> str:
