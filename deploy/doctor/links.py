@@ -58,7 +58,7 @@ class LinkFigures:
 
 def sink_command(*, is_loopback: bool) -> str:
     """Listens on a free port, which it prints, and ends by itself."""
-    return f"python3 -ESsc {quote(_SINK)} {'127.0.0.1' if is_loopback else "''"}"
+    return f"python3 -ESsc {quote(_SINK)} {quote('127.0.0.1' if is_loopback else '')}"
 
 
 def source_command(address: str, port: int) -> str:
