@@ -8,7 +8,8 @@ DeployError
 ├── CommandFailedError                       a command ended badly; holds its status
 ├── StepFailedError                          a step ended badly; says what was undone
 ├── UnsuitableHostError                      a machine cannot be a node; holds why
-└── WheelsError                              the packages for a node cannot be had
+├── WheelsError                              the packages for a node cannot be had
+└── PkiError (ValueError)                    the cluster's authority cannot do, or refuses, what was asked
 """
 
 from collections.abc import Iterable
@@ -66,3 +67,7 @@ class UnsuitableHostError(DeployError):
 
 class WheelsError(DeployError):
     """The packages that a node needs cannot be had."""
+
+
+class PkiError(DeployError, ValueError):
+    """The cluster's authority cannot do what was asked, or refuses it. Never holds a secret."""

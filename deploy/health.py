@@ -19,7 +19,7 @@ def main(words: list[str]) -> int:
     """Exit status: 0 where the agent became and stayed healthy in time."""
     given = _parser().parse_args(words)
     ends_at = time.monotonic() + given.within
-    with _channel(given.address, given.tls) as channel:
+    with _channel(given.address, given.tls, given.server_name) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         while (problem := _problem(stub)) and time.monotonic() < ends_at:
             time.sleep(_PAUSE_SECONDS)
@@ -42,8 +42,13 @@ def _problem(stub: health_pb2_grpc.HealthStub) -> str:
     return f"it says {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}"
 
 
-def _channel(address: str, tls: Path | None) -> grpc.Channel:
-    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
+def _channel(address: str, tls: Path | None, server_name: str) -> grpc.Channel:
+    options: list[tuple[str, object]] = [
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 500),
+    ]
+    if server_name:
+        options.append(("grpc.ssl_target_name_override", server_name))
     if tls is None:
         return grpc.insecure_channel(address, options=options)
     credentials = grpc.ssl_channel_credentials(
@@ -58,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--within", type=float, default=0.0, metavar="SECONDS", help="how long it may take")
     parser.add_argument("--hold", type=float, default=0.0, metavar="SECONDS", help="asks once more after this")
     parser.add_argument("--tls", type=Path, metavar="DIR", help="folder with ca.pem, node.pem and node.key")
+    parser.add_argument("--server-name", default="", metavar="NAME", help="what its certificate calls it")
     return parser
 
 

@@ -7,6 +7,7 @@ from shlex import quote
 from deploy.apply import OnStep, apply_steps
 from deploy.errors import CommandFailedError, DeployError
 from deploy.facts import MACHINE, NETWORK, Installed, Machine, gather, installed_fact
+from deploy.identity import Sign, identity_steps
 from deploy.inventory import Host
 from deploy.layout import Layout, layout_of
 from deploy.planning.install import health_step, plan_install, restart_step
@@ -20,8 +21,6 @@ from deploy.steps import Step, StepResult
 from deploy.units import agent_address, managed_files
 
 GatherWheels = Callable[[Platform], tuple[Wheel, ...]]
-MakeIdentity = Callable[[Host, Layout, Wanted], tuple[Step, ...]]
-"""Steps that give a node a key of its own and a certificate of its cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +80,7 @@ def survey(runner: Runner, host: Host) -> Survey:
     return Survey(host=host, machine=machine, layout=layout, installed=installed)
 
 
-def wanted_on(
-    found: Survey, gather_wheels: GatherWheels, make_identity: MakeIdentity | None, *, health_seconds: float
-) -> Wanted:
+def wanted_on(found: Survey, gather_wheels: GatherWheels, sign: Sign | None, *, health_seconds: float) -> Wanted:
     """What should be on a machine.
 
     Raises:
@@ -100,23 +97,24 @@ def wanted_on(
         wheels=wheels,
         files=managed_files(host.agent, layout, found.machine.systemd),
         address=agent_address(host.agent),
-        needs_identity=host.agent.tls.is_mutual,
+        server_name=host.address if host.agent.tls.is_mutual else "",
         health_seconds=health_seconds,
     )
-    if not wanted.needs_identity or found.installed.has_identity:
+    if not wanted.server_name or found.installed.has_identity:
         return wanted
-    if make_identity is None:
+    if sign is None:
         raise DeployError(
-            f"{host.name!r} is to serve TLS but has no certificate: `splitfront pki issue` makes one for {layout.tls}."
+            f"{host.name!r} is to serve TLS but has no certificate: name the cluster's authority in the cluster file "
+            "(security: {pki: …}, made by `splitfront pki init`)."
         )
-    return replace(wanted, identity_steps=make_identity(host, layout, wanted))
+    return replace(wanted, identity_steps=identity_steps(host, layout, wanted, sign))
 
 
 def install(
     runner: Runner,
     host: Host,
     gather_wheels: GatherWheels,
-    make_identity: MakeIdentity | None = None,
+    sign: Sign | None = None,
     *,
     health_seconds: float = 60.0,
     only_upgrade: bool = False,
@@ -129,7 +127,7 @@ def install(
     found = survey(runner, host)
     if only_upgrade and not found.installed.current:
         raise DeployError(f"Nothing is installed on {host.name!r} that could be upgraded: use install.")
-    wanted = wanted_on(found, gather_wheels, make_identity, health_seconds=health_seconds)
+    wanted = wanted_on(found, gather_wheels, sign, health_seconds=health_seconds)
     steps = plan_install(found.installed, wanted, found.layout)
     return Planned(
         node=host.name, steps=steps, lock=found.layout.lock, done=f"runs {wanted.release} at {wanted.address}"
@@ -149,7 +147,7 @@ def restart(runner: Runner, host: Host, *, health_seconds: float = 60.0) -> "Pla
         found.layout,
         found.address,
         health_seconds=health_seconds,
-        has_tls=found.installed.confirmed.endswith(" tls"),
+        server_name=found.installed.confirmed_server_name,
     )
     return Planned(
         node=host.name, steps=(restart_step(found.layout), health), lock=found.layout.lock, done="started anew"
@@ -188,10 +186,9 @@ def state(runner: Runner, host: Host) -> NodeState:
     if not installed.current:
         words = "an install was broken off: run it again" if installed.folders else "nothing is installed"
         return NodeState(node=host.name, state="absent", message=words)
-    has_tls = installed.confirmed.endswith(" tls")
     problem = ""
     if installed.is_active:
-        probe = health_command(layout, found.address, within_seconds=2, has_tls=has_tls)
+        probe = health_command(layout, found.address, within_seconds=2, server_name=installed.confirmed_server_name)
         asked = runner.run(probe, is_privileged=layout.is_system)
         problem = asked.last_words if asked.status else ""
     if not problem and installed.confirmed_release != installed.current:

@@ -24,8 +24,7 @@ def agent_words(settings: AgentSettings, layout: Layout) -> tuple[str, ...]:
     if settings.tcp_port:
         words += ["--tcp-port", str(settings.tcp_port)]
     if settings.tls.is_mutual:
-        files = {"cert": "node.pem", "key": "node.key", "ca": "ca.pem"}
-        words += [word for key, name in files.items() for word in (f"--tls-{key}", f"{layout.tls}/{name}")]
+        words += ["--pki", layout.tls]
     if settings.tls.allows_plaintext and not settings.is_loopback and not settings.tls.is_mutual:
         words.append("--allow-plaintext")
     if settings.threads:

@@ -22,7 +22,7 @@ from coordinator.cli.nodes_view import (
 from coordinator.cli.terminal import Terminal
 from coordinator.config import load_cluster
 from coordinator.config.quantities import parse_bytes_per_second, parse_loss, parse_seconds
-from coordinator.nodes import FleetAccess, hosts_of
+from coordinator.nodes import FleetAccess, hosts_of, signer
 from coordinator.profile_cache import default_cache_file
 from deploy import operations
 from deploy.apply import describe_step
@@ -115,7 +115,9 @@ def _exit_where(has_failed: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def run_install(*, wheel: Path | None, health_seconds: float, only_upgrade: bool, **common: object) -> None:
+def run_install(
+    *, wheel: Path | None, health_seconds: float, only_upgrade: bool, cluster_file: Path, **common: object
+) -> None:
     """`nodes install` and `nodes upgrade`."""
     cache = default_cache_file().parent / "wheels"
 
@@ -124,9 +126,10 @@ def run_install(*, wheel: Path | None, health_seconds: float, only_upgrade: bool
             say(f"gathers packages for {platform}")
             return gather_wheels(platform, cache, has_gpu=host.agent.has_gpu, own=wheel, is_fresh=only_upgrade)
 
-        return operations.install(runner, host, wheels, health_seconds=health_seconds, only_upgrade=only_upgrade)
+        sign = signer(load_cluster(cluster_file), ask)
+        return operations.install(runner, host, wheels, sign, health_seconds=health_seconds, only_upgrade=only_upgrade)
 
-    _carry_out(plan, **common)  # type: ignore[arg-type] # click's options
+    _carry_out(plan, cluster_file=cluster_file, **common)  # type: ignore[arg-type] # click's options
 
 
 def run_restart(*, health_seconds: float, **common: object) -> None:

@@ -2,5 +2,6 @@
 
 from coordinator.nodes.fleet_access import FleetAccess
 from coordinator.nodes.inventory import hosts_of
+from coordinator.nodes.signing import signer
 
-__all__ = ["FleetAccess", "hosts_of"]
+__all__ = ["FleetAccess", "hosts_of", "signer"]

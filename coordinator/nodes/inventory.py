@@ -48,7 +48,7 @@ def _host(node: NodeConfig, config: ClusterConfig) -> Host:
             port=address.port,
             is_loopback=address.is_loopback,
             tls=TlsPolicy(
-                is_mutual=config.security.tls is not None,
+                is_mutual=config.security.files is not None,
                 allows_plaintext=config.security.plaintext is True,
             ),
             tcp_port=ssh.tcp_port,

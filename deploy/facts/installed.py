@@ -18,7 +18,8 @@ done
 [ -L "$ROOT/current" ] && current=$(readlink "$ROOT/current") && echo "current ${current##*/}"
 [ -r "$ROOT/confirmed" ] && echo "confirmed $(cat "$ROOT/confirmed")"
 id "$SYSTEM_USER" >/dev/null 2>&1 && echo "user yes"
-[ -e "$ROOT/tls/node.pem" ] && [ -e "$ROOT/tls/ca.pem" ] && echo "identity yes"
+[ -e "$ROOT/tls/node.pem" ] && [ -e "$ROOT/tls/revoked.pem" ] &&
+  openssl x509 -checkend "$RENEWAL" -noout -in "$ROOT/tls/node.pem" >/dev/null 2>&1 && echo "identity yes"
 for file in "$@"; do
   [ -e "$file" ] && echo "file $(sha256sum <"$file" | cut -c-64) $file"
   [ -e "$file.before" ] && echo "kept $file"
@@ -27,6 +28,9 @@ for wheel in "$STAGING"/wheels/*.whl; do
   [ -e "$wheel" ] && echo "wheel $(sha256sum <"$wheel" | cut -c-64) ${wheel##*/}"
 done
 """
+
+_RENEWAL_SECONDS = 10 * 24 * 3600
+"""A certificate that ends sooner is renewed."""
 
 _SYSTEMD = f"""
 echo "active $(systemctl is-active {UNIT} 2>/dev/null)"
@@ -54,7 +58,7 @@ class Installed:
     """Stamp (release and settings) of what was last found healthy."""
     has_user: bool = False
     has_identity: bool = False
-    """Whether the node has a certificate."""
+    """Whether the node has a certificate that lasts for some more days."""
     files: Mapping[str, str]
     """SHA-256 of each managed file that is there."""
     kept_files: frozenset[str] = frozenset()
@@ -82,6 +86,11 @@ class Installed:
         """Where that one answers; may be empty."""
         return next(iter(self.confirmed.split()[2:3]), "")
 
+    @property
+    def confirmed_server_name(self) -> str:
+        """What its certificate calls it; empty where it speaks in clear."""
+        return next(iter(self.confirmed.split()[3:4]), "")
+
 
 NOTHING = Installed(files={}, wheels={})
 
@@ -95,6 +104,7 @@ def installed_fact(layout: Layout) -> Fact[Installed]:
         "LOGS": layout.logs,
         "STAGING": layout.staging,
         "SYSTEM_USER": SYSTEM_USER,
+        "RENEWAL": str(_RENEWAL_SECONDS),
         "SUPERVISOR": layout.supervisor,
         "SUPERVISOR_SETTINGS": layout.supervisor_settings,
     }

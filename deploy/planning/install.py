@@ -30,7 +30,7 @@ def plan_install(installed: Installed, wanted: Wanted, layout: Layout) -> tuple[
         *([] if installed.has_user or not layout.is_system else [user_step(layout)]),
         *_state_steps(installed, layout),
         *release.release_steps(installed, wanted, layout),
-        *(wanted.identity_steps if wanted.needs_identity and not installed.has_identity else ()),
+        *(wanted.identity_steps if wanted.server_name and not installed.has_identity else ()),
     ]
     if not is_serving or changed:
         steps += [
@@ -52,7 +52,7 @@ def plan_install(installed: Installed, wanted: Wanted, layout: Layout) -> tuple[
                 layout,
                 wanted.address,
                 health_seconds=wanted.health_seconds,
-                has_tls=wanted.needs_identity,
+                server_name=wanted.server_name,
             ),
         ]
     if layout.has_systemd and not installed.is_enabled:
@@ -137,7 +137,7 @@ def _keep_step(installed: Installed, wanted: Wanted, layout: Layout) -> Step:
                 layout,
                 installed.confirmed_address or wanted.address,
                 within_seconds=wanted.health_seconds,
-                has_tls=installed.confirmed.endswith(" tls"),
+                server_name=installed.confirmed_server_name,
             ),
         ]
     else:
@@ -169,12 +169,12 @@ def restart_step(layout: Layout) -> Step:
     )
 
 
-def health_step(layout: Layout, address: str, *, health_seconds: float, has_tls: bool) -> Step:
+def health_step(layout: Layout, address: str, *, health_seconds: float, server_name: str) -> Step:
     """Waits until the agent is healthy."""
     return Step(
         name="health",
         description=f"Wait until the agent is healthy, {health_seconds:g} s at most",
-        command=health_command(layout, address, within_seconds=health_seconds, has_tls=has_tls),
+        command=health_command(layout, address, within_seconds=health_seconds, server_name=server_name),
         as_root=layout.is_system,
         is_locked=False,
         timeout_seconds=_RESTART_SECONDS + health_seconds,

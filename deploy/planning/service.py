@@ -33,9 +33,16 @@ def log_command(layout: Layout, n_lines: int, *, follows: bool = False) -> str:
     return f"cat {quote(layout.log)}.1 {quote(layout.log)} 2>/dev/null | tail -n {n_lines}"
 
 
-def health_command(layout: Layout, address: str, *, within_seconds: float, has_tls: bool) -> str:
-    """Succeeds once the agent says by the gRPC health protocol that it serves, and goes on saying it."""
-    tls = f" --tls {quote(layout.tls)}" if has_tls else ""
+def health_command(layout: Layout, address: str, *, within_seconds: float, server_name: str) -> str:
+    """Succeeds once the agent says by the gRPC health protocol that it serves, and goes on saying it.
+
+    Args:
+        layout: Of the installation.
+        address: Where the agent answers on its own machine.
+        within_seconds: How long it may take.
+        server_name: What its certificate calls it; empty: it speaks in clear.
+    """
+    tls = f" --tls {quote(layout.tls)} --server-name {quote(server_name)}" if server_name else ""
     python = quote(f"{layout.current}/bin/python")
     command = (
         f"{python} -IB -m deploy.health --address {quote(address)} --within {within_seconds:g} "

@@ -52,7 +52,8 @@ class Wanted:
     files: tuple[ManagedFile, ...]
     address: str
     """Where the agent answers on its own machine."""
-    needs_identity: bool
+    server_name: str
+    """What the agent's certificate calls it; empty: it speaks in clear."""
     identity_steps: tuple[Step, ...] = ()
     """What gives the node a key and a certificate, where it has none."""
     health_seconds: float = 60.0
@@ -69,4 +70,4 @@ class Wanted:
         """The release, a digest of its settings and where it answers: what has been found healthy together."""
         parts = sorted(f"{file.sha256} {file.path}" for file in self.files)
         settings = sha256_of(chr(10).join(parts).encode())[:_SHORT]
-        return f"{self.release} {settings} {self.address} {'tls' if self.needs_identity else 'clear'}"
+        return f"{self.release} {settings} {self.address} {self.server_name}".rstrip()

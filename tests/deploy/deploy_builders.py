@@ -69,7 +69,7 @@ def wanted(layout: Layout, version: str = "1.0", settings: str = "a", **changes:
         ),
         "files": tuple(ManagedFile(path=path, text=f"{path} {settings}") for path in layout.managed_files),
         "address": "127.0.0.1:50051",
-        "needs_identity": False,
+        "server_name": "",
     }
     return Wanted(**values | changes)
 

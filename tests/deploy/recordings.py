@@ -161,7 +161,7 @@ folder /var/lib/splitfront
 release 0.1.0-0123456789
 partial 0.2.0-abcdef0123
 current 0.1.0-0123456789
-confirmed 0.1.0-0123456789 aaaabbbbcc 127.0.0.1:50051 tls
+confirmed 0.1.0-0123456789 aaaabbbbcc 127.0.0.1:50051 192.168.1.11
 user yes
 identity yes
 file 11aa /etc/systemd/system/splitfront-agent.service

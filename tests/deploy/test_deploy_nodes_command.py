@@ -136,3 +136,25 @@ def test_a_real_agent_is_installed_and_answers(fleet) -> None:
         answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
     assert "agent listens" in fleet.call("logs", "one")
+
+
+@pytest.mark.slow
+def test_a_real_agent_is_installed_with_mutual_tls_and_a_key_of_its_own(fleet) -> None:
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    pki = fleet.folder / "pki"
+    assert run(["pki", "init", "lab", "--pki", str(pki)]) == 0
+    fleet.cluster.write_text(f"{fleet.cluster.read_text()}security: {{pki: {pki}}}\n")
+    assert outcomes(fleet.json("install", "two")) == {"changed"}
+    assert outcomes(fleet.json("install", "two")) == {"unchanged"}
+    assert fleet.json("status", "two")["nodes"][0]["state"] == "healthy"
+    key = fleet.sshd.home / "two" / "tls" / "node.key"
+    assert key.stat().st_mode & 0o077 == 0
+    assert not [*pki.rglob("two.key")], "a node's key never leaves it"
+    address = [line.split()[-1] for line in fleet.cluster.read_text().splitlines() if "address:" in line][-1]
+    files = ("ca.pem", "coordinator.key", "coordinator.pem")
+    credentials = grpc.ssl_channel_credentials(*((pki / name).read_bytes() for name in files))
+    with grpc.secure_channel(address, credentials) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING

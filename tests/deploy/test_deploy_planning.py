@@ -169,7 +169,7 @@ def test_a_node_with_tls_gets_its_identity_once_and_before_it_is_started() -> No
 
     layout = LAYOUTS["systemd"]
     identity = Step(name="identity", description="Give it a key", after=lambda s: replace(s, has_identity=True))
-    goal = wanted(layout, needs_identity=True, identity_steps=(identity,))
+    goal = wanted(layout, server_name="192.168.1.11", identity_steps=(identity,))
     order = names(plan_install(NOTHING, goal, layout))
     assert order.index("build") < order.index("identity") < order.index("keep")
     state = finished(NOTHING, plan_install(NOTHING, goal, layout))
