@@ -11,7 +11,7 @@ from deploy.runner import Runner, checked
 from deploy.steps import Step
 
 Sign = Callable[[Host, bytes], Mapping[str, bytes]]
-"""Files for the node, by name, for its signing request in PEM: its certificate, the authority's, the list of revoked."""
+"""Files for the node by name, for its signing request (PEM): its certificate, the authority's, the list of revoked."""
 
 
 def identity_steps(host: Host, layout: Layout, wanted: Wanted, sign: Sign) -> tuple[Step, ...]:

@@ -21,12 +21,14 @@ RUN apt-get update \
  && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/splitfront splitfront \
  && install -d -o splitfront -g splitfront -m 0750 /var/lib/splitfront
 COPY --from=build /opt/splitfront /opt/splitfront
-ENV PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE
+# What the certificate calls the agent: that of the compose file's service, or of the Kubernetes one.
+ENV PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE SPLITFRONT_SERVER_NAME=localhost
 USER 10001:10001
 VOLUME /var/lib/splitfront
 EXPOSE 50051 50052
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
-  CMD ["/opt/splitfront/bin/python", "-IB", "-m", "deploy.health", "--address", "127.0.0.1:50051", "--tls", "/etc/splitfront/tls"]
+  CMD /opt/splitfront/bin/python -IB -m deploy.health --address 127.0.0.1:50051 \
+      --tls /etc/splitfront/tls --server-name "$SPLITFRONT_SERVER_NAME"
 ENTRYPOINT ["/opt/splitfront/bin/python", "-IB", "-m", "node_agent", "--store", "/var/lib/splitfront/store"]
-CMD ["--provider", "CUDAExecutionProvider", "--provider", "CPUExecutionProvider", "--listen", "0.0.0.0:50051", "--tcp-port", "50052", "--tls-cert", "/etc/splitfront/tls/node.pem", \
-     "--tls-key", "/etc/splitfront/tls/node.key", "--tls-ca", "/etc/splitfront/tls/ca.pem"]
+CMD ["--provider", "CUDAExecutionProvider", "--provider", "CPUExecutionProvider", \
+     "--listen", "0.0.0.0:50051", "--tcp-port", "50052", "--pki", "/etc/splitfront/tls"]

@@ -41,7 +41,7 @@ for part in [*site.glob("*.data/purelib"), *site.glob("*.data/platlib")]:
 for rest in site.glob("*.data"):
     shutil.rmtree(rest)
 """
-"""Puts wheels where Python finds them. They were chosen by pip and checked by digest, so that nothing is left to decide."""
+"""Puts wheels where Python finds them. pip chose them and digests were checked: nothing is left to decide."""
 
 
 def _build_step(wanted: Wanted, layout: Layout) -> Step:

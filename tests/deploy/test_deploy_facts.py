@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 import recordings
@@ -124,6 +125,6 @@ def test_the_commands_work_on_this_machine_and_change_nothing(tmp_path) -> None:
     assert gather(runner, NETWORK).interfaces
     gather(runner, CONDITIONS)
     layout = system_layout(has_systemd=False)
-    if not os.path.exists(layout.root):
+    if not Path(layout.root).exists():
         assert gather(runner, installed_fact(layout)) == NOTHING
     assert [*tmp_path.iterdir()] == []
