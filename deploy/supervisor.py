@@ -57,6 +57,10 @@ class Log:
             self._file.write(line)
             self._file.flush()
 
+    def close(self) -> None:
+        """Ends it."""
+        self._file.close()
+
 
 class Supervisor:
     """Runs the agent again and again until it is told to end."""

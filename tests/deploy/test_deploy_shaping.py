@@ -72,14 +72,14 @@ def test_the_kernel_takes_the_commands_and_the_timer_undoes_them() -> None:
     if made.returncode != 0:
         pytest.skip("network namespaces cannot be made here")
     try:
-        inside("ip link add a type veth peer name b; ip link set a up; ip link set b up")
+        inside("ip link add name sfa type veth peer name sfb; ip link set sfa up; ip link set sfb up")
         shape = SLOW
-        if "kind is unknown" in inside("tc qdisc add dev b root netem delay 1ms").stderr:
+        if "kind is unknown" in inside("tc qdisc add dev sfb root netem delay 1ms").stderr:
             shape = Shape(bytes_per_second=6.25e6)
-        timer, apply, _ = plan_shaping("a", shape, parse_network(""))
+        timer, apply, _ = plan_shaping("sfa", shape, parse_network(""))
         early = re.sub(r"sleep \d+", "sleep 0.2", timer.command)
-        assert inside(f"{apply.command}\ntc qdisc show dev a").returncode == 0
-        assert shaped_interfaces(inside("tc qdisc show").stdout.splitlines()) == ("a",)
+        assert inside(f"{apply.command}\ntc qdisc show dev sfa").returncode == 0
+        assert shaped_interfaces(inside("tc qdisc show").stdout.splitlines()) == ("sfa",)
         inside(f"{early} wait")
         assert shaped_interfaces(inside("tc qdisc show").stdout.splitlines()) == ()
     finally:

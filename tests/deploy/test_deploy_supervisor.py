@@ -23,6 +23,7 @@ def test_a_log_gives_way_to_a_new_one_and_one_old_one_is_kept(tmp_path) -> None:
     log = Log(tmp_path / "log", limit=100)
     for number in range(50):
         log.write(f"line {number:04}\n".encode())
+    log.close()
     assert (tmp_path / "log").stat().st_size <= 100
     assert (tmp_path / "log.1").stat().st_size <= 100
     assert (tmp_path / "log").read_text().endswith("line 0049\n")
