@@ -6,7 +6,10 @@ from shlex import quote
 
 from deploy.apply import OnStep, apply_steps
 from deploy.errors import CommandFailedError, DeployError
-from deploy.facts import MACHINE, NETWORK, Installed, Machine, gather, installed_fact
+from deploy.facts.fact import gather
+from deploy.facts.installed import Installed, installed_fact
+from deploy.facts.machine import MACHINE, Machine
+from deploy.facts.network import NETWORK
 from deploy.identity import Sign, identity_steps
 from deploy.inventory import Host
 from deploy.layout import Layout, layout_of

@@ -7,7 +7,7 @@ import click
 
 COMMANDS = (
     *("demo", "init", "pki", "nodes", "inspect", "profile", "search", "robust", "plan", "deploy", "bench", "run"),
-    *("report", "results", "bundle", "replay"),
+    *("report", "sweep", "results", "compare", "bundle", "replay"),
 )
 """In the order of a first acquaintance; each lives in `coordinator.cli.NAME_command` as `command`."""
 

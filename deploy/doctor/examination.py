@@ -8,7 +8,10 @@ from shlex import quote
 from deploy.doctor.findings import GOOD, PROBLEM, Facts, Finding, findings_of
 from deploy.doctor.links import parse_link, sink_command, source_command
 from deploy.errors import DeployError
-from deploy.facts import CONDITIONS, MACHINE, NETWORK, Fact, gather
+from deploy.facts.conditions import CONDITIONS
+from deploy.facts.fact import Fact, gather
+from deploy.facts.machine import MACHINE
+from deploy.facts.network import NETWORK
 from deploy.inventory import Host
 from deploy.operations import Survey, survey
 from deploy.runner import Runner

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from deploy.facts import Conditions, Installed, Machine, Network
+from deploy.facts.conditions import Conditions
+from deploy.facts.installed import Installed
+from deploy.facts.machine import Machine
+from deploy.facts.network import Network
 from deploy.inventory import Host
 from deploy.layout import Layout
 from deploy.planning.shaping import shaped_interfaces

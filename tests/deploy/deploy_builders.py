@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from deploy.facts import Installed
-from deploy.facts.installed import NOTHING
+from deploy.facts.installed import NOTHING, Installed
 from deploy.facts.machine import Interpreter, Machine
 from deploy.inventory import AgentSettings, Host, SshEndpoint
 from deploy.layout import Layout

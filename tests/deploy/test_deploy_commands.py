@@ -16,8 +16,8 @@ from private_sshd import free_port
 from deploy import operations
 from deploy.apply import apply_steps
 from deploy.errors import StepFailedError
-from deploy.facts import gather, installed_fact
-from deploy.facts.installed import NOTHING
+from deploy.facts.fact import gather
+from deploy.facts.installed import NOTHING, installed_fact
 from deploy.inventory import AgentSettings, Host
 from deploy.planning.install import plan_install
 from deploy.planning.removal import plan_removal

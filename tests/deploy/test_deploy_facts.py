@@ -6,11 +6,11 @@ import recordings
 from deploy_builders import NOTHING, host, system_layout
 
 from deploy.errors import UnsuitableHostError
-from deploy.facts import CONDITIONS, MACHINE, NETWORK, gather, installed_fact
-from deploy.facts.conditions import parse_conditions
-from deploy.facts.installed import parse_installed
-from deploy.facts.machine import parse_machine
-from deploy.facts.network import parse_network
+from deploy.facts.conditions import CONDITIONS, parse_conditions
+from deploy.facts.fact import gather
+from deploy.facts.installed import installed_fact, parse_installed
+from deploy.facts.machine import MACHINE, parse_machine
+from deploy.facts.network import NETWORK, parse_network
 from deploy.planning.suitability import Platform, choose_python, unsuitable_reasons
 from deploy.runner import LocalRunner
 

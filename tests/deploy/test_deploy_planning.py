@@ -5,7 +5,7 @@ from deploy_builders import NOTHING, finished, system_layout, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.facts import Installed
+from deploy.facts.installed import Installed
 from deploy.layout import Layout
 from deploy.planning.install import plan_install
 from deploy.planning.removal import plan_removal
