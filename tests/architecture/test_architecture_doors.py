@@ -26,7 +26,7 @@ DOORS = {
     "onnx": ["partitioner/onnx_io/*"],
     "onnxruntime": ["partitioner/onnx_io/*", "node_agent/host/*"],
     "onnxscript": ["partitioner/onnx_io/torch_door.py"],
-    "paramiko": ["deploy/ssh.py"],
+    "paramiko": ["deploy/ssh/*"],
     "plotly": ["coordinator/report/*"],
     "psycopg": [],
     "pyarrow": ["coordinator/results/parquet_files.py"],
