@@ -34,7 +34,6 @@ class EncodedFrame:
         opening: bytes,
         tensors: Sequence[Piece],
         n_bytes: int,
-        *,
         started: float = 0.0,
         time_at: int | None = None,
     ) -> None:
