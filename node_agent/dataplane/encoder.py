@@ -12,7 +12,7 @@ from node_agent.dataplane import envelope
 from node_agent.dataplane.encoded import EncodedFrame, Piece
 from node_agent.element_types import DTYPES, type_name
 from node_agent.errors import FrameError
-from node_agent.messages import CodedTensor, StageTrace, TensorFrame
+from node_agent.messages import StageTrace, TensorFrame
 from node_agent.wire import agent_pb2
 
 Spec = tuple[str, np.dtype, tuple[int, ...]] | tuple[str, str, tuple[int, ...], str, int]

@@ -32,17 +32,17 @@ _RECORD_BYTES = 1 << 14
 class Transport(Protocol):
     """Bytes in and out. One thread reads while another writes; `shutdown` may be called by any."""
 
-    def read_into(self, view: memoryview, *, is_whole: bool) -> int:
-        """Waits for bytes and returns how many came, up to all of `view`; 0 where the other end has ended.
-
-        Args:
-            view: Where they go.
-            is_whole: Whether to wait until it is full, as long as something comes; else any bytes will do.
+    def read(self, n_bytes: int) -> bytes:
+        """Waits for bytes and returns those that came, up to so many; none where the other end has ended.
 
         Raises:
             BlockingIOError: None came within `TICK_SECONDS`.
             OSError: The connection is broken.
         """
+        ...
+
+    def read_into(self, view: memoryview) -> int:
+        """As `read`, into `view`; waits until it is full, as long as something comes. Returns how many came."""
         ...
 
     def write(self, pieces: Sequence[Piece], n_bytes: int) -> None:
@@ -116,9 +116,13 @@ class _Connected:
 class PlainTransport(_Connected):
     """In clear: one system call for each record, if the kernel takes it at once."""
 
-    def read_into(self, view: memoryview, *, is_whole: bool) -> int:
+    def read(self, n_bytes: int) -> bytes:
         """See `Transport`."""
-        return self._socket.recv_into(view, 0, socket.MSG_WAITALL if is_whole else 0)
+        return self._socket.recv(n_bytes)
+
+    def read_into(self, view: memoryview) -> int:
+        """See `Transport`."""
+        return self._socket.recv_into(view, 0, socket.MSG_WAITALL)
 
     def write(self, pieces: Sequence[Piece], n_bytes: int) -> None:
         """See `Transport`."""
@@ -179,7 +183,19 @@ class TlsTransport(_Connected):
             else:
                 return self._flush()
 
-    def read_into(self, view: memoryview, *, is_whole: bool) -> int:
+    def read(self, n_bytes: int) -> bytes:
+        """See `Transport`."""
+        while True:
+            with self._lock:
+                try:
+                    return self._tls.read(n_bytes)
+                except ssl.SSLEOFError:
+                    return b""
+                except ssl.SSLWantReadError:
+                    pass
+            self._fill()
+
+    def read_into(self, view: memoryview) -> int:
         """See `Transport`."""
         n_read = 0
         while True:
@@ -190,8 +206,7 @@ class TlsTransport(_Connected):
                 except ssl.SSLEOFError:
                     return n_read
                 except ssl.SSLWantReadError:
-                    if n_read and not is_whole:
-                        return n_read
+                    pass
                 else:
                     return n_read
             try:
