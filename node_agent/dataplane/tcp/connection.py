@@ -21,7 +21,7 @@ from node_agent.dataplane.tcp.sockets import Transport
 from node_agent.errors import FrameError, NodeError, NodeUnreachableError
 
 _END_SECONDS = 0.5
-"""Who ends a stream waits so long for a message that is just being written."""
+"""Who ends a stream waits so long for a message that is just being written, and for room to say that it ends."""
 _LEAVE_SECONDS = 1.0
 """Who frees a socket waits so long until others have left it."""
 _DRAINED_BYTES = 1 << 16
@@ -147,6 +147,7 @@ class Connection:
 
     def end(self, error: NodeError | None = None) -> None:
         """Ends the stream and tells the other end, with the reason if any. Any thread; the first call counts."""
+        deadline = time.monotonic() + _END_SECONDS
         with self._ending:
             if self._has_ended:
                 return
@@ -156,7 +157,7 @@ class Connection:
                 return
             try:
                 self._stop()
-                self._say_last(error_record(error) if error else NAMED[Record.END])
+                self._say_last(error_record(error) if error else NAMED[Record.END], deadline)
             finally:
                 self._writing.release()
 
@@ -164,9 +165,9 @@ class Connection:
         self._has_ended = True
         self._reader.stop()
 
-    def _say_last(self, record: bytes) -> None:
+    def _say_last(self, record: bytes, deadline: float) -> None:
         try:
-            if self._transport.can_write():
+            if self._transport.can_write(max(0.0, deadline - time.monotonic())):
                 self._transport.write((record,), len(record))
                 self._transport.finish()
                 return

@@ -53,8 +53,8 @@ class Transport(Protocol):
         """
         ...
 
-    def can_write(self) -> bool:
-        """Whether a small piece would be written at once."""
+    def can_write(self, seconds: float = 0.0) -> bool:
+        """Whether a small piece would be written at once, or will be within some seconds."""
         ...
 
     def finish(self) -> None:
@@ -89,14 +89,14 @@ class _Connected:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
 
-    def can_write(self) -> bool:
+    def can_write(self, seconds: float = 0.0) -> bool:
         """See `Transport`."""
         poll = select.poll()
         try:
             poll.register(self._socket, select.POLLOUT)
         except ValueError:  # closed
             return False
-        return any(event & select.POLLOUT for _, event in poll.poll(0))
+        return any(event & select.POLLOUT for _, event in poll.poll(seconds * 1000))
 
     def finish(self) -> None:
         """See `Transport`. The end of a stream is a record of ours, so that nobody can cut one off unseen under TLS."""
