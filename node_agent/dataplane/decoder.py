@@ -66,21 +66,23 @@ class _Known:
             if (read := read_own(own)) is None or len(read[1]) > self.stage:
                 return None
             request, trace = read
-        tensors = tuple([(name, _array(shape, dtype, received, at)) for name, shape, dtype, at in self.tensors])
-        return TensorFrame(self.deployment, self.epoch, request, self.stage, tensors, trace)
+        tensors = []
+        for name, shape, dtype, at in self.tensors:
+            tensors.append((name, _array(shape, dtype, received, at)))
+        return TensorFrame(self.deployment, self.epoch, request, self.stage, tuple(tensors), trace)
 
 
 def _request_alone(own: bytes) -> int | None:
-    """The request, where nothing else is in the part of a header that frames do not share."""
-    if len(own) > _MOST_DIGITS or own[:1] != REQUEST_TAG:
+    """The request, where nothing but padding follows it in the part of a header that frames do not share."""
+    if own[:1] != REQUEST_TAG:
         return None
     request = n_bits = 0
-    for digit in own[1:]:
+    for digit in own[1:_MOST_DIGITS]:
         request |= (digit & 0x7F) << n_bits
         n_bits += 7
         if digit < 0x80:
-            break
-    return request if n_bits == 7 * (len(own) - 1) and own[-1] < 0x80 else None
+            return request if envelope.is_padding(own[1 + n_bits // 7 :]) else None
+    return None
 
 
 def _known_of(received: memoryview, frame: TensorFrame) -> _Known | None:

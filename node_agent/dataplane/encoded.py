@@ -52,9 +52,10 @@ class EncodedFrame:
         self._time_at = time_at
         self.n_bytes = n_bytes
 
-    def pieces(self) -> list[Piece]:
-        """The bytes in order, the tensors where they lie."""
-        return [self._timed_opening(), *self._tensors]
+    def pieces(self, before: bytes = b"") -> list[Piece]:
+        """`before`, then the bytes in order, the tensors where they lie."""
+        opening = self._opening if self._time_at is None else self._timed_opening(self._time_at)
+        return [before + opening, *self._tensors]
 
     def joined(self) -> bytes:
         """The bytes in one piece."""
@@ -64,12 +65,10 @@ class EncodedFrame:
             buffer.write(tensor)
         if self._time_at is not None:
             buffer.seek(0)
-            buffer.write(self._timed_opening())
+            buffer.write(self._timed_opening(self._time_at))
         return buffer.getvalue()
 
-    def _timed_opening(self) -> Buffer:
-        if self._time_at is None:
-            return self._opening
+    def _timed_opening(self, time_at: int) -> Buffer:
         opening = bytearray(self._opening)
-        _DOUBLE.pack_into(opening, self._time_at, time.perf_counter() - self._started)
+        _DOUBLE.pack_into(opening, time_at, time.perf_counter() - self._started)
         return opening

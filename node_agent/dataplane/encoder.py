@@ -26,18 +26,6 @@ _NO_TIME = b"\x29" + bytes(_TIME_BYTES)
 """`StageTrace.encode_seconds` with room for a double."""
 
 
-def encode_tensors(frame: TensorFrame) -> EncodedFrame:
-    """The frame, ready to be written.
-
-    Raises:
-        FrameError: A tensor has an element type that cannot travel.
-    """
-    own = REQUEST_TAG + envelope.varint(frame.request)
-    if frame.trace:
-        own = b"".join((own, *map(_trace_element, frame.trace)))
-    return _encode(frame, own)
-
-
 def encode_timed(frame: TensorFrame, coding_seconds: float = 0.0) -> EncodedFrame:
     """As `encode_tensors`; the last entry of the trace then says how long encoding took, until the frame was written.
 
@@ -48,14 +36,19 @@ def encode_timed(frame: TensorFrame, coding_seconds: float = 0.0) -> EncodedFram
     Raises:
         FrameError: A tensor has an element type that cannot travel.
     """
-    started = time.perf_counter() - coding_seconds
-    traces = map(_trace_element, frame.trace[:-1])
-    last = _trace_element(frame.trace[-1], is_open=True)
-    return _encode(frame, b"".join((REQUEST_TAG, envelope.varint(frame.request), *traces, last)), started)
+    return encode_tensors(frame, time.perf_counter() - coding_seconds)
 
 
-def _encode(frame: TensorFrame, own: bytes, started: float | None = None) -> EncodedFrame:
-    """Where `started` is given, `own` ends with room for a time."""
+def encode_tensors(frame: TensorFrame, started: float | None = None) -> EncodedFrame:
+    """The frame, ready to be written; where encoding has `started` at a moment, see `encode_timed`.
+
+    Raises:
+        FrameError: A tensor has an element type that cannot travel.
+    """
+    own = REQUEST_TAG + envelope.varint(frame.request)
+    if frame.trace:
+        last = _trace_element(frame.trace[-1], is_open=started is not None)
+        own = b"".join((own, *map(_trace_element, frame.trace[:-1]), last))
     specs: list[Spec] = []
     pieces: list[Piece] = []
     for name, tensor in frame.tensors:
@@ -68,9 +61,10 @@ def _encode(frame: TensorFrame, own: bytes, started: float | None = None) -> Enc
     layout = _layout(frame.deployment, frame.epoch, frame.stage, len(own), *specs)
     if not layout.is_native:
         pieces = [_in_order(piece) if isinstance(piece, np.ndarray) else piece for piece in pieces]
-    before = layout.before
-    time_at = None if started is None else len(before) + len(own) - _TIME_BYTES
-    return EncodedFrame(before + own + layout.after, pieces, layout.n_bytes, started or 0.0, time_at)
+    if started is None:
+        return EncodedFrame(layout.before + own + layout.after, pieces, layout.n_bytes)
+    time_at = len(layout.before) + len(own) - _TIME_BYTES
+    return EncodedFrame(layout.before + own + layout.after, pieces, layout.n_bytes, started, time_at)
 
 
 def _in_order(values: np.ndarray) -> np.ndarray:

@@ -57,6 +57,12 @@ def varint(value: int) -> bytes:
     return _DIGITS[value] if value < 0x80 else _DIGITS[value & 0x7F | 0x80] + varint(value >> 7)
 
 
+def is_padding(end: bytes) -> bool:
+    """Whether a header that ends so has nothing but padding there, or nothing at all."""
+    n_bytes = len(end)
+    return n_bytes == 0 or (1 < n_bytes < 0x82 and end[0] == _PADDING_TAG and end[1] == n_bytes - 2)
+
+
 def open_up(received: bytes | bytearray | memoryview) -> tuple[bytes, memoryview]:
     """Header and payload of a frame; the payload may be absent, nothing else may be there.
 

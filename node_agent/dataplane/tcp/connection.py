@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from node_agent.dataplane.encoded import Buffer, Piece
+from node_agent.dataplane.encoded import Buffer, EncodedFrame
 from node_agent.dataplane.tcp.pulse import PULSE
 from node_agent.dataplane.tcp.reading import RecordReader
 from node_agent.dataplane.tcp.records import (
@@ -102,13 +102,14 @@ class Connection:
         """
         return self._reader.messages()
 
-    def write_message(self, pieces: Sequence[Piece], n_bytes: int) -> None:
-        """Writes a message of `n_bytes` where its pieces lie; waits while the other end takes nothing.
+    def write_message(self, message: EncodedFrame) -> None:
+        """Writes a message, its tensors from where they lie; waits while the other end takes nothing.
 
         Raises:
             OSError: The connection is broken, or the stream was ended here.
             FrameError: The message is too long for a record.
         """
+        n_bytes = message.n_bytes
         if n_bytes > MAX_CONTENT_BYTES:
             raise FrameError(
                 f"A message of {n_bytes} bytes cannot be sent: at most {MAX_CONTENT_BYTES} travel at once."
@@ -118,7 +119,7 @@ class Connection:
             if self._has_ended:
                 raise BrokenPipeError(f"The stream with the {self.peer} has ended.")
             started = _now()
-            self._transport.write((_record(_MESSAGE, n_bytes), *pieces), n_bytes + _RECORD_BYTES)
+            self._transport.write(message.pieces(_record(_MESSAGE, n_bytes)), n_bytes + _RECORD_BYTES)
             self.busy_seconds += _now() - started
             self.sent_bytes += n_bytes
         finally:

@@ -47,7 +47,7 @@ class TcpLink:
     def _write_queue(self, queue: OutgoingLink) -> None:
         with suppress(OSError, NodeError):  # who reads finds out; an error that ends the link was told by `close`
             for content in queue:
-                self._connection.write_message((content,), len(content))
+                self._connection.write_message(EncodedFrame(content, (), len(content)))
         queue.close()
         self._connection.end()
 
@@ -76,7 +76,7 @@ class TcpLink:
         if self._queue is not None:
             return self._queue.put(message)
         try:
-            self._connection.write_message(message.pieces(), message.n_bytes)
+            self._connection.write_message(message)
         except OSError as exc:
             raise QueueClosedError from exc
 

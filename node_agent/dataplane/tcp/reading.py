@@ -87,7 +87,10 @@ class RecordReader:
                 kind, n_bytes = _read_header(self._kept, self._n_used)
                 self._n_used = start
                 if kind == _MESSAGE == wanted:
-                    return self._message(n_bytes)
+                    if n_bytes > self._max_message_bytes:
+                        raise self._too_long(n_bytes)
+                    self._n_ahead = _SHORT_BYTES if n_bytes > _LARGE_BYTES else _AHEAD_BYTES
+                    return self._content(n_bytes)
                 self._check_other(kind, n_bytes)
                 if kind == Record.END:
                     return None
@@ -106,14 +109,11 @@ class RecordReader:
         if kind == Record.ERROR:
             raise read_error(self._content(n_bytes) or b"")
 
-    def _message(self, n_bytes: int) -> Buffer | None:
-        if n_bytes > self._max_message_bytes:
-            raise RequestRejectedError(
-                f"A message of {n_bytes} bytes is too much, at most {self._max_message_bytes} are taken: "
-                "raise --max-message of the node, or send less at once."
-            )
-        self._n_ahead = _SHORT_BYTES if n_bytes > _LARGE_BYTES else _AHEAD_BYTES
-        return self._content(n_bytes)
+    def _too_long(self, n_bytes: int) -> RequestRejectedError:
+        return RequestRejectedError(
+            f"A message of {n_bytes} bytes is too much, at most {self._max_message_bytes} are taken: "
+            "raise --max-message of the node, or send less at once."
+        )
 
     def _content(self, n_bytes: int) -> Buffer | None:
         """So many bytes, of which the arrays of a frame are views; None where this end stopped."""
