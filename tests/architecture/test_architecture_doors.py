@@ -25,10 +25,13 @@ DOORS = {
     "onnxscript": ["partitioner/onnx_io/torch_door.py"],
     "paramiko": ["deploy/ssh.py"],
     "plotly": ["coordinator/report/*"],
+    "psycopg": [],
+    "pyarrow": ["coordinator/results/parquet_files.py"],
     "pydantic": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pydantic_core": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pymoo": ["partitioner/search/evolutionary/front.py"],
     "pynvml": ["node_agent/host/energy.py"],
+    "sqlalchemy": [f"coordinator/results/{name}.py" for name in ("opening", "store", "tables")],
     "sqlite3": ["coordinator/profile_cache/store.py"],
     "torch": ["partitioner/onnx_io/torch_door.py"],
     "torchvision": ["partitioner/onnx_io/torch_door.py"],
@@ -47,7 +50,9 @@ HEAVY = [
     "plotly",
     "pydantic",
     "paramiko",
+    "pyarrow",
     "rich",
+    "sqlalchemy",
     "yaml",
 ]
 
