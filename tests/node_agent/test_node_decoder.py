@@ -44,12 +44,15 @@ def test_frames_of_a_stream_are_read_alike(sent):
         assert read(decoder.decode, memoryview(received)) == read(decode, received)
 
 
-@given(requests, requests, traces, st.lists(st.tuples(st.integers(0, 140), st.integers(0, 255)), min_size=1, max_size=3))
-def test_a_damaged_frame_is_read_alike(first, second, trace, damages):
+damages = st.lists(st.tuples(st.integers(0, 140), st.integers(0, 255)), min_size=1, max_size=3)
+
+
+@given(requests, requests, traces, damages)
+def test_a_damaged_frame_is_read_alike(first, second, trace, damage):
     decoder = FrameDecoder()
     decoder.decode(encode(frame(first, trace)).joined())
     received = bytearray(encode(frame(second, trace)).joined())
-    for place, byte in damages:
+    for place, byte in damage:
         received[place % len(received)] = byte
     assert read(decoder.decode, bytes(received)) == read(decode, bytes(received))
 

@@ -16,7 +16,8 @@ from node_agent.errors import FrameError, NodeUnreachableError, RequestRejectedE
 _AHEAD_BYTES = 1 << 16
 """Read at once where records are small: several cost one call."""
 _SHORT_BYTES = 1 << 10
-"""Read at once where they are large, since what is read ahead of them is copied once more."""
+"""Read at once where they are large: what is read ahead of them is copied once more, and a larger read that begins
+while the sender is still writing keeps it from that (150 kB took it 68 µs then, and 30 otherwise)."""
 _LARGE_BYTES = _AHEAD_BYTES // 4
 _MESSAGE = int(Record.MESSAGE)
 _HEADER_BYTES = RECORD.size
@@ -59,8 +60,9 @@ class RecordReader:
         Raises:
             NodeError: They did not come in time.
         """
-        while len(self._kept) < n_bytes and self._keep_more():
-            pass
+        with self.lock:
+            while len(self._kept) < n_bytes and self._keep_more():
+                pass
         self._n_used = n_bytes
         return self._kept[:n_bytes].ljust(n_bytes, b"\0")
 

@@ -188,33 +188,47 @@ class TlsTransport(_Connected):
         while True:
             with self._lock:
                 try:
-                    return self._tls.read(n_bytes)
+                    received: bytes = self._tls.read(n_bytes)
                 except ssl.SSLEOFError:
                     return b""
                 except ssl.SSLWantReadError:
                     pass
+                else:
+                    return received
             self._fill()
 
     def read_into(self, view: memoryview) -> int:
         """See `Transport`."""
         n_read = 0
-        while True:
-            with self._lock:
+        while n_read < len(view):
+            n_more = self._decrypted(view[n_read:])
+            if n_more is None:
+                break
+            n_read += n_more
+            if n_read < len(view):
                 try:
-                    while n_read < len(view) and (n_more := self._tls.read(len(view) - n_read, view[n_read:])):
-                        n_read += n_more
-                except ssl.SSLEOFError:
-                    return n_read
-                except ssl.SSLWantReadError:
-                    pass
-                else:
-                    return n_read
+                    self._fill()
+                except BlockingIOError:
+                    if not n_read:
+                        raise
+                    break
+        return n_read
+
+    def _decrypted(self, view: memoryview) -> int | None:
+        """How many bytes of what came are now in `view`; None at the end."""
+        n_read = 0
+        with self._lock:
             try:
-                self._fill()
-            except BlockingIOError:
-                if n_read:
-                    return n_read
-                raise
+                while n_read < len(view):
+                    n_more = self._tls.read(len(view) - n_read, view[n_read:])
+                    if not n_more:
+                        return n_read or None
+                    n_read += n_more
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLEOFError:
+                return n_read or None
+        return n_read
 
     def _fill(self) -> None:
         """Waits for cipher text."""
