@@ -21,6 +21,7 @@ Spec = tuple[str, np.dtype, tuple[int, ...]] | tuple[str, str, tuple[int, ...], 
 REQUEST_TAG = b"\x20"
 _TRACE_TAG = b"\x3a"
 """Of `FrameHeader.request` and `FrameHeader.trace`."""
+_ARRAY = np.ndarray
 _TIME_BYTES = 8
 _NO_TIME = b"\x29" + bytes(_TIME_BYTES)
 """`StageTrace.encode_seconds` with room for a double."""
@@ -52,7 +53,7 @@ def encode_tensors(frame: TensorFrame, started: float | None = None) -> EncodedF
     specs: list[Spec] = []
     pieces: list[Piece] = []
     for name, tensor in frame.tensors:
-        if isinstance(tensor, np.ndarray):
+        if isinstance(tensor, _ARRAY):
             specs.append((name, tensor.dtype, tensor.shape))
             pieces.append(tensor if tensor.flags.c_contiguous else tensor.copy())
         else:
@@ -61,10 +62,10 @@ def encode_tensors(frame: TensorFrame, started: float | None = None) -> EncodedF
     layout = _layout(frame.deployment, frame.epoch, frame.stage, len(own), *specs)
     if not layout.is_native:
         pieces = [_in_order(piece) if isinstance(piece, np.ndarray) else piece for piece in pieces]
+    opening = layout.before + own + layout.after
     if started is None:
-        return EncodedFrame(layout.before + own + layout.after, pieces, layout.n_bytes)
-    time_at = len(layout.before) + len(own) - _TIME_BYTES
-    return EncodedFrame(layout.before + own + layout.after, pieces, layout.n_bytes, started, time_at)
+        return EncodedFrame(opening, pieces, layout.n_bytes)
+    return EncodedFrame(opening, pieces, layout.n_bytes, (started, len(layout.before) + len(own) - _TIME_BYTES))
 
 
 def _in_order(values: np.ndarray) -> np.ndarray:
