@@ -9,6 +9,9 @@ import pytest
 from source_tree import PACKAGES, ROOT, imported_names, is_below, shipped_files
 
 DOORS = {
+    "cryptography": ["deploy/pki/x509_door.py"],
+    "dask": ["coordinator/sweep/dask_door.py"],
+    "distributed": ["coordinator/sweep/dask_door.py"],
     "lz4": ["node_agent/codecs/lz4_door.py"],
     "matplotlib": ["coordinator/report/*"],
     "moocore": ["partitioner/search/*"],
@@ -50,6 +53,7 @@ HEAVY = [
     "plotly",
     "pydantic",
     "paramiko",
+    "cryptography",
     "pyarrow",
     "rich",
     "sqlalchemy",

@@ -8,10 +8,10 @@ from typing import TypeVar
 import numpy as np
 
 from node_agent.dataplane.encoded import Buffer
-from node_agent.dataplane.tcp.certificates import refusal
 from node_agent.dataplane.tcp.records import MAX_ERROR_BYTES, RECORD, Record, read_error
 from node_agent.dataplane.tcp.sockets import TICK_SECONDS, Transport
 from node_agent.errors import FrameError, NodeUnreachableError, RequestRejectedError
+from node_agent.tls.contexts import refusal
 
 _AHEAD_BYTES = 1 << 16
 """Read at once where records are small: several cost one call."""

@@ -202,6 +202,10 @@ class TlsTransport(_Connected):
             return True
         return False
 
+    def peer_certificate(self) -> bytes:
+        """That of the other end as DER, which the handshake has verified."""
+        return bytes(self._tls.getpeercert(binary_form=True) or b"")
+
     def read(self, n_bytes: int) -> bytes:
         """See `Transport`."""
         while True:
