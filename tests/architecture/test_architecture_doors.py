@@ -19,6 +19,7 @@ DOORS = {
         "node_agent/wire_*.py",
         "node_agent/client*.py",
         "node_agent/serv*.py",
+        "node_agent/dataplane/encoder.py",
         "node_agent/dataplane/frame.py",
         "node_agent/dataplane/limits.py",
     ],
