@@ -54,6 +54,11 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def available_bytes() -> int:
+    """Memory that this machine can give to new work without swapping."""
+    return int(psutil.virtual_memory().available)
+
+
 def memory_bytes() -> int:
     """Memory that this machine, or the control group of this process, has."""
     total = int(psutil.virtual_memory().total)

@@ -26,6 +26,7 @@ from node_agent.errors import (
     ShardRejectedError,
     StoreFullError,
 )
+from node_agent.limits import Limits
 from node_agent.messages import (
     BlobRef,
     CodecProfileRequest,
@@ -48,7 +49,7 @@ class Local:
     """The agent itself, and its address."""
 
     def __init__(self, folder, stack):
-        agent = Agent(AgentConfig(name="n", store=folder, quota_bytes=QUOTA))
+        agent = Agent(AgentConfig(name="n", store=folder, limits=Limits(disk_bytes=QUOTA)))
         server = AgentServer(agent)
         stack.callback(server.stop)
         self.node, self.address = agent, str(server.address)

@@ -31,7 +31,7 @@ class TcpListener:
         """
         self._stages = stages
         self._opening_seconds = opening_seconds
-        self._max_message_bytes = config.max_message_bytes
+        self._max_message_bytes = config.limits.message_bytes
         self._context = server_context(config.tls) if config.tls else None
         self._listening = _listen(config.listen.host, port)
         self.port: int = self._listening.getsockname()[1]
