@@ -16,7 +16,7 @@ _NICENESS = 5
 """Stages that serve go first; at 5 a trial beside a busy stage still has a quarter of the core."""
 _N_DESCRIPTORS = 64
 _RESERVE_BYTES = 64 << 20
-"""The runtime reserves up to twice of what it uses, and the C library some more, without touching it."""
+"""What libraries reserve and never touch. The runtime reserves up to twice of what it uses, but makes do with less."""
 _FIRST_TO_DIE = "1000"
 
 
@@ -25,7 +25,7 @@ class Confinement:
     """How much a trial may take."""
 
     memory_bytes: int
-    """Growth of its resident memory; the helper watches it, the kernel refuses more than twice as much."""
+    """Growth of its resident memory; the helper watches it, the kernel refuses somewhat more."""
     cpu_seconds: float
     is_bounded: bool
     """Whether the kernel refuses memory, too: drivers of graphics cards reserve more than they use."""
@@ -58,7 +58,7 @@ def confine(limits: Confinement, *, kept: int, parent: int) -> None:
     ):
         resource.setrlimit(kind, (most, most))
     if limits.is_bounded:
-        most = _data_bytes() + 2 * limits.memory_bytes + _RESERVE_BYTES
+        most = _data_bytes() + limits.memory_bytes + _RESERVE_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     if limits.is_filtered:
         refuse_system_calls()

@@ -15,7 +15,7 @@ from node_agent.host.trials.system_calls import why_no_filter
 from node_agent.limits import Limits, size_text
 from node_agent.messages import ShardRef, TensorSpec
 
-_BYTES_PER_CPU_SECOND = 25e6
+_BYTES_PER_CPU_SECOND = 25_000_000
 """Of a shard: reading, copying and packing its weights is given so much time beyond `Limits.trial_seconds`."""
 _WALL_FACTOR = 3.0
 """Wall-clock time per processor time: others may want the processor, too, and the disk is waited for."""
@@ -115,7 +115,7 @@ class Trials:
     def _order(self, shard: ShardRef, sizes: Sequence[TensorSpec], memory_bytes: int) -> TrialOrder:
         digests = {blob.sha256 for blob in (shard.graph, *shard.blobs)}
         n_bytes = sum((self._folder / digest).stat().st_size for digest in digests)  # not what the order says
-        cpu_seconds = math.ceil(self._limits.trial_seconds + n_bytes / _BYTES_PER_CPU_SECOND)
+        cpu_seconds = math.ceil(self._limits.trial_seconds) + n_bytes // _BYTES_PER_CPU_SECOND
         return TrialOrder(
             folder=str(self._folder.absolute()),
             graph=shard.graph.sha256,
