@@ -21,6 +21,7 @@ from node_agent.host.lifecycle import Lifecycle
 from node_agent.host.opening import ShardOpener
 from node_agent.host.profiler import Profiler
 from node_agent.host.request_rules import check_codec_profile, check_probe, check_profile
+from node_agent.host.run_watch import RunWatch
 from node_agent.host.runtime import RuntimeOptions, check_providers
 from node_agent.host.shard_store import ShardStore
 from node_agent.host.surroundings import Watch
@@ -76,7 +77,8 @@ class Agent:
             cpu_limit=cpu_limit(own_group(system)),
             is_off=config.without_trials,
         )
-        self._opener = ShardOpener(self._store, self._trials, options, config.limits.n_sessions)
+        watch = RunWatch(config.limits.run_seconds, self._memory_limit, facts.resident_bytes)
+        self._opener = ShardOpener(self._store, self._trials, watch, options, config.limits.n_sessions)
         self.stages = Lifecycle(
             node=config.name, open_shard=self._opener.open, is_emulated=config.slowdown > 0, tls=config.tls
         )

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from node_agent.errors import RequestRejectedError
+from node_agent.host.run_watch import RunWatch
 from node_agent.host.runtime import RuntimeOptions, ShardSession, open_session
 from node_agent.host.shard_store import ShardStore
 from node_agent.host.trials.trials import Trials
@@ -13,9 +14,12 @@ from node_agent.messages import ShardRef, TensorSpec
 class ShardOpener:
     """Opens shards of one store, and counts what is open. Thread-safe."""
 
-    def __init__(self, store: ShardStore, trials: Trials, options: RuntimeOptions, n_sessions: int) -> None:
+    def __init__(
+        self, store: ShardStore, trials: Trials, watch: RunWatch, options: RuntimeOptions, n_sessions: int
+    ) -> None:
         self._store = store
         self._trials = trials
+        self._watch = watch
         self._options = options
         self.n_sessions = n_sessions
         """Most that may be open at once."""
@@ -48,6 +52,8 @@ class ShardOpener:
             self._count_one_less()
             raise
         session.when_closed(self._count_one_less)
+        self._watch.add(session)
+        session.when_closed(lambda: self._watch.remove(session))
         return session
 
     def _count_one(self) -> None:

@@ -118,6 +118,9 @@ class ShardSession:
         self._session: Any = session
         self._files = files
         self._run_options = _onnxruntime().RunOptions()
+        self._interrupted_for = ""
+        self.running_since: float | None = None
+        """When the run in progress began, on the clock `time.monotonic`."""
         self.inputs = inputs
         self.outputs = outputs
         self.seconds = seconds
@@ -136,9 +139,30 @@ class ShardSession:
             raise StageFailedError("the session is closed")
         feeds = {spec.name: np.require(tensors[spec.name], requirements=("C", "ALIGNED")) for spec in self.inputs}
         names = [spec.name for spec in self.outputs]
-        with _runtime_faults(StageFailedError, "onnxruntime failed"):
-            values = session.run(names, feeds, self._run_options)
+        self.running_since = time.monotonic()
+        try:
+            with _runtime_faults(StageFailedError, "onnxruntime failed"):
+                values = session.run(names, feeds, self._run_options)
+        except StageFailedError as exc:
+            raise self._fault_of(exc) from exc
+        finally:
+            self.running_since = None
         return dict(zip(names, values, strict=True))
+
+    def _fault_of(self, exc: StageFailedError) -> StageFailedError:
+        """Why a run failed; after one that was interrupted others can run."""
+        reason, self._interrupted_for = self._interrupted_for, ""
+        if not reason:
+            return exc
+        if self._session is not None:
+            self._run_options = _onnxruntime().RunOptions()
+        return StageFailedError(f"a run was ended: {reason}")
+
+    def interrupt(self, reason: str) -> None:
+        """Ends the run in progress, which then fails for `reason`; one that comes next where it has just ended."""
+        if self.running_since is not None:
+            self._interrupted_for = reason
+            self._run_options.terminate = True
 
     def when_closed(self, call: Callable[[], object]) -> None:
         """Has `call` made once the session is closed."""

@@ -18,7 +18,7 @@ from node_agent.messages import ShardRef, StageLoad
 
 MEMORY_LIMIT = 512 << 20
 HELPER_BYTES = 192 << 20
-"""Of the helper and a trial with nothing in it, whose pages are counted twice here, and what grows between two looks."""
+"""Of the helper and a trial with nothing in it, whose pages count twice here, and what grows between two looks."""
 SECONDS = 5.0
 """In which each model is refused, or taken without harm."""
 MODELS = hostile_models()
