@@ -136,7 +136,7 @@ def calls_with(name):
         "codec": good.load(n_stages=2, next_address="127.0.0.1:1", codec=name),
     }
     codecs = CodecProfileRequest(codecs=(name,), dtype="float32", sizes_bytes=(64,), n_rounds=1, seed=0)
-    probe = ProbeRequest(target_address=name, sizes_bytes=(1,), n_rounds=1, n_messages=1, plane="grpc")
+    probe = ProbeRequest(target_address=name, sizes_bytes=(1,), n_rounds=1, n_messages=1, link=None, link_back=None)
     segments = {"segment": ProfileSegment(name=name, shard=good.ref), "profiled": ProfileSegment(name="s", shard=shard)}
     return [
         ("missing", lambda node: node.missing_blobs((blob,))),

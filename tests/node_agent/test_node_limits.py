@@ -106,7 +106,7 @@ def test_a_run_that_never_ends_is_ended_and_the_session_goes_on(agent_with):
     quick = {"x": np.ones(2, np.float32), "n": np.array([3])}
     session.run(quick)
     started = time.monotonic()
-    with pytest.raises(StageFailedError, match="a run was ended: it took more than the limit, --run-seconds 1$"):
+    with pytest.raises(StageFailedError, match=r"a run was ended: it took more than the limit, --run-seconds 1$"):
         session.run(quick | {"n": np.array([2**62])})
     assert 0.9 < time.monotonic() - started < 30
     np.testing.assert_array_equal(session.run(quick)["y"], [9, 9])

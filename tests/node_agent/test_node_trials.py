@@ -16,7 +16,7 @@ from node_shards import blob_of, build_shard, matmul_shard, spec
 from onnx import helper
 
 from node_agent.client import NodeClient
-from node_agent.errors import ShardRejectedError
+from node_agent.errors import NodeError, ShardRejectedError
 from node_agent.host.runtime import RuntimeOptions
 from node_agent.host.shard_store import ShardStore
 from node_agent.host.trials import confinement, system_calls
@@ -127,7 +127,7 @@ def test_a_known_shard_that_no_longer_fits_is_refused_without_a_trial(place):
     trials = place.trials()
     trials._record.keep(shard.ref.graph.sha256, 2 << 20)
     place.left = 1 << 20
-    with pytest.raises(ShardRejectedError, match=r"needs more memory than .* --max-memory, 512 MiB.* it took 2 MiB"):
+    with pytest.raises(ShardRejectedError, match=r"needs more memory than .*--max-memory, 512 MiB.* it took 2 MiB"):
         trials.check(shard.ref)
     assert trials._helper._process is None
 
@@ -234,13 +234,18 @@ def test_a_trial_that_crashes_is_told_by_its_signal(place):
     assert "makes onnxruntime crash (SIGSEGV)" in fault
 
 
+def fail_to_load(client, load):
+    with pytest.raises(NodeError):
+        client.load_stage(load)
+
+
 def test_a_trial_ends_with_an_agent_that_is_killed(tmp_path):
     content = endless_loop().SerializeToString()
     shard = matmul_shard()
     with running_agent(tmp_path, "--trial-seconds", "60") as agent, NodeClient.connect(agent.address) as client:
         client.put_blob(blob_of(content), (content,))
         load = shard.load(shard=ShardRef(graph=blob_of(content)))
-        work = threading.Thread(target=lambda: pytest.raises(Exception, client.load_stage, load))
+        work = threading.Thread(target=fail_to_load, args=(client, load))
         work.start()
         process = psutil.Process(agent.process.pid)
         helper = child_of(process)

@@ -1,6 +1,6 @@
 """Which ONNX graphs a node lets its runtime see: judged on the bytes, with bounds, before anything is built of them.
 
-Source of the numbers of fields: onnx.proto of ONNX 1.21. What a newer one adds is skipped, as protobuf does.
+Source of the numbers of fields: onnx.proto of ONNX 1.23. What a newer one adds is skipped, as protobuf does.
 """
 
 import re
@@ -36,6 +36,8 @@ _BITS = {
     23: 4,
     25: 2,
     26: 2,
+    27: 6,
+    28: 6,
 }
 """Of one element, by number of its type; text, and types that ONNX has yet to get, count one bit at least."""
 
