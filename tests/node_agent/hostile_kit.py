@@ -8,7 +8,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 GIANT = 1 << 40
 TIME = "took more than .* of processor time.*--trial-seconds|did not open and run once within .*--trial-seconds"
-MEMORY = f"needs more memory than .*limit|the limit of memory leaves|{TIME}"
+MEMORY = f"needs more memory than .*limit .--max-memory, 512 MiB|{TIME}"
 """On a machine that is busy otherwise, time may be over before memory is."""
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 

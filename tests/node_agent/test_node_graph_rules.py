@@ -33,7 +33,7 @@ def judge(content):
     try:
         check_graph(content, BOUNDS)
     except ShardRejectedError as exc:
-        assert "\n" not in str(exc)
+        assert "\n" not in str(exc)  # noqa: PT017 - it may also pass
 
 
 @given(st.integers(0, len(GRAPH) - 1), st.integers(0, 255), st.integers(0, 3))
@@ -71,7 +71,7 @@ def test_a_tensor_may_be_as_large_as_the_memory_that_is_left(n_bytes):
     if n_bytes == 36:
         check_graph(content, bounds)
     else:
-        with pytest.raises(ShardRejectedError, match="'w' of sizes 3 × 3 needs more memory"):
+        with pytest.raises(ShardRejectedError, match="'w' has the sizes 3 × 3"):
             check_graph(content, bounds)
 
 
@@ -79,7 +79,7 @@ def test_all_weights_together_must_fit():
     tensors = [TensorProto(name=f"w{i}", data_type=TensorProto.DOUBLE, dims=(10,)) for i in range(4)]
     content = model_with(*tensors).SerializeToString()
     check_graph(content, GraphBounds(blobs={}, memory_bytes=320))
-    with pytest.raises(ShardRejectedError, match=r"weights of the graph need more than 320 bytes.* leaves 319 bytes"):
+    with pytest.raises(ShardRejectedError, match="weights have 320 bytes"):
         check_graph(content, GraphBounds(blobs={}, memory_bytes=319))
 
 

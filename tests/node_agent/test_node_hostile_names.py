@@ -1,7 +1,6 @@
 """Every call that takes a name is given names that look like paths: nothing is written outside the store."""
 
 import hashlib
-import os
 import re
 import secrets
 from contextlib import suppress
@@ -91,7 +90,7 @@ def tree_of(folder):
 
 def marked_elsewhere():
     """Files with the mark in the folders that the names point to."""
-    folders = ("/", "/tmp", "/dev/shm", "/root", os.path.expanduser("~"), ROOT, ROOT.parent, "/home", "/var/tmp")
+    folders = ("/", "/tmp", "/dev/shm", "/root", Path.home(), ROOT, ROOT.parent, "/home", "/var/tmp")
     return [path for folder in map(Path, folders) if folder.is_dir() for path in folder.iterdir() if MARK in path.name]
 
 

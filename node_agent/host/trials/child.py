@@ -11,7 +11,7 @@ import numpy as np
 from node_agent.errors import ShardRejectedError
 from node_agent.host.runtime import UNKNOWN_SIZE, RuntimeOptions, specs_of, start_session
 from node_agent.host.trials.confinement import confine
-from node_agent.host.trials.graph_rules import MAX_GRAPH_BYTES, GraphBounds, check_graph
+from node_agent.host.trials.graph_rules import MAX_GRAPH_BYTES, GraphBounds, TooLargeError, check_graph
 from node_agent.host.trials.order import TrialOrder, TrialOutcome, Verdict, outcome_to_line
 from node_agent.messages import TensorSpec
 
@@ -42,6 +42,8 @@ def _try(order: TrialOrder) -> TrialOutcome:
         run_once(order)
     except MemoryError:
         return TrialOutcome(verdict=Verdict.MEMORY)
+    except TooLargeError as exc:
+        return TrialOutcome(verdict=Verdict.MEMORY, detail=str(exc)[:_MAX_DETAIL_CHARACTERS])
     except Exception as exc:  # noqa: BLE001 - whatever it is, the helper tells it, and the agent raises it
         text = " ".join(str(exc).split())
         if any(sign in text.lower() for sign in _SIGNS_OF_MEMORY):

@@ -42,6 +42,10 @@ _BITS = {
 """Of one element, by number of its type; text, and types that ONNX has yet to get, count one bit at least."""
 
 
+class TooLargeError(ShardRejectedError):
+    """The graph wants more memory than there is; the message says what does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphBounds:
     """What a graph may refer to and want."""
@@ -57,6 +61,7 @@ def check_graph(content: bytes, bounds: GraphBounds) -> None:
 
     Raises:
         ShardRejectedError: It may not; the message says what is wrong in one line.
+        TooLargeError: It wants more than `bounds.memory_bytes`.
     """
     if not content:
         raise ShardRejectedError("The graph is an empty file.")
@@ -162,10 +167,7 @@ class _Judge:
         n_bytes = self._check_sizes(name, sizes, bits)
         self._tensor_bytes += n_bytes
         if self._tensor_bytes > self._bounds.memory_bytes:
-            raise ShardRejectedError(
-                f"The weights of the graph need more than {size_text(self._tensor_bytes)}, and the limit of memory "
-                f"leaves {size_text(self._bounds.memory_bytes)}."
-            )
+            raise TooLargeError(f"its weights have {self._tensor_bytes} bytes, or more")
         if place:
             self._check_place(name, place, n_bytes)
         return bits
@@ -200,10 +202,7 @@ class _Judge:
                 raise ShardRejectedError(f"Tensor {_shown(name)} has the negative size {size}.")
             n_elements *= max(size, 1)  # one size of zero must not hide others
             if n_elements * bits >> 3 > self._bounds.memory_bytes:
-                raise ShardRejectedError(
-                    f"Tensor {_shown(name)} of sizes {_shown_sizes(sizes)} needs more memory than the limit leaves, "
-                    f"{size_text(self._bounds.memory_bytes)}."
-                )
+                raise TooLargeError(f"tensor {_shown(name)} has the sizes {_shown_sizes(sizes)}")
         return 0 if 0 in sizes else n_elements * bits >> 3
 
     def _check_place(self, name: str, place: Mapping[str, str], n_bytes: int) -> None:

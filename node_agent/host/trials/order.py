@@ -19,6 +19,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     """By a rule, or by onnxruntime; `detail` says why."""
     MEMORY = "memory"
+    """`detail` may say what wants so much."""
     CPU_TIME = "cpu time"
     WALL_TIME = "wall time"
     CRASHED = "crashed"

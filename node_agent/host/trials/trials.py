@@ -138,7 +138,8 @@ class Trials:
         option = f"--trial-seconds {self._limits.trial_seconds:g}"
         match outcome.verdict:
             case Verdict.MEMORY:
-                return f"{self._memory_text(confinement.memory_bytes)}."
+                detail = f": {outcome.detail}" if outcome.detail else ""
+                return f"{self._memory_text(confinement.memory_bytes)}{detail}."
             case Verdict.CPU_TIME:
                 return (
                     f"took more than {confinement.cpu_seconds:g} s of processor time to open and run once, which the "
