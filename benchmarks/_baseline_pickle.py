@@ -19,14 +19,14 @@ import torch
 
 from benchmarks._baseline_process import Workers, answer
 from benchmarks._baseline_torch import torch_half, use_one_thread
-from benchmarks._pipeline_contest import Run, keep_in_flight
+from benchmarks._pipeline_contest import Contestant, Run, keep_in_flight
 from coordinator.loadgen import Workload
 
 _LENGTH = struct.Struct("<Q")
 _HOST = "127.0.0.1"
 
 
-class PickleBaseline:
+class PickleBaseline(Contestant):
     """The client: sends to the first process, takes from the last."""
 
     name = "pickle"

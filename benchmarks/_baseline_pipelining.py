@@ -17,15 +17,15 @@ from torch.distributed.pipelining import PipelineStage, ScheduleGPipe
 
 from benchmarks._baseline_process import Workers, answer, each_line
 from benchmarks._baseline_torch import torch_half, use_one_thread
-from benchmarks._pipeline_contest import MIN_REQUESTS, Run, steady_rate
+from benchmarks._baseline_workload import INPUT, OUTPUT, load_workload, save_workload
+from benchmarks._pipeline_contest import MIN_REQUESTS, Contestant, Run, steady_rate
 from coordinator.loadgen import Workload
 from coordinator.output_gate import EXACT
 
-_INPUTS, _OUTPUTS = "inputs.npy", "outputs.npy"
 _TRIAL_STEPS = 3
 
 
-class PipeliningBaseline:
+class PipeliningBaseline(Contestant):
     """Tells both processes how many steps to do; the last one tells how long each took."""
 
     name = "pipelining"
@@ -55,9 +55,7 @@ def pipelining_baseline(
 ) -> Iterator[PipeliningBaseline]:
     """Two processes with a half of the model each."""
     with TemporaryDirectory(prefix="splitfront-") as folder:
-        (output,) = workload.expected[0]
-        np.save(Path(folder) / _INPUTS, np.stack([next(iter(inputs.values())) for inputs in workload.inputs]))
-        np.save(Path(folder) / _OUTPUTS, np.stack([expected[output] for expected in workload.expected]))
+        save_workload(workload, Path(folder))
         arguments = {core: (name, str(n_blocks), str(index), folder) for index, core in enumerate(cores)}
         with Workers(__spec__.name, arguments) as workers:
             workers.hear()
@@ -81,20 +79,20 @@ class _Half:
     def __init__(self, module: torch.nn.Module, index: int, folder: Path) -> None:
         self._module = module
         self._index = index
-        self._inputs = np.load(folder / _INPUTS)
-        self._outputs = np.load(folder / _OUTPUTS)
+        self._workload = load_workload(folder)
 
     def steps(self, n_micro_batches: int, n_steps: int) -> str:
         """When each step ended, by the clock of `time.perf_counter`."""
         stage = PipelineStage(self._module, self._index, 2, torch.device("cpu"))
         schedule = ScheduleGPipe(stage, n_micro_batches)
-        turns = [number % len(self._inputs) for number in range(n_micro_batches)]
-        batch = torch.from_numpy(np.concatenate([self._inputs[turn] for turn in turns]))
-        expected = np.concatenate([self._outputs[turn] for turn in turns])
+        inputs, outputs = self._workload.inputs, self._workload.expected
+        turns = [number % len(inputs) for number in range(n_micro_batches)]
+        batch = torch.from_numpy(np.concatenate([inputs[turn][INPUT] for turn in turns]))
+        expected = np.concatenate([outputs[turn][OUTPUT] for turn in turns])
         moments = []
         for _ in range(n_steps + 1):  # the first tells the shapes
             made = schedule.eval(batch) if self._index == 0 else schedule.eval()
             if self._index:
-                EXACT.check({"output": made.numpy()}, {"output": expected})
+                EXACT.check({OUTPUT: made.numpy()}, {OUTPUT: expected})
             moments.append(time.perf_counter())
         return " ".join(f"{moment:.7f}" for moment in moments)

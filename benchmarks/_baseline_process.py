@@ -2,10 +2,11 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -15,23 +16,33 @@ LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "TP_SOCKET_IFNAME": "lo"}
 QUIET = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
 """Keeps torch's remarks about itself from the terminal; errors still end a process."""
 
+_ANY_CORE = "any"
 _STOP_SECONDS = 10.0
 
 
 class Workers:
     """Processes that run `serve(arguments)` of a module, one pinned to each core. Not to be shared between threads."""
 
-    def __init__(self, module: str, arguments_of: Mapping[int, Sequence[str]]) -> None:
-        """`arguments_of` has the arguments of the worker on each core, in the order in which they start."""
+    def __init__(
+        self, module: str, arguments_of: Mapping[int, Sequence[str]], *, free: Sequence[str] | None = None
+    ) -> None:
+        """`arguments_of` has the arguments of the worker on each core, in the order in which they start.
+
+        Args:
+            module: It has `serve`.
+            arguments_of: By core.
+            free: Arguments of one more worker, which may use any core.
+        """
         self._module = module
-        self._arguments_of = arguments_of
+        self._commands = [(str(core), *arguments) for core, arguments in arguments_of.items()]
+        self._commands += [] if free is None else [(_ANY_CORE, *free)]
         self._environment = os.environ | LOOPBACK | QUIET | {"OMP_NUM_THREADS": "1"}
         self._processes: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Self:
         try:
-            for core, arguments in self._arguments_of.items():
-                command = [sys.executable, "-m", __name__, self._module, str(core), *arguments]
+            for arguments in self._commands:
+                command = [sys.executable, "-m", __name__, self._module, *arguments]
                 self._processes.append(
                     subprocess.Popen(
                         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
@@ -64,6 +75,17 @@ class Workers:
         if not all(lines):
             raise SystemExit(f"A process of {self._module} ended instead of answering: see what it wrote above.")
         return [line.rstrip("\n") for line in lines]
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stops them meanwhile, so that what polls while it waits takes no processor from others."""
+        for process in self._processes:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in self._processes:
+                process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Ends all; kills those that do not end."""
@@ -104,9 +126,10 @@ def each_line(act: Callable[[str], None]) -> None:
 
 
 def main() -> None:
-    """A worker: pinned before its module is loaded, so that all threads of its libraries are, too."""
+    """A worker: where it is pinned, before its module is loaded, so that all threads of its libraries are, too."""
     module, core, *arguments = sys.argv[1:]
-    pin_to(int(core))
+    if core != _ANY_CORE:
+        pin_to(int(core))
     importlib.import_module(module).serve(arguments)
 
 

@@ -15,7 +15,7 @@ import onnxruntime
 import ray
 
 from benchmarks._baseline_process import pin_to
-from benchmarks._pipeline_contest import Run, keep_in_flight
+from benchmarks._pipeline_contest import Contestant, Run, keep_in_flight
 from coordinator.loadgen import ANSWER_SECONDS, Workload
 from partitioner.onnx_io import Model, cut_plan
 
@@ -41,7 +41,7 @@ class _Shard:
         return output
 
 
-class RayBaseline:
+class RayBaseline(Contestant):
     """The client: the first actor's answer goes to the last one by reference, as Ray's pipelines do."""
 
     name = "ray"

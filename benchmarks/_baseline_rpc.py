@@ -7,7 +7,8 @@ and the second half fetches it. The lock keeps a half to one request at a time, 
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,10 +19,12 @@ from torch.distributed import rpc
 
 from benchmarks._baseline_process import LOOPBACK, Workers, answer, each_line
 from benchmarks._baseline_torch import torch_half, use_one_thread
-from benchmarks._pipeline_contest import Run, keep_in_flight
+from benchmarks._baseline_workload import INPUT, OUTPUT, load_workload, save_workload
+from benchmarks._pipeline_contest import Contestant, Run, keep_in_flight
 from coordinator.loadgen import Workload
 
 _CLIENT = "client"
+_N_PROCESSES = 3
 _N_CALLS = 16
 """Calls that a process takes at once: torch's default."""
 
@@ -54,53 +57,62 @@ def run_last(made: "rpc.RRef[torch.Tensor]") -> torch.Tensor:
     return _half.run(made.to_here())
 
 
-class RpcBaseline:
-    """The client: asks the first process for a reference and the last one for the outputs."""
+class RpcBaseline(Contestant):
+    """Tells the client, a process of its own, what to run."""
 
     name = "rpc"
 
-    def __init__(self, workload: Workload) -> None:
-        self._workload = workload
-        (self._input,) = workload.inputs[0]
-        (self._output,) = workload.expected[0]
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
 
     def run(self, window: int, seconds: float) -> Run:
         """As `Contestant.run`."""
-        return keep_in_flight(self._send, self._receive, self._workload, window=window, seconds=seconds)
+        self._workers.tell([f"{window} {seconds}"] * _N_PROCESSES)
+        rate, latency = map(float, self._workers.hear()[-1].split())
+        return Run(requests_per_second=rate, latency_seconds=latency)
 
-    def _send(self, inputs: Mapping[str, np.ndarray]) -> Any:
-        made = rpc.remote("0", run_first, args=(torch.from_numpy(inputs[self._input]),))
-        return rpc.rpc_async("1", run_last, args=(made,))
-
-    def _receive(self, future: Any) -> dict[str, np.ndarray]:
-        return {self._output: future.wait().numpy()}
+    def at_rest(self) -> AbstractContextManager[None]:
+        """As `Contestant.at_rest`: TensorPipe polls while it waits, each process for a third of a core."""
+        return self._workers.frozen()
 
 
 @contextmanager
 def rpc_baseline(name: str, n_blocks: int, workload: Workload, cores: Sequence[int]) -> Iterator[RpcBaseline]:
-    """Two processes with a half of the model each, and this one as the client of both."""
+    """Two processes with a half of the model each, and the client of both."""
     with TemporaryDirectory(prefix="splitfront-") as folder:
-        meeting = str(Path(folder) / "meeting")
-        arguments = {core: (name, str(n_blocks), str(index), meeting) for index, core in enumerate(cores)}
-        with Workers(__spec__.name, arguments) as workers:
-            _join(_CLIENT, len(cores), len(cores) + 1, meeting)
+        save_workload(workload, Path(folder))
+        arguments = {core: (name, str(n_blocks), str(index), folder) for index, core in enumerate(cores)}
+        with Workers(__spec__.name, arguments, free=(name, str(n_blocks), _CLIENT, folder)) as workers:
             workers.hear()
-            yield RpcBaseline(workload)
-            workers.tell(["end"] * len(cores))
-            rpc.shutdown()
+            yield RpcBaseline(workers)
 
 
 def serve(arguments: Sequence[str]) -> None:
-    """One process: answers calls until it is told to end."""
-    name, n_blocks, index, meeting = arguments
+    """One process: a half of the model, or the client."""
+    name, n_blocks, index, folder = arguments
     use_one_thread()
-    _half.module = torch_half(name, int(n_blocks), int(index))
-    _join(index, int(index), 3, meeting)
-    answer("ready")
-    each_line(lambda _: rpc.shutdown())
-
-
-def _join(name: str, rank: int, n_processes: int, meeting: str) -> None:
+    if index != _CLIENT:
+        _half.module = torch_half(name, int(n_blocks), int(index))
     os.environ.update(LOOPBACK)
-    options = rpc.TensorPipeRpcBackendOptions(num_worker_threads=_N_CALLS, init_method=f"file://{meeting}")
-    rpc.init_rpc(name, rank=rank, world_size=n_processes, rpc_backend_options=options)
+    options = rpc.TensorPipeRpcBackendOptions(num_worker_threads=_N_CALLS, init_method=f"file://{folder}/meeting")
+    rank = _N_PROCESSES - 1 if index == _CLIENT else int(index)
+    rpc.init_rpc(index, rank=rank, world_size=_N_PROCESSES, rpc_backend_options=options)
+    answer("ready")
+    act = partial(_run_client, load_workload(Path(folder))) if index == _CLIENT else lambda _line: answer("ready")
+    each_line(act)
+    rpc.shutdown()
+
+
+def _run_client(workload: Workload, line: str) -> None:
+    """Asks the first process for a reference and the last one for the outputs."""
+    window, seconds = line.split()
+
+    def send(inputs: Mapping[str, np.ndarray]) -> Any:
+        made = rpc.remote("0", run_first, args=(torch.from_numpy(inputs[INPUT]),))
+        return rpc.rpc_async("1", run_last, args=(made,))
+
+    def receive(future: Any) -> dict[str, np.ndarray]:
+        return {OUTPUT: future.wait().numpy()}
+
+    run = keep_in_flight(send, receive, workload, window=int(window), seconds=float(seconds))
+    answer(f"{run.requests_per_second} {run.latency_seconds}")

@@ -4,7 +4,9 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,6 +57,10 @@ class Contestant(Protocol):
         """
         ...
 
+    def at_rest(self) -> AbstractContextManager[None]:
+        """While the other one runs: nothing may take processors from it."""
+        return nullcontext()
+
 
 def keep_in_flight(
     send: Callable[[Mapping[str, np.ndarray]], Any],
@@ -100,11 +106,11 @@ def steady_rate(moments: Sequence[float], window: int) -> float:
     return (len(steady) - 1) / (steady[-1] - steady[0])
 
 
-def best_window(contestant: Contestant, seconds: float) -> int:
+def best_window(run: Callable[[int, float], Run], seconds: float) -> int:
     """The window with which most is done, each tried twice, so that a disturbed trial does not decide."""
     rates = dict.fromkeys(WINDOWS, 0.0)
     for window in (*WINDOWS, *reversed(WINDOWS)):
-        rates[window] = max(rates[window], contestant.run(window, seconds).requests_per_second)
+        rates[window] = max(rates[window], run(window, seconds).requests_per_second)
     return max(rates, key=rates.__getitem__)
 
 
@@ -123,15 +129,21 @@ def contest(
 ) -> list[Figure]:
     """Runs both in turn, each with its best window, and one request at a time; ratios are of neighbouring runs."""
     pair, label, seconds = (ours, baseline), effort.label(label), effort.seconds
-    windows = {each.name: best_window(each, seconds / 2) for each in pair}
+    rival_of = {ours.name: baseline, baseline.name: ours}
+
+    def run(each: Contestant, window: int, seconds: float) -> Run:
+        with rival_of[each.name].at_rest():
+            return each.run(window, seconds)
+
+    windows = {each.name: best_window(partial(run, each), seconds / 2) for each in pair}
     rates: dict[str, list[float]] = {each.name: [] for each in pair}
     latencies: dict[str, list[float]] = {each.name: [] for each in pair}
     for number in range(effort.n_rounds):
         turn = pair if number % 2 else pair[::-1]
         for each in turn:
-            rates[each.name].append(batch * each.run(windows[each.name], seconds).requests_per_second)
+            rates[each.name].append(batch * run(each, windows[each.name], seconds).requests_per_second)
         for each in turn:
-            lone = each.run(1, seconds / 2).latency_seconds
+            lone = run(each, 1, seconds / 2).latency_seconds
             latencies[each.name] += [] if lone is None else [lone]
     figures = [_ratio(f"{label}_throughput_ratio", rates, pair, promise.throughput, at_least)]
     if all(latencies.values()):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._pipeline_contest import GRPC, WINDOWS, Run, keep_in_flight
+from benchmarks._pipeline_contest import GRPC, WINDOWS, Contestant, Run, keep_in_flight
 from coordinator.config import parse_cluster
 from coordinator.deployment import deploy_plan
 from coordinator.fleet import Fleet, connect_fleet
@@ -90,7 +90,7 @@ def _hop(fleet: Fleet, source: str, target: str, n_bytes: int) -> HopCost:
     return HopCost(source=source, target=target, n_bytes=n_bytes, seconds=seconds, busy_seconds=busy)
 
 
-class OurPipeline:
+class OurPipeline(Contestant):
     """Our pipeline as a contestant."""
 
     name = "ours"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from partitioner.alike import find_kinds, level_kinds
 from partitioner.bounds import FIELDS, THROUGHPUT, Bound, parse_bound
 from partitioner.codec import CodecTable
 from partitioner.cost import CostModel
@@ -43,12 +44,14 @@ class SearchWish:
         return tuple(replace(cost_model, window=window) for window in self.windows) or (cost_model,)
 
     def problem(self, cost_model: CostModel) -> SearchProblem:
-        """The problem that is asked for.
+        """The problem that is asked for; with replicas, devices of one kind count as the slowest of them.
 
         Raises:
             PlanError: A wish names what is not there.
             ChoiceError: A bound cannot be read.
         """
+        if self.max_replicas > 1:
+            cost_model = level_kinds(cost_model, find_kinds(cost_model))
         return build_problem(
             cost_model,
             pinned_first=self.pinned_first,

@@ -65,7 +65,7 @@ _questions = together(
         type=click.IntRange(min=1),
         default=1,
         show_default=True,
-        help="Most identical nodes that bear one stage in turn.",
+        help="Most nodes of one kind that bear one stage in turn; they count as the slowest of them.",
     ),
     click.option(
         "--windows",

@@ -1,9 +1,19 @@
 from collections import deque
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from benchmarks._pipeline_contest import Effort, Promise, Run, best_window, contest, keep_in_flight, steady_rate
+from benchmarks._pipeline_contest import (
+    Contestant,
+    Effort,
+    Promise,
+    Run,
+    best_window,
+    contest,
+    keep_in_flight,
+    steady_rate,
+)
 from coordinator.errors import OutputMismatchError
 from coordinator.loadgen import Workload
 
@@ -50,22 +60,24 @@ def test_the_rate_leaves_out_the_answers_with_which_the_pipeline_was_filled() ->
     assert steady_rate([5.0, 9.0, 9.5, 10.0, 10.5], window=1) == pytest.approx(2.0)
 
 
-class Scripted:
+class Scripted(Contestant):
     """A contestant whose rate depends on its window alone."""
 
     def __init__(self, name: str, rates: dict[int, float], latency: float | None) -> None:
         self.name = name
         self._rates = rates
         self._latency = latency
+        self.is_resting = False
 
     def run(self, window: int, seconds: float) -> Run:
+        assert not self.is_resting
         return Run(requests_per_second=self._rates[window], latency_seconds=self._latency)
 
 
 def test_each_contestant_runs_with_its_own_best_window() -> None:
     ours = Scripted("ours", {1: 1.0, 2: 2.0, 4: 6.0, 8: 5.0}, 0.2)
     other = Scripted("other", {1: 1.0, 2: 2.0, 4: 2.5, 8: 3.0}, 0.5)
-    assert (best_window(ours, 0.0), best_window(other, 0.0)) == (4, 8)
+    assert (best_window(ours.run, 0.0), best_window(other.run, 0.0)) == (4, 8)
     found = contest("a", ours, other, Promise(throughput=1.5, latency=0.45), Effort(seconds=0, n_rounds=3), batch=8)
     figures = {figure.name: figure for figure in found}
     assert (figures["a_throughput_ratio"].value, figures["a_throughput_ratio"].holds) == (2.0, True)
@@ -82,3 +94,26 @@ def test_a_contestant_without_a_client_has_no_latency_to_compare() -> None:
     ]
     assert "tcp_a_latency_ratio" not in names
     assert "tcp_a_ours_latency" in names
+
+
+class Polling(Scripted):
+    """Takes processors unless it is at rest."""
+
+    @contextmanager
+    def at_rest(self):
+        self.is_resting = True
+        yield
+        self.is_resting = False
+
+
+def test_what_polls_while_it_waits_is_at_rest_while_the_other_one_runs() -> None:
+    other = Polling("other", dict.fromkeys((1, 2, 4, 8), 1.0), 0.5)
+
+    class Ours(Scripted):
+        def run(self, window: int, seconds: float) -> Run:
+            assert other.is_resting
+            return super().run(window, seconds)
+
+    ours = Ours("ours", dict.fromkeys((1, 2, 4, 8), 2.0), 0.2)
+    contest("a", ours, other, Promise(), Effort(seconds=0, n_rounds=2), batch=1)
+    assert not other.is_resting
