@@ -262,7 +262,8 @@ class _Judge:
                 self._type(name, first, last, depth + 1)
 
     def _tensor_type(self, name: str, start: int, stop: int) -> None:
-        bits, sizes = 1, []
+        bits = 1
+        sizes: list[int] = []
         for number, kind, first, last in fields(self._content, start, stop):
             if number == 1 and kind == VARINT:
                 bits = _BITS.get(first, 1)

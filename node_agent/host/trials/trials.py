@@ -63,6 +63,8 @@ class Trials:
         environment = f"{runtime} {options.optimisation} {','.join(options.providers)}"
         self._record = TrialRecord(folder, environment)
         self._helper = HelperProcess()
+        if is_off:
+            _logger.warning("shards are opened untried", extra={"option": "--without-trials"})
 
     @property
     def description(self) -> str:
