@@ -77,7 +77,7 @@ class Agent:
             cpu_limit=cpu_limit(own_group(system)),
             is_off=config.without_trials,
         )
-        watch = RunWatch(config.limits.run_seconds, self._memory_limit, facts.resident_bytes)
+        watch = RunWatch(config.limits.run_seconds, self._memory_limit, facts.held_bytes)
         self._opener = ShardOpener(self._store, self._trials, watch, options, config.limits.n_sessions)
         self.stages = Lifecycle(
             node=config.name, open_shard=self._opener.open, is_emulated=config.slowdown > 0, tls=config.tls
@@ -93,7 +93,7 @@ class Agent:
 
     def _memory_left(self) -> int:
         """Bytes that sessions may still take: within the agent's limit, and of what the machine has free."""
-        return min(self._memory_limit - facts.resident_bytes(), facts.available_bytes())
+        return min(self._memory_limit - facts.held_bytes(), facts.available_bytes())
 
     def describe(self) -> NodeDescription:
         """What the node is."""

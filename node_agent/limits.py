@@ -18,7 +18,8 @@ class Limits:
     disk_bytes: int = 8 << 30
     """`--quota`: all that the store may hold."""
     memory_bytes: int = 0
-    """`--max-memory`: resident memory of the agent with all of its sessions; 0: `MEMORY_SHARE` of what there is."""
+    """`--max-memory`: what the agent with all of its sessions holds in memory, weights that are mapped files aside;
+    0: `MEMORY_SHARE` of what there is."""
     n_sessions: int = 512
     """`--max-sessions`: shards that are open at once, those of profiles included."""
     trial_seconds: float = 4.0
@@ -43,7 +44,7 @@ class Limits:
         return faults
 
     def memory_limit(self, total_bytes: int) -> int:
-        """Bytes that the agent may have resident on a machine, or in a control group, of `total_bytes`."""
+        """Bytes that the agent may hold on a machine, or in a control group, of `total_bytes`."""
         return self.memory_bytes or int(MEMORY_SHARE * total_bytes)
 
 

@@ -26,17 +26,17 @@ class WatchedSession(Protocol):
 class RunWatch:
     """Watches sessions from one thread, which is there while there are sessions. Thread-safe."""
 
-    def __init__(self, run_seconds: float, memory_limit: int, resident_bytes: Callable[[], int]) -> None:
+    def __init__(self, run_seconds: float, memory_limit: int, held_bytes: Callable[[], int]) -> None:
         """Begins without sessions.
 
         Args:
             run_seconds: Most that a run may take.
             memory_limit: Bytes above which the longest run ends.
-            resident_bytes: Says how many bytes the agent has resident.
+            held_bytes: Says how many bytes the agent holds.
         """
         self._run_seconds = run_seconds
         self._memory_limit = memory_limit
-        self._resident_bytes = resident_bytes
+        self._held_bytes = held_bytes
         self._changed = threading.Condition()
         self._sessions: list[WatchedSession] = []
         self._thread: threading.Thread | None = None
@@ -76,8 +76,8 @@ class RunWatch:
         if not running:
             return
         seconds, longest = max(running, key=lambda pair: pair[0])
-        if seconds >= _LOOK_SECONDS and (resident := self._resident_bytes()) > self._memory_limit:
+        if seconds >= _LOOK_SECONDS and (held := self._held_bytes()) > self._memory_limit:
             longest.interrupt(
-                f"the agent has {size_text(resident)} of memory, above the limit, --max-memory "
+                f"the agent holds {size_text(held)} of memory, above the limit, --max-memory "
                 f"{size_text(self._memory_limit)}"
             )

@@ -127,7 +127,7 @@ def test_the_longest_run_ends_when_memory_is_over():
     watch = RunWatch(60.0, 1 << 30, lambda: (1 << 30) + 1)
     idle, old, new = FakeSession(None), FakeSession(1.0), FakeSession(2.0)
     watch.look((idle, old, new), now=3.0)
-    assert old.reasons == ["the agent has 1 GiB of memory, above the limit, --max-memory 1 GiB"]
+    assert old.reasons == ["the agent holds 1 GiB of memory, above the limit, --max-memory 1 GiB"]
     assert idle.reasons == new.reasons == []
 
 

@@ -290,7 +290,15 @@ def test_what_is_lacking_is_said(place, monkeypatch, machine, providers, said):
 
 
 def test_a_helper_is_told_no_secrets():
-    told = helper_environment({"PATH": "/bin", "SPLITFRONT_TOKEN": "canary", "AWS_SECRET": "canary", "CUDA_HOME": "/c"})
+    told = helper_environment(
+        {
+            "PATH": "/bin",
+            "SPLITFRONT_TOKEN": "canary",
+            "AWS_SECRET": "canary",
+            "PATH_TO_SECRET": "canary",
+            "CUDA_HOME": "/c",
+        }
+    )
     assert (told["PATH"], told["CUDA_HOME"]) == ("/bin", "/c")
     assert "canary" not in str(told)
 

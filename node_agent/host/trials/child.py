@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from node_agent.errors import ShardRejectedError
+from node_agent.host.facts import held_bytes
 from node_agent.host.runtime import UNKNOWN_SIZE, RuntimeOptions, specs_of, start_session
 from node_agent.host.trials.confinement import confine
 from node_agent.host.trials.graph_rules import MAX_GRAPH_BYTES, GraphBounds, TooLargeError, check_graph
@@ -38,8 +39,9 @@ def work_in_child(order: TrialOrder, answer_to: int, parent: int) -> None:
 
 
 def _try(order: TrialOrder) -> TrialOutcome:
+    before = held_bytes()
     try:
-        run_once(order)
+        n_bytes = run_once(order) - before
     except MemoryError:
         return TrialOutcome(verdict=Verdict.MEMORY)
     except TooLargeError as exc:
@@ -51,11 +53,11 @@ def _try(order: TrialOrder) -> TrialOutcome:
         if not isinstance(exc, ShardRejectedError):
             text = f"{type(exc).__name__}: {text}"
         return TrialOutcome(verdict=Verdict.REFUSED, detail=text[:_MAX_DETAIL_CHARACTERS])
-    return TrialOutcome(verdict=Verdict.PASSED)
+    return TrialOutcome(verdict=Verdict.PASSED, memory_bytes=max(n_bytes, 0))
 
 
-def run_once(order: TrialOrder) -> None:
-    """Judges, opens and runs a shard.
+def run_once(order: TrialOrder) -> int:
+    """Judges, opens and runs a shard; gives the bytes that this process then holds.
 
     That the run itself fails is no fault of the shard: zeroes need not make sense to it. That it ends is what counts.
 
@@ -72,6 +74,7 @@ def run_once(order: TrialOrder) -> None:
     specs_of(session.get_outputs())
     feeds = {spec.name: _zeroes(spec, order) for spec in specs_of(session.get_inputs())}
     _run(session, feeds)
+    return held_bytes()
 
 
 def _run(session: Any, feeds: dict[str, np.ndarray]) -> None:

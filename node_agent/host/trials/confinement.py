@@ -25,7 +25,7 @@ class Confinement:
     """How much a trial may take."""
 
     memory_bytes: int
-    """Growth of its resident memory; the helper watches it, the kernel refuses somewhat more."""
+    """Growth of what it holds in memory; the helper watches it, the kernel refuses somewhat more."""
     cpu_seconds: float
     is_bounded: bool
     """Whether the kernel refuses memory, too: drivers of graphics cards reserve more than they use."""

@@ -6,7 +6,6 @@ not asked for a while.
 """
 
 import os
-import resource
 import select
 import signal
 import sys
@@ -14,8 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from node_agent.host.facts import held_bytes
 from node_agent.host.runtime import load_runtime
 from node_agent.host.trials.child import work_in_child
 from node_agent.host.trials.order import (
@@ -32,7 +31,6 @@ IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 0.01
 """In which memory grows by some ten megabytes at most."""
 _READ_BYTES = 1 << 16
-_PAGE_BYTES = resource.getpagesize()
 _ORDERS, _ANSWERS = 0, 1
 
 
@@ -58,7 +56,7 @@ def _lines(descriptor: int) -> Iterator[bytes]:
 def try_in_child(order: TrialOrder) -> TrialOutcome:
     """Forks a child for the trial and says what came of it."""
     reading, writing = os.pipe()
-    parent, before = os.getpid(), _resident_bytes(os.getpid())
+    parent, before = os.getpid(), held_bytes(os.getpid())
     pid = os.fork()
     if not pid:
         try:
@@ -71,10 +69,9 @@ def try_in_child(order: TrialOrder) -> TrialOutcome:
     finally:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        _, status, usage = os.wait4(pid, 0)
+        _, status = os.waitpid(pid, 0)
         os.close(reading)
-    peak = max(watched.peak_bytes, (usage.ru_maxrss << 10) - before, 0)
-    return _outcome(watched, os.waitstatus_to_exitcode(status), peak, order)
+    return _outcome(watched, os.waitstatus_to_exitcode(status), order)
 
 
 @dataclass(slots=True)
@@ -100,7 +97,7 @@ def _watch(pid: int, reading: int, before: int, order: TrialOrder) -> _Watched:
             seen.answer += read
             if not read or len(seen.answer) > MAX_LINE_BYTES:
                 return seen
-        seen.peak_bytes = max(seen.peak_bytes, _resident_bytes(pid) - before)
+        seen.peak_bytes = max(seen.peak_bytes, held_bytes(pid) - before)
         if seen.peak_bytes > order.confinement.memory_bytes:
             seen.ended_for = Verdict.MEMORY
             return seen
@@ -109,12 +106,11 @@ def _watch(pid: int, reading: int, before: int, order: TrialOrder) -> _Watched:
             return seen
 
 
-def _outcome(seen: _Watched, exit_code: int, peak_bytes: int, order: TrialOrder) -> TrialOutcome:
+def _outcome(seen: _Watched, exit_code: int, order: TrialOrder) -> TrialOutcome:
     """What the end of a child means. Too much memory is too much, whatever it said."""
+    peak_bytes = seen.peak_bytes
     if seen.ended_for is not None:
         return TrialOutcome(verdict=seen.ended_for, memory_bytes=peak_bytes)
-    if peak_bytes > order.confinement.memory_bytes:
-        return TrialOutcome(verdict=Verdict.MEMORY, memory_bytes=peak_bytes)
     if exit_code in (-signal.SIGXCPU, -signal.SIGKILL) and not seen.answer:
         is_time = exit_code == -signal.SIGXCPU
         return TrialOutcome(verdict=Verdict.CPU_TIME if is_time else Verdict.MEMORY, memory_bytes=peak_bytes)
@@ -122,21 +118,15 @@ def _outcome(seen: _Watched, exit_code: int, peak_bytes: int, order: TrialOrder)
         told = outcome_from_line(seen.answer)
     except ValueError:
         return TrialOutcome(verdict=Verdict.CRASHED, detail=_ending(exit_code), memory_bytes=peak_bytes)
-    return TrialOutcome(verdict=told.verdict, detail=told.detail, memory_bytes=peak_bytes)
+    peak_bytes = max(peak_bytes, told.memory_bytes)  # it may have been quicker than we look
+    verdict = told.verdict if peak_bytes <= order.confinement.memory_bytes else Verdict.MEMORY
+    return TrialOutcome(verdict=verdict, detail=told.detail, memory_bytes=peak_bytes)
 
 
 def _ending(exit_code: int) -> str:
     with suppress(ValueError):
         return signal.Signals(-exit_code).name
     return f"exit status {exit_code}"
-
-
-def _resident_bytes(pid: int) -> int:
-    """Resident memory of a process; 0 once it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError):
-        return 0
 
 
 if __name__ == "__main__":

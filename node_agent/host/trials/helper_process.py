@@ -15,7 +15,8 @@ _START_SECONDS = 60.0
 """For a helper to load its libraries, on the slowest devices beside much else."""
 _SLACK_SECONDS = 10.0
 _END_SECONDS = 2.0
-_KEPT_WORDS = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "CUDA_", "NVIDIA_", "SYSTEMROOT")
+_KEPT_NAMES = frozenset({"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "HOME"})
+_KEPT_BEGINNINGS = ("CUDA_", "NVIDIA_")
 _SINGLE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX"), "1"),
     "ORT_DISABLE_TELEMETRY": "1",
@@ -29,7 +30,7 @@ class HelperLostError(Exception):
 
 def helper_environment(own: Mapping[str, str]) -> dict[str, str]:
     """What a helper is told of an environment: no secret that may be in it."""
-    kept = {name: value for name, value in own.items() if name.startswith(_KEPT_WORDS)}
+    kept = {name: value for name, value in own.items() if name in _KEPT_NAMES or name.startswith(_KEPT_BEGINNINGS)}
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - as Python means it
     return {**kept, **_SINGLE_THREAD, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 

@@ -52,7 +52,7 @@ class TrialOutcome:
     verdict: Verdict
     detail: str = ""
     memory_bytes: int = 0
-    """Most that the trial had resident beyond what it began with."""
+    """Most that the trial held beyond what it began with; weights, which are mapped files, do not count."""
 
 
 def order_to_line(order: TrialOrder) -> bytes:

@@ -45,7 +45,7 @@ class Trials:
             options: How the agent opens sessions.
             limits: Of the agent.
             runtime: Name and version of the runtime.
-            memory_limit: Bytes that the agent may have resident; for messages.
+            memory_limit: Bytes that the agent may hold; for messages.
             memory_left: Bytes that the agent may still take, now.
             cpu_limit: Cores' worth of time that the agent has; 0: no quota.
             is_off: Whether shards are opened untried.
