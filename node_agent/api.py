@@ -71,7 +71,7 @@ class Node(Protocol):
         Raises:
             RequestRejectedError: The stage is there with a newer epoch, or the order makes no sense.
             BlobMissingError: The store lacks a blob of the shard.
-            ShardRejectedError: The runtime cannot load the shard, or its tensors are not those announced.
+            ShardRejectedError: The shard did not pass its trial, or its tensors are not those announced.
         """
         ...
 

@@ -103,7 +103,10 @@ def _read(path: Path, digest: str) -> bytes:
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
-        raise ShardRejectedError(f"The graph on the node's disk is damaged, it has the digest {found}: put it again.")
+        raise ShardRejectedError(
+            f"The graph on the node's disk is damaged, it has the digest {found}: delete it from the store, and send "
+            "it again."
+        )
     return content
 
 
