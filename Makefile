@@ -40,6 +40,7 @@ setup: .venv/.stamp ## Make .venv with everything that development needs, pinned
 system: ## Install the system packages that some tests need, where apt-get is allowed
 	@missing=()
 	command -v chromium >/dev/null || missing+=(chromium)
+	command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 	if (($${#missing[@]} == 0)); then echo "System packages: nothing is missing"; exit 0; fi
 	sudo=()

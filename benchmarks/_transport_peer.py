@@ -27,11 +27,12 @@ from node_agent.dataplane.failure import FailureLatch
 from node_agent.dataplane.frame import encode
 from node_agent.dataplane.outbox import Outbox
 from node_agent.dataplane.stage import Arrival
-from node_agent.dataplane.tcp.certificates import server_context
 from node_agent.dataplane.tcp.listener import TcpListener
 from node_agent.dataplane.tcp.serving import Stages
 from node_agent.messages import TensorFrame
 from node_agent.service import DataPlaneServicer
+from node_agent.tls.contexts import server_context
+from node_agent.tls.live import LiveTls
 
 ORDER = struct.Struct("<II")
 """Before messages over a bare socket: how many of them make a row, and how many rows come. A row is answered by one
@@ -100,7 +101,7 @@ def serve(pipe: Connection, tls: TlsFiles, folder: Path, core: int | None) -> No
         ports[f"grpc{name}"] = (
             server.add_insecure_port("127.0.0.1:0")
             if files is None
-            else server.add_secure_port("127.0.0.1:0", server_credentials(files))
+            else server.add_secure_port("127.0.0.1:0", server_credentials(LiveTls(files)))
         )
         server.start()
         servers.append(lambda server=server: server.stop(None))

@@ -11,8 +11,8 @@ import numpy as np
 from benchmarks._transport_peer import ANSWERED, LENGTH, ORDER, fill
 from node_agent.config import TlsFiles
 from node_agent.dataplane.plane import open_sender, subscribe
-from node_agent.dataplane.tcp.certificates import client_context
 from node_agent.messages import SubscribeFrame, TensorFrame
+from node_agent.tls.contexts import client_context
 
 HOST = "127.0.0.1"
 

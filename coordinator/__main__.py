@@ -1,5 +1,6 @@
 """Entry of the `splitfront` command: runs it and turns every error that we know into one line and a status."""
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -8,6 +9,7 @@ from typing import NoReturn
 import click
 
 from coordinator.cli.root import splitfront
+from node_agent.tls.versions import TLS_1_3_ONLY
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -23,6 +25,7 @@ class _Interrupted(KeyboardInterrupt):
 
 def main() -> NoReturn:
     """Runs the command line and exits: 0 done, 1 an error of ours, 2 wrong usage, 130 interrupted."""
+    os.environ.setdefault(*TLS_1_3_ONLY)  # commands import late, gRPC too
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))
@@ -50,10 +53,11 @@ def run(arguments: list[str]) -> int:
 def _is_ours(error: Exception) -> bool:
     # Imported only now: `--help` must not pay for it.
     from coordinator.errors import CoordinatorError  # noqa: PLC0415
+    from deploy.errors import DeployError  # noqa: PLC0415
     from node_agent.errors import NodeError  # noqa: PLC0415
     from partitioner.errors import PartitionerError  # noqa: PLC0415
 
-    return isinstance(error, (CoordinatorError, NodeError, PartitionerError))
+    return isinstance(error, (CoordinatorError, DeployError, NodeError, PartitionerError))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -11,7 +11,13 @@ CoordinatorError
 ├── ServiceEndedError (ConnectionError)  a service was closed, or gave up; says why
 ├── OutputMismatchError (ArithmeticError)  a pipeline's outputs are not the whole model's
 ├── MeasurementError                     a run gave no figure that can be trusted
-└── RunFolderError (OSError)             a run's folder cannot be written or read
+├── RunFolderError (OSError)             a run's folder cannot be written or read
+├── BundleError (ValueError)             a bundle cannot be made, or is not what was packed
+├── ConditionError                       a network condition cannot be had on these nodes
+└── ResultStoreError (OSError)           a store of results cannot be read or written
+    ├── SweepUnknownError (LookupError)  it has no sweep of that name
+    ├── SweepConflictError (ValueError)  it has another sweep of that name
+    └── RunKnownError (ValueError)       it has another run of that case, repeat and attempt, or a done one
 """
 
 from collections.abc import Iterable
@@ -95,3 +101,27 @@ class MeasurementError(CoordinatorError):
 
 class RunFolderError(CoordinatorError, OSError):
     """A run's folder cannot be written or read."""
+
+
+class BundleError(CoordinatorError, ValueError):
+    """A bundle cannot be made, or is not what was packed."""
+
+
+class ConditionError(CoordinatorError):
+    """A network condition cannot be had on these nodes."""
+
+
+class ResultStoreError(CoordinatorError, OSError):
+    """A store of results cannot be read or written."""
+
+
+class SweepUnknownError(ResultStoreError, LookupError):
+    """A store has no sweep of that name."""
+
+
+class SweepConflictError(ResultStoreError, ValueError):
+    """A store has another sweep of that name."""
+
+
+class RunKnownError(ResultStoreError, ValueError):
+    """A store has another run of the same case, repeat and attempt, or one of the repeat that is done."""

@@ -11,14 +11,25 @@ from typing import TypeVar
 
 from coordinator.company import Places
 from coordinator.config import ClusterConfig, NodeConfig
+from coordinator.config.sections import SecurityConfig
 from coordinator.errors import NodeDownError
 from coordinator.local_nodes import AGENT, LocalNodes
 from coordinator.ports import Connect, NodeConnection
 from node_agent.api import Node
 from node_agent.config import TlsFiles
 from node_agent.dataplane.planes import GRPC, data_address
-from node_agent.errors import NodeError, ProtocolMismatchError, RequestRejectedError
+from node_agent.errors import (
+    AgentConfigError,
+    NodeError,
+    NodeUnreachableError,
+    PeerRefusedError,
+    ProtocolMismatchError,
+    RequestRejectedError,
+    TlsRefusedError,
+)
 from node_agent.messages import NodeDescription
+from node_agent.tls.diagnosis import explained
+from node_agent.tls.identity import CONTROL
 from partitioner.cluster import CLIENT, Device
 
 Result = TypeVar("Result")
@@ -112,7 +123,10 @@ def connect_node(address: str, *, tls: TlsFiles | None) -> NodeConnection:
     """
     from node_agent.client import NodeClient  # noqa: PLC0415 - gRPC is loaded with the first connection
 
-    return NodeClient.connect(address, tls=tls)
+    try:
+        return NodeClient.connect(address, tls=tls)
+    except NodeUnreachableError as exc:
+        raise explained(exc, address, tls, CONTROL) from exc
 
 
 @contextmanager
@@ -145,8 +159,7 @@ def connect_fleet(
 
         def reach(node: NodeConfig) -> FleetNode | _Unreached:
             # Local agents speak in clear: nobody but this machine can reach them.
-            files = None if node.local else config.security.tls
-            tls = TlsFiles(certificate=files.cert, key=files.key, authority=files.ca) if files else None
+            tls = None if node.local else _tls_files(config.security)
             try:
                 client = connect(addresses[node.name], tls=tls)
                 connections.append(client)
@@ -157,6 +170,13 @@ def connect_fleet(
         with ThreadPoolExecutor(min(_MAX_THREADS, len(config.nodes)), thread_name_prefix="connect") as pool:
             reached = list(pool.map(reach, config.nodes))
         yield Fleet(config=config, nodes=_all_reached(reached))
+
+
+def _tls_files(security: SecurityConfig) -> TlsFiles | None:
+    files = security.files
+    if files is None:
+        return None
+    return TlsFiles(certificate=files.cert, key=files.key, authority=files.ca, revoked=files.revoked)
 
 
 def _found(cluster: ClusterConfig, node: NodeConfig, client: Node, *, address: str, tls: TlsFiles | None) -> FleetNode:
@@ -188,6 +208,8 @@ class _Unreached:
 
     @property
     def remedy(self) -> str:
+        if isinstance(self.error, (AgentConfigError, PeerRefusedError, TlsRefusedError)):
+            return "see `splitfront pki show`, and `splitfront pki --help` for which file goes where"
         if isinstance(self.error, ProtocolMismatchError):
             return "install the same version of splitfront on both machines"
         if isinstance(self.error, RequestRejectedError):

@@ -7,8 +7,11 @@ import signal
 import sys
 import threading
 
-# gRPC's core writes its own lines to stderr, beside our log; it reads this when it is loaded.
+from node_agent.tls.versions import TLS_1_3_ONLY
+
+# gRPC's core reads both when it is loaded; it would write lines of its own to stderr, beside our log.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+os.environ.setdefault(*TLS_1_3_ONLY)
 
 from node_agent.agent import Agent
 from node_agent.arguments import Arguments, parse_arguments

@@ -32,8 +32,8 @@ _EXAMPLES = """\
 examples:
   python -m node_agent
       on this machine only, at 127.0.0.1:50051
-  python -m node_agent --listen 0.0.0.0:50051 --tls-cert node.pem --tls-key node.key --tls-ca ca.pem
-      for a cluster, with mutual TLS
+  python -m node_agent --listen 0.0.0.0:50051 --pki /etc/splitfront/pki
+      for a cluster, with mutual TLS; python -m node_agent.tls.request makes the key
   python -m node_agent --listen 127.0.0.1:0 --name pi-1 --threads 1 --slowdown 4 --store /tmp/pi-1
       a device four times slower, on a free port, which the first line of output names
 
@@ -70,7 +70,7 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
         slowdown=given.slowdown,
         optimisation=given.optimisation,
         cores=given.cores,
-        tls=_tls_files(given.tls_cert, given.tls_key, given.tls_ca),
+        tls=_tls_files(given),
         tcp_port=given.tcp_port,
         allow_plaintext=given.allow_plaintext,
         limits=Limits(
@@ -92,12 +92,18 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
     )
 
 
-def _tls_files(certificate: Path | None, key: Path | None, authority: Path | None) -> TlsFiles | None:
-    if certificate is None and key is None and authority is None:
+def _tls_files(given: argparse.Namespace) -> TlsFiles | None:
+    files = (given.tls_cert, given.tls_key, given.tls_ca)
+    if given.pki is not None:
+        if any((*files, given.tls_revoked)):
+            raise AgentConfigError("--pki names all TLS files: give either it or --tls-cert and the others")
+        return TlsFiles.of_node(given.pki)
+    if not any((*files, given.tls_revoked)):
         return None
-    if certificate is None or key is None or authority is None:
+    if not all(files):
         raise AgentConfigError("TLS is mutual here: give all of --tls-cert, --tls-key and --tls-ca, or none")
-    return TlsFiles(certificate=certificate, key=key, authority=authority)
+    certificate, key, authority = files
+    return TlsFiles(certificate=certificate, key=key, authority=authority, revoked=given.tls_revoked)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,9 +140,16 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help="where the data plane tcp listens, on the host of --listen; the coordinator asks for it, so that only a "
         "firewall needs a fixed one; off: nowhere (default: 0, a free one)",
     )
-    group.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate of this node, PEM")
+    group.add_argument(
+        "--pki",
+        type=Path,
+        metavar="DIR",
+        help="folder with node.pem, node.key, ca.pem and revoked.pem, for mutual TLS; they may be replaced at any time",
+    )
+    group.add_argument("--tls-cert", type=Path, metavar="FILE", help="instead: certificate of this node, PEM")
     group.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")
     group.add_argument("--tls-ca", type=Path, metavar="FILE", help="authority that signs all certificates, PEM")
+    group.add_argument("--tls-revoked", type=Path, metavar="FILE", help="its list of revoked certificates, PEM")
     group.add_argument("--allow-plaintext", action="store_true", help="serve other machines without TLS")
 
 

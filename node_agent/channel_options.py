@@ -5,7 +5,10 @@ from typing import Any
 import grpc
 
 from node_agent.config import TlsFiles
-from node_agent.errors import AgentConfigError
+from node_agent.tls.contexts import read_tls_files
+from node_agent.tls.diagnosis import refuse_revoked
+from node_agent.tls.live import LiveTls
+from node_agent.tls.material import Material
 
 _UNLIMITED = -1
 _PING_MILLISECONDS = 2000
@@ -43,31 +46,34 @@ def open_channel(address: str, tls: TlsFiles | None) -> grpc.Channel:
 
     Raises:
         AgentConfigError: A TLS file cannot be read.
+        PeerRefusedError: What listens there shows a certificate that was revoked.
     """
     if tls is None:
         return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    refuse_revoked(address, tls)
     authority, key, certificate = read_tls_files(tls)
     credentials = grpc.ssl_channel_credentials(authority, key, certificate)
     return grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
 
 
-def server_credentials(tls: TlsFiles) -> grpc.ServerCredentials:
-    """Credentials of a server that wants a certificate of its clients, too.
+def server_credentials(tls: LiveTls) -> grpc.ServerCredentials:
+    """Credentials of a server that wants a certificate of its clients, too, and has a new one when its files do."""
+    given = tls.material
 
-    Raises:
-        AgentConfigError: A TLS file cannot be read.
-    """
-    authority, key, certificate = read_tls_files(tls)
-    return grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=True)
+    def fresh() -> grpc.ServerCertificateConfiguration | None:
+        """Asked before each handshake; None: nothing has changed."""
+        nonlocal given
+        material = tls.material
+        if material is given:
+            return None
+        given = material
+        return _configuration(material)
+
+    wanted: Any = fresh  # its type lacks None
+    return grpc.dynamic_ssl_server_credentials(_configuration(given), wanted, require_client_authentication=True)
 
 
-def read_tls_files(tls: TlsFiles) -> tuple[bytes, bytes, bytes]:
-    """Authority, key and certificate of one end.
-
-    Raises:
-        AgentConfigError: One of the files cannot be read.
-    """
-    try:
-        return tls.authority.read_bytes(), tls.key.read_bytes(), tls.certificate.read_bytes()
-    except OSError as exc:
-        raise AgentConfigError(f"Cannot read the TLS file {exc.filename}: {exc.strerror}.") from exc
+def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(material.key, material.certificate)], root_certificates=material.authority
+    )

@@ -55,6 +55,18 @@ class TlsFiles:
     key: Path
     authority: Path
     """Certificate of the authority that must have signed the other end's."""
+    revoked: Path | None = None
+    """Its list of those that it vouches for no more; None: this end knows of none."""
+
+    @classmethod
+    def of_node(cls, folder: Path) -> "TlsFiles":
+        """Those of a node, by the names that `splitfront pki` gives them."""
+        return cls(
+            certificate=folder / "node.pem",
+            key=folder / "node.key",
+            authority=folder / "ca.pem",
+            revoked=folder / "revoked.pem",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +112,7 @@ class AgentConfig:
             faults.append(f"--tcp-port must be another one than that of --listen, got {self.tcp_port} for both")
         if not self.listen.is_loopback and self.tls is None and not self.allow_plaintext:
             faults.append(
-                f"{self.listen} can be reached by other machines: give --tls-cert, --tls-key and --tls-ca, "
+                f"{self.listen} can be reached by other machines: give --pki, or --tls-cert, --tls-key and --tls-ca, "
                 "or say --allow-plaintext on a network that you trust"
             )
         if faults:

@@ -2,6 +2,7 @@
 
 NodeError
 ├── NodeUnreachableError (ConnectionError)   nobody answers at the address
+│   └── TlsRefusedError                      … under TLS; says which end has what against the other
 ├── ProtocolMismatchError                    the two ends speak different versions
 ├── BlobCorruptError (ValueError)            content does not have the digest it was announced with
 ├── BlobMissingError (LookupError)           a shard refers to a blob that the store lacks
@@ -12,6 +13,7 @@ NodeError
 ├── StageFailedError (RuntimeError)          the runtime failed on a request
 ├── FrameError (ValueError)                  a frame is malformed or does not fit its stage
 ├── RequestRejectedError (ValueError)        an argument is out of range
+├── PeerRefusedError (PermissionError)       the other end's certificate does not entitle it to this
 ├── ListenError (OSError)                    the agent cannot listen where it was told to
 └── AgentConfigError (ValueError)            the agent cannot run as it was configured
 """
@@ -23,6 +25,10 @@ class NodeError(Exception):
 
 class NodeUnreachableError(NodeError, ConnectionError):
     """Nobody answers at the address."""
+
+
+class TlsRefusedError(NodeUnreachableError):
+    """An end cannot be spoken to because of TLS."""
 
 
 class ProtocolMismatchError(NodeError):
@@ -63,6 +69,10 @@ class FrameError(NodeError, ValueError):
 
 class RequestRejectedError(NodeError, ValueError):
     """An argument of a call is out of range."""
+
+
+class PeerRefusedError(NodeError, PermissionError):
+    """The certificate of the other end does not entitle it to what it wants."""
 
 
 class ListenError(NodeError, OSError):

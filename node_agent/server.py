@@ -9,11 +9,13 @@ from grpc_reflection.v1alpha import reflection
 
 from node_agent.agent import Agent
 from node_agent.channel_options import server_credentials, server_options
-from node_agent.config import Address, AgentConfig
+from node_agent.config import Address
 from node_agent.dataplane.grpc_link import SERVICE
 from node_agent.dataplane.tcp.listener import TcpListener
 from node_agent.errors import AgentConfigError, ListenError
 from node_agent.service import NODE_SERVICE, DataPlaneServicer, NodeServicer
+from node_agent.tls.interceptor import RoleInterceptor
+from node_agent.tls.live import LiveTls
 from node_agent.wire import agent_pb2_grpc
 
 _MAX_CALLS = 96
@@ -32,13 +34,15 @@ class AgentServer:
 
         Raises:
             ListenError: The address cannot be had.
-            AgentConfigError: A TLS file cannot be read.
+            AgentConfigError: The TLS files cannot be used.
         """
         config = agent.config
         self._agent = agent
+        self._tls = LiveTls(config.tls) if config.tls else None
         self._server = grpc.server(
             ThreadPoolExecutor(_MAX_CALLS, thread_name_prefix="grpc"),
             handlers=[DataPlaneServicer(agent, MAX_STREAMS).handler()],
+            interceptors=[RoleInterceptor(self._tls)] if self._tls else None,
             options=server_options(config.limits.message_bytes),
             maximum_concurrent_rpcs=_MAX_CALLS,
         )
@@ -58,14 +62,14 @@ class AgentServer:
         config = self._agent.config
         wanted = str(config.listen)
         try:
-            if config.tls is None:
+            if self._tls is None:
                 port = self._server.add_insecure_port(wanted)
             else:
-                port = self._server.add_secure_port(wanted, server_credentials(config.tls))
+                port = self._server.add_secure_port(wanted, server_credentials(self._tls))
         except RuntimeError as exc:
-            raise ListenError(f"Cannot listen on {wanted}: {_reason(config)}.") from exc
+            raise ListenError(f"Cannot listen on {wanted}: {_reason(config.listen)}.") from exc
         if port == 0:
-            raise ListenError(f"Cannot listen on {wanted}: {_reason(config)}.")
+            raise ListenError(f"Cannot listen on {wanted}: {_reason(config.listen)}.")
         return port
 
     def stop(self) -> None:
@@ -79,15 +83,14 @@ class AgentServer:
 
     def _listen_tcp(self, port: int) -> TcpListener:
         try:
-            return TcpListener(self._agent.stages, self._agent.config, port)
+            return TcpListener(self._agent.stages, self._agent.config, port, tls=self._tls)
         except (AgentConfigError, ListenError):
             self._server.stop(None)
             raise
 
 
-def _reason(config: AgentConfig) -> str:
+def _reason(address: Address) -> str:
     """Why the address cannot be had: gRPC does not say."""
-    address = config.listen
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,6 +98,4 @@ def _reason(config: AgentConfig) -> str:
             trial.bind((address.host, address.port))
         except OSError as exc:
             return (exc.strerror or str(exc)).lower()
-    if config.tls is not None:
-        return "the TLS files are not PEM, or key and certificate do not belong together"
     return "gRPC refuses it for a reason that it does not tell"

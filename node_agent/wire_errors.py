@@ -20,6 +20,7 @@ _MAX_DETAILS_BYTES = 2000
 STATUS_OF: dict[type[errors.NodeError], grpc.StatusCode] = {
     errors.NodeError: grpc.StatusCode.INTERNAL,
     errors.NodeUnreachableError: grpc.StatusCode.UNAVAILABLE,
+    errors.TlsRefusedError: grpc.StatusCode.UNAVAILABLE,
     errors.ProtocolMismatchError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BlobCorruptError: grpc.StatusCode.DATA_LOSS,
     errors.BlobMissingError: grpc.StatusCode.FAILED_PRECONDITION,
@@ -30,6 +31,7 @@ STATUS_OF: dict[type[errors.NodeError], grpc.StatusCode] = {
     errors.StageFailedError: grpc.StatusCode.ABORTED,
     errors.FrameError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.RequestRejectedError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.PeerRefusedError: grpc.StatusCode.PERMISSION_DENIED,
     errors.ListenError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AgentConfigError: grpc.StatusCode.FAILED_PRECONDITION,
 }

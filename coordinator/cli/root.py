@@ -5,7 +5,10 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("demo", "init", "inspect", "profile", "search", "robust", "plan", "deploy", "bench", "run", "report")
+COMMANDS = (
+    *("demo", "init", "pki", "inspect", "profile", "search", "robust", "plan", "deploy", "bench", "run", "report"),
+    *("results", "bundle", "replay"),
+)
 """In the order of a first acquaintance; each lives in `coordinator.cli.NAME_command` as `command`."""
 
 

@@ -218,15 +218,19 @@ def _media_faults(media: object, places: Mapping[str, bool]) -> Iterator[Fault]:
 
 
 def _security_faults(security: Mapping[str, object], nodes: tuple[_Node, ...]) -> Iterator[Fault]:
-    plaintext, has_tls = security.get("plaintext"), bool(security.get("tls"))
+    given = [key for key in ("pki", "tls") if security.get(key)]
+    plaintext, has_tls = security.get("plaintext"), bool(given)
+    if len(given) > 1:
+        yield Fault(path=("security",), message="has both pki and tls: keep one, pki names all files")
     if plaintext is True and has_tls:
-        yield Fault(path=("security",), message="has both tls and plaintext: true: keep one")
+        yield Fault(path=("security",), message=f"has both {given[0]} and plaintext: true: keep one")
     if plaintext is False and not has_tls:
-        yield Fault(path=("security",), message="forbids plaintext but names no tls: wanted cert, key and ca")
+        yield Fault(path=("security",), message="forbids plaintext but names no tls: wanted pki, or cert, key and ca")
     remote = [node for node in nodes if node.is_remote]
     if remote and plaintext is None and not has_tls:
         message = (
-            f"is missing: '{remote[0].name}' at {remote[0].address} is not on loopback: wanted tls with cert, key and "
-            "ca, or plaintext: true if everybody on that network may read and change the tensors"
+            f"is missing: '{remote[0].name}' at {remote[0].address} is not on loopback: wanted pki (a folder made by "
+            "`splitfront pki init`), tls with cert, key and ca, or plaintext: true if everybody on that network may "
+            "read and change the tensors"
         )
         yield Fault(path=("security",), message=message)

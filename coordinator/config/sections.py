@@ -28,6 +28,9 @@ def _check_name(text: str) -> str:
     return text
 
 
+PKI_FILES = ("coordinator.pem", "coordinator.key", "ca.pem", "revoked.pem")
+"""What a coordinator needs of the folder of `splitfront pki init`; the authority's key may be elsewhere."""
+
 Name = Annotated[StrictStr, AfterValidator(_check_name)]
 ReadableFile = Annotated[Path, AfterValidator(_check_file)]
 Watts = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False, strict=True)]
@@ -158,16 +161,38 @@ class ClientConfig(Section):
     """For messages and pictures; links call it `client`."""
 
 
+def _check_pki(path: Path, info: ValidationInfo) -> Path:
+    """`path`, a folder that has what this end needs, taken from the folder of the file that names it."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    found = folder / path.expanduser()
+    if missing := [name for name in PKI_FILES if not os.access(found / name, os.R_OK)]:
+        raise ValueError(f"there is no readable {missing[0]} in this folder: `splitfront pki init` makes one")
+    return found
+
+
 class TlsFiles(Section):
     """PEM files of this end of mutual TLS."""
 
     cert: ReadableFile
     key: ReadableFile
     ca: ReadableFile
+    revoked: ReadableFile | None = None
+    """List of certificates that the authority has revoked; None: none is known."""
 
 
 class SecurityConfig(Section):
-    """How nodes are spoken to. Without either, in clear, and only on loopback."""
+    """How nodes are spoken to. Without any of these, in clear, and only on loopback."""
 
     plaintext: StrictBool | None = None
+    pki: Annotated[Path, AfterValidator(_check_pki)] | None = None
+    """Folder of `splitfront pki init`, which has all files of this end."""
     tls: TlsFiles | None = None
+    """Instead of `pki`: the files one by one."""
+
+    @property
+    def files(self) -> TlsFiles | None:
+        """Files of this end; None: it speaks in clear."""
+        if self.pki is None:
+            return self.tls
+        cert, key, ca, revoked = (self.pki / name for name in PKI_FILES)
+        return TlsFiles.model_construct(cert=cert, key=key, ca=ca, revoked=revoked)

@@ -1,12 +1,18 @@
 """Streams to nodes over either data plane: two ways to carry the same frames, with one interface."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from node_agent.config import TlsFiles
 from node_agent.dataplane import grpc_link
 from node_agent.dataplane.planes import GRPC, plane_named
 from node_agent.dataplane.sender import AnswerListener, FrameSender
 from node_agent.dataplane.subscription import Subscription
 from node_agent.dataplane.tcp import dialing
+from node_agent.errors import NodeUnreachableError
 from node_agent.messages import LinkEmulation, SubscribeFrame
+from node_agent.tls.diagnosis import explained
+from node_agent.tls.identity import DATA
 
 _OPEN_SECONDS = 10.0
 
@@ -36,7 +42,9 @@ def open_sender(
         AgentConfigError: A TLS file cannot be read.
     """
     open_stream = grpc_link.GrpcPushStream if plane_named(plane) == GRPC else dialing.TcpPushStream
-    return FrameSender(open_stream(address, link=link, tls=tls, timeout_seconds=timeout_seconds), on_answer)
+    with _explained(plane, address, tls):
+        stream = open_stream(address, link=link, tls=tls, timeout_seconds=timeout_seconds)
+    return FrameSender(stream, on_answer)
 
 
 def subscribe(
@@ -63,4 +71,14 @@ def subscribe(
         AgentConfigError: A TLS file cannot be read.
     """
     open_results = grpc_link.open_results if plane_named(plane) == GRPC else dialing.open_results
-    return Subscription(open_results(address, wish, tls=tls, timeout_seconds=timeout_seconds))
+    with _explained(plane, address, tls):
+        return Subscription(open_results(address, wish, tls=tls, timeout_seconds=timeout_seconds))
+
+
+@contextmanager
+def _explained(plane: str, address: str, tls: TlsFiles | None) -> Iterator[None]:
+    """Says what TLS has against it, where nobody can be reached: gRPC does not tell, `tcp` does."""
+    try:
+        yield
+    except NodeUnreachableError as exc:
+        raise (explained(exc, address, tls, DATA) if plane_named(plane) == GRPC else exc) from exc

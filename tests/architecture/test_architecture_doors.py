@@ -9,6 +9,7 @@ import pytest
 from source_tree import PACKAGES, ROOT, imported_names, is_below, shipped_files
 
 DOORS = {
+    "cryptography": ["deploy/pki/x509_door.py"],
     "lz4": ["node_agent/codecs/lz4_door.py"],
     "matplotlib": ["coordinator/report/*"],
     "moocore": ["partitioner/search/*"],
@@ -25,10 +26,13 @@ DOORS = {
     "onnxscript": ["partitioner/onnx_io/torch_door.py"],
     "paramiko": ["deploy/ssh.py"],
     "plotly": ["coordinator/report/*"],
+    "psycopg": [],
+    "pyarrow": ["coordinator/results/parquet_files.py"],
     "pydantic": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pydantic_core": ["partitioner/serialize.py", "coordinator/config/*.py"],
     "pymoo": ["partitioner/search/evolutionary/front.py"],
     "pynvml": ["node_agent/host/energy.py"],
+    "sqlalchemy": [f"coordinator/results/{name}.py" for name in ("opening", "store", "tables")],
     "sqlite3": ["coordinator/profile_cache/store.py"],
     "torch": ["partitioner/onnx_io/torch_door.py"],
     "torchvision": ["partitioner/onnx_io/torch_door.py"],
@@ -47,7 +51,10 @@ HEAVY = [
     "plotly",
     "pydantic",
     "paramiko",
+    "cryptography",
+    "pyarrow",
     "rich",
+    "sqlalchemy",
     "yaml",
 ]
 

@@ -18,6 +18,8 @@ from node_agent.errors import StageMissingError
 from node_agent.limits import Limits
 from node_agent.messages import SubscribeFrame
 from node_agent.service import DataPlaneServicer
+from node_agent.tls.interceptor import RoleInterceptor
+from node_agent.tls.live import LiveTls
 
 MAX_MESSAGE_BYTES = 64 << 20
 
@@ -88,13 +90,19 @@ class Receiver:
 def receiving(plane, folder, *, node_tls=None, client_tls=None, max_message_bytes=MAX_MESSAGE_BYTES, **more):
     stages = Stages()
     config = AgentConfig(name="n", store=folder, tls=node_tls, limits=Limits(message_bytes=max_message_bytes))
+    live = LiveTls(node_tls) if node_tls else None
     with ExitStack() as stack:
         if plane == GRPC:
             handlers = [DataPlaneServicer(SimpleNamespace(stages=stages), 16).handler()]
-            server = grpc.server(ThreadPoolExecutor(16), handlers=handlers, options=server_options(max_message_bytes))
+            server = grpc.server(
+                ThreadPoolExecutor(16),
+                handlers=handlers,
+                interceptors=[RoleInterceptor(live)] if live else (),
+                options=server_options(max_message_bytes),
+            )
             port = (
-                server.add_secure_port("127.0.0.1:0", server_credentials(node_tls))
-                if node_tls
+                server.add_secure_port("127.0.0.1:0", server_credentials(live))
+                if live
                 else server.add_insecure_port("127.0.0.1:0")
             )
             server.start()

@@ -1,12 +1,13 @@
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from node_shards import matmul_shard, spec
 
 from node_agent.arguments import parse_arguments
-from node_agent.config import Address, AgentConfig, parse_address, parse_bytes
+from node_agent.config import Address, AgentConfig, TlsFiles, parse_address, parse_bytes
 from node_agent.errors import AgentConfigError, RequestRejectedError
 from node_agent.host import facts, request_rules
 from node_agent.host.control_group import cpu_limit, own_group
@@ -119,8 +120,19 @@ def test_the_command_line_becomes_a_configuration(tmp_path):
 
 
 def test_tls_files_come_together():
-    with pytest.raises(AgentConfigError, match="all of --tls-cert, --tls-key and --tls-ca"):
-        parse_arguments(["--tls-cert", "a.pem"])
+    for word in ("--tls-cert", "--tls-revoked"):
+        with pytest.raises(AgentConfigError, match="all of --tls-cert, --tls-key and --tls-ca"):
+            parse_arguments([word, "a.pem"])
+    with pytest.raises(AgentConfigError, match="--pki names all TLS files"):
+        parse_arguments(["--pki", "p", "--tls-ca", "ca.pem"])
+
+
+def test_a_folder_stands_for_all_tls_files():
+    files = parse_arguments(["--pki", "/p"]).config.tls
+    assert files == TlsFiles.of_node(Path("/p"))
+    words = ["--tls-cert", "/p/node.pem", "--tls-key", "/p/node.key", "--tls-ca", "/p/ca.pem"]
+    assert parse_arguments([*words, "--tls-revoked", "/p/revoked.pem"]).config.tls == files
+    assert parse_arguments(words).config.tls == replace(files, revoked=None)
 
 
 def test_threads_follow_the_cores_unless_they_are_told():

@@ -5,20 +5,26 @@ from node_planes import receiving
 from node_processes import running_agent
 
 from benchmarks._certificates import make_authority
+from deploy.pki import Role
 from node_agent.client import NodeClient
 from node_agent.config import TlsFiles
 from node_agent.dataplane.plane import open_sender
 from node_agent.dataplane.planes import GRPC, PLANES, TCP
-from node_agent.dataplane.tcp.certificates import server_context
 from node_agent.errors import AgentConfigError, NodeUnreachableError
 from node_agent.messages import ProbeRequest
+from node_agent.tls.contexts import server_context
 
 
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
+    (folder / "elsewhere").mkdir()
     issue = make_authority(folder, "ca")
-    return {"node": issue("node"), "client": issue("client"), "stranger": make_authority(folder, "other")("stranger")}
+    return {
+        "node": issue("node"),
+        "client": issue("client", Role.COORDINATOR),
+        "stranger": make_authority(folder / "elsewhere", "ca")("stranger"),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from node_agent.dataplane.encoded import Buffer, Piece
-from node_agent.dataplane.tcp.certificates import refusal
 from node_agent.dataplane.tcp.pulse import PULSE
 from node_agent.dataplane.tcp.records import (
     MAX_CONTENT_BYTES,
@@ -23,6 +22,7 @@ from node_agent.dataplane.tcp.records import (
 )
 from node_agent.dataplane.tcp.sockets import TICK_SECONDS, Transport
 from node_agent.errors import FrameError, NodeError, NodeUnreachableError, RequestRejectedError
+from node_agent.tls.contexts import refusal
 
 _END_SECONDS = 0.5
 """Who ends a stream waits so long for a message that is just being written."""

@@ -1,7 +1,6 @@
 """The end of the plane `tcp` that dials: streams to and from a node."""
 
 import socket
-import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -9,13 +8,14 @@ from contextlib import suppress
 from node_agent.config import Address, TlsFiles, parse_address
 from node_agent.dataplane.encoded import Buffer
 from node_agent.dataplane.frame import encode
-from node_agent.dataplane.tcp.certificates import client_context, refusal
 from node_agent.dataplane.tcp.connection import Connection
 from node_agent.dataplane.tcp.link import TcpLink
 from node_agent.dataplane.tcp.records import MAX_CONTENT_BYTES, RECORD, Record, Wanted, preamble
 from node_agent.dataplane.tcp.sockets import PlainTransport, TlsTransport, Transport, prepare
 from node_agent.errors import AgentConfigError, NodeError, NodeUnreachableError, RequestRejectedError
 from node_agent.messages import LinkEmulation, SubscribeFrame
+from node_agent.tls.contexts import client_context, refusal
+from node_agent.tls.diagnosis import check_listener
 
 PATIENCE_SECONDS = 4.0
 """Silence after which a node counts as gone. It says a heartbeat every second."""
@@ -74,7 +74,6 @@ def _dial(address: str, opening: Sequence[Buffer], tls: TlsFiles | None, timeout
         where = parse_address(address)
     except AgentConfigError as exc:
         raise RequestRejectedError(str(exc)) from exc
-    context = client_context(tls) if tls else None
     try:
         connected = socket.create_connection((where.host, where.port), timeout_seconds)
     except OSError as exc:
@@ -84,7 +83,7 @@ def _dial(address: str, opening: Sequence[Buffer], tls: TlsFiles | None, timeout
         ) from exc
     prepare(connected, PATIENCE_SECONDS)
     try:
-        transport = PlainTransport(connected) if context is None else _secured(connected, context, where, deadline)
+        transport = PlainTransport(connected) if tls is None else _secured(connected, tls, where, deadline)
     except BaseException:
         connected.close()
         raise
@@ -105,10 +104,11 @@ def _dial(address: str, opening: Sequence[Buffer], tls: TlsFiles | None, timeout
     return connection
 
 
-def _secured(connected: socket.socket, context: ssl.SSLContext, where: Address, deadline: float) -> Transport:
-    transport = TlsTransport(connected, context, server_name=where.host)
+def _secured(connected: socket.socket, tls: TlsFiles, where: Address, deadline: float) -> Transport:
+    transport = TlsTransport(connected, client_context(tls), server_name=where.host)
     try:
         transport.shake_hands(deadline)
     except OSError as exc:
         raise NodeUnreachableError(f"The node at {where} cannot be spoken to under TLS: {refusal(exc)}.") from exc
+    check_listener(tls, transport.peer_certificate(), str(where))
     return transport

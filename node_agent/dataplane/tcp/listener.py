@@ -5,9 +5,9 @@ import socket
 import threading
 
 from node_agent.config import Address, AgentConfig
-from node_agent.dataplane.tcp.certificates import server_context
 from node_agent.dataplane.tcp.serving import OPENING_SECONDS, ServedConnection, Stages
 from node_agent.errors import ListenError
+from node_agent.tls.live import LiveTls
 
 _MAX_STREAMS = 64
 _MAX_CONNECTIONS = 96
@@ -21,18 +21,26 @@ class TcpListener:
     """Listens until `stop`. The data plane is served on the host of `config.listen`, under the same TLS."""
 
     def __init__(
-        self, stages: Stages, config: AgentConfig, port: int, *, opening_seconds: float = OPENING_SECONDS
+        self,
+        stages: Stages,
+        config: AgentConfig,
+        port: int,
+        *,
+        tls: LiveTls | None = None,
+        opening_seconds: float = OPENING_SECONDS,
     ) -> None:
         """Listens on a port; 0 takes a free one. Who has not said after `opening_seconds` what it wants is dropped.
 
+        `tls` is that of `config`, where it has been read already.
+
         Raises:
             ListenError: The address cannot be had.
-            AgentConfigError: A TLS file cannot be read.
+            AgentConfigError: The TLS files cannot be used.
         """
         self._stages = stages
         self._opening_seconds = opening_seconds
         self._max_message_bytes = config.limits.message_bytes
-        self._context = server_context(config.tls) if config.tls else None
+        self._tls = tls or (LiveTls(config.tls) if config.tls else None)
         self._listening = _listen(config.listen.host, port)
         self.port: int = self._listening.getsockname()[1]
         """Never 0."""
@@ -62,7 +70,7 @@ class TcpListener:
                 connected,
                 peer,
                 self._stages,
-                context=self._context,
+                tls=self._tls,
                 max_message_bytes=self._max_message_bytes,
                 free_streams=self._free_streams,
                 opening_seconds=self._opening_seconds,

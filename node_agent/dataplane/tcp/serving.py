@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -13,13 +12,15 @@ from node_agent.config import Address
 from node_agent.dataplane.push import PushStream, StageFinder
 from node_agent.dataplane.results import OutboxFinder, take_subscription
 from node_agent.dataplane.shaping import check_emulation
-from node_agent.dataplane.tcp.certificates import refusal
 from node_agent.dataplane.tcp.connection import Connection
 from node_agent.dataplane.tcp.link import TcpLink
 from node_agent.dataplane.tcp.records import MAGIC, Wanted
 from node_agent.dataplane.tcp.sockets import PlainTransport, TlsTransport, Transport, prepare
 from node_agent.errors import FrameError, NodeError, NodeUnreachableError, RequestRejectedError
 from node_agent.messages import LinkEmulation
+from node_agent.tls.contexts import refusal
+from node_agent.tls.identity import DATA
+from node_agent.tls.live import LiveTls
 
 OPENING_SECONDS = 10.0
 """Within which a peer must have said what it wants: nobody can hold a thread by saying nothing."""
@@ -44,7 +45,7 @@ class ServedConnection:
         peer: str,
         stages: Stages,
         *,
-        context: ssl.SSLContext | None,
+        tls: LiveTls | None,
         max_message_bytes: int,
         free_streams: threading.BoundedSemaphore,
         opening_seconds: float,
@@ -55,7 +56,7 @@ class ServedConnection:
             connected: As it came from the system.
             peer: Its other end, in words.
             stages: Those of the node.
-            context: Of TLS, where the node speaks it.
+            tls: The node's files, where it speaks TLS.
             max_message_bytes: Longer messages are refused.
             free_streams: Counts how many more streams the node serves.
             opening_seconds: Within which the peer must have said what it wants.
@@ -63,7 +64,8 @@ class ServedConnection:
         self._connected = connected
         self._peer = peer
         self._stages = stages
-        self._context = context
+        self._tls = tls
+        self._secured: TlsTransport | None = None
         self._max_message_bytes = max_message_bytes
         self._free_streams = free_streams
         self._opening_seconds = opening_seconds
@@ -116,7 +118,7 @@ class ServedConnection:
             OSError: It says nothing in time, or TLS has something against it.
         """
         first = self._first_byte(deadline)
-        if self._context is None:
+        if self._tls is None:
             if first == _TLS_HANDSHAKE:
                 raise NodeUnreachableError(
                     f"The node at {self._address} speaks in clear, and was spoken to under TLS: start it with "
@@ -127,8 +129,9 @@ class ServedConnection:
             raise NodeUnreachableError(
                 f"The node at {self._address} speaks TLS, and was spoken to in clear: give this end its files of TLS."
             )
-        secured = TlsTransport(self._connected, self._context, server_name=None)
+        secured = TlsTransport(self._connected, self._tls.material.listening, server_name=None)
         secured.shake_hands(deadline)
+        self._secured = secured
         return secured
 
     @property
@@ -148,6 +151,7 @@ class ServedConnection:
     def _serve(self, connection: Connection) -> None:
         try:
             wanted = connection.read_wanted()
+            self._check_peer(wanted)
             with self._one_stream():
                 (self._push if wanted is Wanted.PUSH else self._results)(connection)
         except NodeError as exc:
@@ -158,6 +162,15 @@ class ServedConnection:
         except Exception:
             _logger.exception("a stream of the data plane tcp broke", extra={"peer": self._peer})
             connection.end(NodeError("A stream broke on the node for a reason that is not the peer's: see its log."))
+
+    def _check_peer(self, wanted: Wanted) -> None:
+        """Looks whether the peer's certificate entitles it to a stream.
+
+        Raises:
+            PeerRefusedError: It does not.
+        """
+        if self._tls is not None and self._secured is not None:
+            self._tls.check(self._secured.peer_certificate(), DATA, wanted.name.capitalize())
 
     @contextmanager
     def _one_stream(self) -> Iterator[None]:

@@ -179,6 +179,10 @@ class TlsTransport(_Connected):
             else:
                 return self._flush()
 
+    def peer_certificate(self) -> bytes:
+        """That of the other end as DER, which the handshake has verified."""
+        return bytes(self._tls.getpeercert(binary_form=True) or b"")
+
     def read_into(self, view: memoryview, *, is_whole: bool) -> int:
         """See `Transport`."""
         n_read = 0

@@ -6,7 +6,7 @@ import pytest
 from coordinator.config import load_cluster, parse_cluster
 from coordinator.config.document import parse_yaml
 from coordinator.config.example import demo_cluster, example_text, local_cluster
-from coordinator.config.sections import TlsFiles
+from coordinator.config.sections import SecurityConfig, TlsFiles
 from coordinator.errors import ConfigError
 from partitioner.cluster import CLIENT
 
@@ -32,7 +32,9 @@ def test_what_the_example_has_in_comments_is_right_too() -> None:
     assert config.node_of["pi-3"].active_watts == 6.4
     assert config.is_forbidden("pi-3", "server")
     assert not config.is_forbidden("server", "pi-3")
-    assert set(in_comments("security:", 2)["security"]["tls"]) == set(TlsFiles.model_fields)
+    security = in_comments("security:", 3)["security"]
+    assert set(security["tls"]) == set(TlsFiles.model_fields)
+    assert {*security, "plaintext"} == set(SecurityConfig.model_fields)
 
 
 def test_the_examples_limited_node_is_right() -> None:

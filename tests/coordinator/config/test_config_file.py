@@ -238,7 +238,7 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
         ),
         (
             cluster_of({"name": "a", "address": "192.168.1.3:50051"}),
-            "security: is missing: 'a' at 192.168.1.3:50051 is not on loopback: wanted tls",
+            "security: is missing: 'a' at 192.168.1.3:50051 is not on loopback: wanted pki",
         ),
         (
             cluster_of(LOCAL, {"name": "a", "address": "pi.local:50051"}, security={"plaintext": True}),
@@ -294,6 +294,34 @@ security:
     )
     assert len(faults) == 6
     assert "hunter2" not in " ".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("security", "said"),
+    [
+        ({"plaintext": True, "pki": "p"}, "security: has both pki and plaintext: true: keep one"),
+        ({"pki": "p", "tls": {"cert": "c"}}, "security: has both pki and tls: keep one, pki names all files"),
+    ],
+)
+def test_there_is_one_way_to_speak(security: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_cluster(cluster_of(LOCAL, security=security))
+    assert said in caught.value.faults
+
+
+def test_a_folder_of_splitfront_pki_stands_for_the_files(tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    folder.mkdir()
+    path = tmp_path / "cluster.yaml"
+    path.write_text("name: lab\nnodes:\n  - {name: a, address: '10.0.0.1:1'}\nsecurity: {pki: pki}\n")
+    with pytest.raises(ConfigError, match=r"security.pki \(line 4\): there is no readable coordinator.pem"):
+        load_cluster(path)
+    for name in ("coordinator.pem", "coordinator.key", "ca.pem", "revoked.pem"):
+        (folder / name).write_text("")
+    files = load_cluster(path).security.files
+    assert files is not None
+    expected = (folder / "coordinator.pem", folder / "coordinator.key", folder / "ca.pem", folder / "revoked.pem")
+    assert (files.cert, files.key, files.ca, files.revoked) == expected
 
 
 def test_tls_files_lie_beside_the_file(tmp_path: Path) -> None:
