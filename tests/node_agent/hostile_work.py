@@ -80,7 +80,7 @@ def random_normal():
     return model([helper.make_node("RandomNormal", [], ["m"], shape=[1 << 16, 1 << 16])])
 
 
-@hostile(MEMORY, is_quick=True)
+@hostile(MEMORY)
 def many_middling():
     nodes = [node("ConstantOfShape", "s", f"c{i}") for i in range(200)]
     nodes.append(helper.make_node("Sum", [f"c{i}" for i in range(200)], ["m"]))
