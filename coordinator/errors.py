@@ -11,6 +11,7 @@ CoordinatorError
 ├── ServiceEndedError (ConnectionError)  a service was closed, or gave up; says why
 ├── OutputMismatchError (ArithmeticError)  a pipeline's outputs are not the whole model's
 ├── MeasurementError                     a run gave no figure that can be trusted
+├── WorkersError (ConnectionError)       nobody computes: no such library, or a cluster that does not answer
 ├── RunFolderError (OSError)             a run's folder cannot be written or read
 ├── BundleError (ValueError)             a bundle cannot be made, or is not what was packed
 ├── ConditionError                       a network condition cannot be had on these nodes
@@ -97,6 +98,10 @@ class OutputMismatchError(CoordinatorError, ArithmeticError):
 
 class MeasurementError(CoordinatorError):
     """A run gave no figure that can be trusted."""
+
+
+class WorkersError(CoordinatorError, ConnectionError):
+    """Those who were to compute are not there."""
 
 
 class RunFolderError(CoordinatorError, OSError):

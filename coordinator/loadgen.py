@@ -127,6 +127,7 @@ def run_load(
     budget_seconds: float,
     on_done: Callable[[int], None],
     gate: OutputGate = EXACT,
+    n_least: int = MIN_REQUESTS,
 ) -> LoadResult:
     """Sends requests until there were enough or the budget is spent, and waits for the last answer.
 
@@ -135,9 +136,10 @@ def run_load(
         workload: What to send, in turn.
         is_single_stream: One request in flight (latency); otherwise the window is kept full (throughput).
         n_requests: At most.
-        budget_seconds: For sending; at least `MIN_REQUESTS` are sent all the same.
+        budget_seconds: For sending.
         on_done: Called with the number of requests sent.
         gate: What the answers are held against.
+        n_least: So many are sent even when the budget is spent.
 
     Raises:
         OutputMismatchError: An answer did not pass the gate.
@@ -146,7 +148,7 @@ def run_load(
     recorder = Recorder(workload, gate)
     ends_at = time.perf_counter() + budget_seconds
     futures: list[Future[Answer]] = []
-    while len(futures) < n_requests and (len(futures) < MIN_REQUESTS or time.perf_counter() < ends_at):
+    while len(futures) < n_requests and (len(futures) < n_least or time.perf_counter() < ends_at):
         index = len(futures) % len(workload.inputs)
         future = pipeline.submit(workload.inputs[index])
         recorder.expect(future, index)

@@ -8,8 +8,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from coordinator.statistics import MAD_TO_DEVIATION, fit_line
+from coordinator.statistics import fit_line
 from node_agent.messages import ProbeRequest, ProbeSample
+from partitioner.decisions.outliers import MAD_TO_DEVIATION
 
 SIZES_BYTES = (0, 4 << 10, 32 << 10, 128 << 10, 512 << 10, 2 << 20)
 """Payloads tried, in rising order."""

@@ -10,8 +10,6 @@ from coordinator.errors import MeasurementError
 from coordinator.measurement import Estimate, LatencySummary
 
 CONFIDENCE = 0.95
-MAD_TO_DEVIATION = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
 
 
 def quantile_estimate(samples: Sequence[float], quantile: float) -> Estimate:

@@ -1,1 +1,1 @@
-"""Knows SSH and the operating system."""
+"""Knows SSH and the operating system: takes a bare machine to a running agent, and back."""

@@ -20,6 +20,7 @@ MESSAGE_OF: dict[type, type[Message]] = {
     messages.TensorSpec: agent_pb2.TensorSpec,
     messages.ShardRef: agent_pb2.ShardRef,
     messages.LinkEmulation: agent_pb2.LinkEmulation,
+    messages.LinkStep: agent_pb2.LinkStep,
     messages.NextHop: agent_pb2.NextHop,
     messages.CodingPace: agent_pb2.CodingPace,
     messages.StageLoad: agent_pb2.StageLoad,

@@ -108,7 +108,7 @@ def artefact_json(
     envelope = {
         "schema": _schema_text(type(value), schema),
         "model_sha256": model_sha256 or _model_of(value),
-        "versions": _versions(),
+        "versions": versions(),
         "seed": seed,
         "created": now().isoformat(timespec="seconds"),
     }
@@ -161,14 +161,15 @@ def _model_of(value: object) -> str | None:
     return None
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Of Python and of the installed packages that shape results."""
+    found = {"python": platform.python_version()}
     for name in VERSIONED_PACKAGES:
         try:
-            versions[name] = metadata.version(name)
+            found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return versions
+    return found
 
 
 def _encode_numbers(content: Any) -> Any:

@@ -24,15 +24,15 @@ def command(*, bundle: Path, folder: Path, as_json: bool) -> None:
     """
     import json
     import shlex
-    from importlib import import_module
 
     from coordinator.bundle.replay import replay
     from coordinator.cli.terminal import Terminal
     from coordinator.results.values import Run, Sweep
 
     def draw_sweep(sweep: Sweep, runs: tuple[Run, ...], target: Path) -> tuple[Path, ...]:
-        # Slow to import, and of no use to the bundle of a run.
-        return tuple(import_module("coordinator.report.sweep.write").write_sweep_report(sweep, runs, target))
+        from coordinator.report.sweep.write import write_sweep_report
+
+        return write_sweep_report(sweep, runs, target)
 
     terminal = Terminal(as_json=as_json)
     with terminal.progress(f"Drawing {bundle}"):

@@ -87,10 +87,11 @@ class ClusterConfig(Section):
             own = getattr(chosen, key)
             return float((getattr(default, key) if own is None else own) or 0.0)
 
-        keys = ("delay_seconds", "jitter_seconds", "bytes_per_second", "loss")
-        values = {key: value(key) for key in keys}
+        delay, jitter, rate, loss = map(value, ("delay_seconds", "jitter_seconds", "bytes_per_second", "loss"))
+        if not any((delay, jitter, rate, loss)):
+            return None
         seed = zlib.crc32(f"{source}->{target}".encode())
-        return LinkEmulation(**values, seed=seed) if any(values.values()) else None
+        return LinkEmulation(delay_seconds=delay, jitter_seconds=jitter, bytes_per_second=rate, loss=loss, seed=seed)
 
     def describe_link(self, source: str, target: str) -> str | None:
         """How the link is emulated, in words: `delay 8 ms, 60 Mbit/s, by the sender`; None for a real one."""
@@ -101,6 +102,7 @@ class ClusterConfig(Section):
         parts = (
             f"delay {duration_text(link.delay_seconds)}{jitter}" if link.delay_seconds or jitter else "",
             rate_text(link.bytes_per_second) if link.bytes_per_second else "",
+            f"by a trace of {len(link.steps)} steps" if link.steps else "",
             f"loss {link.loss * 100:g} %" if link.loss else "",
             "by the sender",
         )

@@ -100,10 +100,11 @@ def checked_conditions(document: YamlDocument, cluster: Cluster, *, source: str)
         faults.extend(shape_faults(exc, ConditionsConfig))
     if faults or config is None:
         raise ConfigError(source, fault_texts(faults, document.lines))
-    return tuple(_condition(entry, cluster.link_of) for entry in config.conditions)
+    return tuple(network_condition(entry, cluster.link_of) for entry in config.conditions)
 
 
-def _condition(entry: ConditionConfig, links: Collection[Direction]) -> NetworkCondition:
+def network_condition(entry: ConditionConfig, links: Collection[Direction]) -> NetworkCondition:
+    """The same in SI, for the links that there are."""
     changes = {
         direction: change.as_value()
         for change in entry.between
@@ -133,10 +134,11 @@ def _relation_faults(content: object, links: Collection[Direction]) -> Iterator[
             first[name] = path
         if not condition.get("default") and not condition.get("between"):
             yield Fault(path=path, message="changes nothing: wanted default, between or both")
-        yield from _between_faults(condition.get("between"), (*path, "between"), links)
+        yield from between_faults(condition.get("between"), (*path, "between"), links)
 
 
-def _between_faults(between: object, path: KeyPath, links: Collection[Direction]) -> Iterator[Fault]:
+def between_faults(between: object, path: KeyPath, links: Collection[Direction]) -> Iterator[Fault]:
+    """What is wrong with single links of a condition, for the links that there are."""
     places = {name for direction in links for name in direction}
     first: dict[Direction, KeyPath] = {}
     for index, raw in enumerate(between if isinstance(between, list) else []):

@@ -1,4 +1,4 @@
-"""Clusters that need no file: the example for `splitfront init`, the demo's, and N nodes on this machine."""
+"""Files to begin with (`splitfront init`), and clusters that need no file: the demo's, and N nodes on this machine."""
 
 import os
 from importlib import resources
@@ -8,9 +8,9 @@ from coordinator.config.document import parse_yaml
 from coordinator.errors import ConfigError
 
 
-def example_text() -> str:
-    """A commented `cluster.yaml` that works as it stands."""
-    return _packaged("cluster.yaml")
+def example_text(name: str = "cluster.yaml") -> str:
+    """A commented `cluster.yaml`, or `sweep.yaml`, that works as it stands."""
+    return _packaged(name)
 
 
 def demo_cluster() -> ClusterConfig:

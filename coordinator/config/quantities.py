@@ -90,6 +90,12 @@ _DURATION = _Quantity(
     zero=True,
 )
 _LOSS = _Quantity(kind="a loss", units={"%": 0.01}, examples=("0.1%", "2%"), zero=True)
+_SPAN = _Quantity(
+    kind="a span of time",
+    units={"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
+    examples=("90s", "30min"),
+)
+_SHARE = _Quantity(kind="a share", units={"%": 0.01}, examples=("5%", "2.5%"))
 _FACTOR = _Quantity(kind="a factor", units={"x": 1.0}, examples=("0.3x", "2x"))
 
 
@@ -111,6 +117,10 @@ parse_seconds = _parser(_DURATION, 0.0, 60.0)
 """Seconds of a text such as `5ms`, up to a minute."""
 parse_loss = _parser(_LOSS, 0.0, 0.5)
 """Probability of a text such as `0.1%`, up to a half."""
+parse_span_seconds = _parser(_SPAN, 1e-3, 30 * 86400.0)
+"""Seconds of a text such as `30min`, from a millisecond to a month."""
+parse_share = _parser(_SHARE, 1e-4, 1.0)
+"""Share of a text such as `5%`, up to the whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +162,8 @@ RATE_CHANGE_SCHEMA, DELAY_CHANGE_SCHEMA = _change_schema(_RATE), _change_schema(
 Bytes = Annotated[int, BeforeValidator(lambda value: round(parse_bytes(value))), WithJsonSchema(_SIZE.json_schema)]
 BytesPerSecond = Annotated[float, BeforeValidator(parse_bytes_per_second), WithJsonSchema(_RATE.json_schema)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds), WithJsonSchema(_DURATION.json_schema)]
+SpanSeconds = Annotated[float, BeforeValidator(parse_span_seconds), WithJsonSchema(_SPAN.json_schema)]
+Share = Annotated[float, BeforeValidator(parse_share), WithJsonSchema(_SHARE.json_schema)]
 Loss = Annotated[float, BeforeValidator(parse_loss), WithJsonSchema(_LOSS.json_schema)]
 
 
@@ -165,6 +177,13 @@ def rate_text(bytes_per_second: float) -> str:
 def duration_text(seconds: float) -> str:
     """A duration for people: `8 ms`."""
     return f"{seconds * 1e3:.4g} ms" if seconds < 1 else f"{seconds:.4g} s"
+
+
+def span_text(seconds: float) -> str:
+    """A span of time for people: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def cores_share_text(n_cores: float) -> str:

@@ -16,6 +16,9 @@ _LOCAL_ONLY = {
 }
 """Keys that mean nothing elsewhere, and what to do there."""
 
+_INSTALLED_TOO = {"cores", "optimisation", "cpu_quota"}
+"""Keys of those that an installed node understands as well."""
+
 _EMULATED = ("delay", "jitter", "rate", "loss")
 
 
@@ -104,8 +107,11 @@ def _node_faults(node: _Node) -> Iterator[Fault]:
     if not node.is_local and "address" not in node.raw:
         wanted = "the address (host:port) of a running agent, or local: true to start one on this machine"
         yield Fault(path=node.path, message=f"says nowhere where it is: wanted {wanted}")
-    for key in () if node.is_local else [key for key in _LOCAL_ONLY if key in node.raw]:
+    understood = _INSTALLED_TOO if "ssh" in node.raw else set()
+    for key in () if node.is_local else [key for key in _LOCAL_ONLY if key in node.raw and key not in understood]:
         yield Fault(path=(*node.path, key), message=f"is for nodes with local: true; {_LOCAL_ONLY[key]}")
+    if node.is_local and "ssh" in node.raw:
+        yield Fault(path=(*node.path, "ssh"), message="is for nodes with an address; this one is started here")
     yield from _quota_faults(node)
     if node.name == CLIENT:
         message = f"'{CLIENT}' means the end that sends inputs: choose another name"

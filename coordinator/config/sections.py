@@ -1,6 +1,7 @@
 """The parts of `cluster.yaml`, each by itself; what holds between them is in `config_relations`."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,6 +29,26 @@ def _check_name(text: str) -> str:
     return text
 
 
+def _check_host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?", text):
+        raise ValueError("wanted a host name or an IP address, without user and port")
+    return text
+
+
+def _check_user(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._@-]{0,63}", text):
+        raise ValueError("wanted the name of a user")
+    return text
+
+
+def _check_fingerprint(text: str) -> str:
+    if not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", text):
+        raise ValueError(
+            "wanted SHA256: and 43 characters, as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints"
+        )
+    return text
+
+
 PKI_FILES = ("coordinator.pem", "coordinator.key", "ca.pem", "revoked.pem")
 """What a coordinator needs of the folder of `splitfront pki init`; the authority's key may be elsewhere."""
 
@@ -49,6 +70,43 @@ class DeviceEmulation(Section):
     """A stage ends no earlier than its time on this machine times this."""
 
 
+class SshEndpointConfig(Section):
+    """An SSH server and how to log in there."""
+
+    host: Annotated[StrictStr, AfterValidator(_check_host)] | None = None
+    """None: that of the node's address."""
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] = 22
+    user: Annotated[StrictStr, AfterValidator(_check_user)] | None = None
+    """None: as here."""
+    key: ReadableFile | None = None
+    """Private key; None: those of the SSH agent and the usual ones."""
+    fingerprint: Annotated[StrictStr, AfterValidator(_check_fingerprint)] | None = None
+    """Of the host's key, as `ssh-keygen -lf` there prints it: `SHA256:…`; None: your known_hosts counts."""
+
+
+class JumpConfig(SshEndpointConfig):
+    """A server that the connection to a node goes through."""
+
+    host: Annotated[StrictStr, AfterValidator(_check_host)]
+
+
+class SshConfig(SshEndpointConfig):
+    """How `splitfront nodes` reaches a machine, and how it installs there."""
+
+    jump: JumpConfig | None = None
+    scope: Literal["auto", "system", "user"] = "auto"
+    """`system`: for the whole machine, with a user of its own, needs root; `user`: in the home of the login user;
+    `auto`: system where root can be had."""
+    folder: Annotated[StrictStr, Field(pattern=r"^/[A-Za-z0-9._/-]+$")] | None = None
+    """Where an installation of scope `user` lies; None: below ~/.local."""
+    python: Annotated[StrictStr, Field(pattern=r"^/[A-Za-z0-9._/-]+$")] | None = None
+    """Interpreter there; None: the oldest in the PATH that fits, which is the system's."""
+    gpu: StrictBool = False
+    """Whether the runtime for CUDA is installed instead of the one for processors."""
+    tcp_port: Annotated[StrictInt, Field(ge=0, le=65535)] = 0
+    """Of the data plane `tcp`; 0: any free one."""
+
+
 class NodeConfig(Section):
     """One machine that can hold a stage."""
 
@@ -60,9 +118,9 @@ class NodeConfig(Section):
     memory_bytes: Bytes | None = Field(default=None, alias="memory")
     """For weights, activations and the runtime together; None: all that the node has."""
     threads: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
-    """Of the runtime, for a local node; None: the agent's choice."""
+    """Of the runtime, for a local node or one that is installed; None: the agent's choice."""
     providers: tuple[StrictStr, ...] = ()
-    """Execution providers of the runtime, best first, for a local node; none: the agent's choice."""
+    """Execution providers of the runtime, best first, as for threads; none: the agent's choice."""
     emulate: DeviceEmulation | None = None
     """Paces a local node: it waits, so that its stage times hold by construction."""
     cores: Cores | None = None
@@ -74,6 +132,8 @@ class NodeConfig(Section):
     """How much of a graph the runtime of a local node may rewrite; None: all."""
     idle_watts: Watts | None = None
     active_watts: Watts | None = None
+    ssh: SshConfig | None = None
+    """How `splitfront nodes` installs and looks after the agent; None: you do."""
 
     def describe_emulation(self) -> str | None:
         """How the device is emulated, in words; None for a real one.

@@ -12,9 +12,10 @@ from coordinator.profiling.effort import OnProgress, ProfileEffort
 from coordinator.profiling.power import PowerReader
 from coordinator.profiling.spans import Span
 from coordinator.provisioning import send_shards, sending_lane, shard_ref
-from coordinator.statistics import MAD_TO_DEVIATION, quantile_estimate
+from coordinator.statistics import quantile_estimate
 from node_agent.messages import ProfileProgress, ProfileRequest, ProfileSegment, SegmentSamples
 from node_agent.tightness import is_tight
+from partitioner.decisions.outliers import MAD_TO_DEVIATION
 from partitioner.onnx_io import Model
 from partitioner.profile import SegmentTiming
 

@@ -1,4 +1,4 @@
-"""Pictures for paper and slides, PNG and SVG. The door to matplotlib; not for several threads at once."""
+"""Pictures for paper and slides, PNG, SVG and PDF. The door to matplotlib; not for several threads at once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +41,7 @@ _STYLE: Any = {  # matplotlib types each key, and not alike from version to vers
     "grid.linewidth": 0.6,
     "legend.fontsize": 7,
     "legend.frameon": False,
+    "pdf.fonttype": 42,  # letters, which can be searched, not shapes
     "svg.fonttype": "none",
     "svg.hashsalt": "splitfront",
     "text.parse_math": False,  # a `$` in a name is no formula
@@ -271,6 +272,14 @@ def _footnote(axes: Axes, run: Run) -> None:
     axes.text(1.0, 1.05, "emulated devices or links", **style)  # type: ignore[arg-type]
 
 
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": quantities.UNKNOWN},
+    ".svg": {"Date": None},
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
+"""What would otherwise tell when, and by which version, a file was written."""
+
+
 @contextmanager
 def paper_style() -> Iterator[None]:
     """The look of all drawings, while the context lasts."""
@@ -278,9 +287,8 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def save_drawing(figure: Figure, path: Path) -> Path:
-    """Writes a drawing; equal ones give equal files. Returns `path`."""
+def save_drawing(figure: Figure, path: Path, dots_per_inch: int = PNG_DOTS_PER_INCH) -> Path:
+    """Writes a drawing as PNG, SVG or PDF; equal ones give equal files. Returns `path`."""
     FigureCanvasAgg(figure)
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": quantities.UNKNOWN}
-    figure.savefig(path, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
+    figure.savefig(path, dpi=dots_per_inch, metadata=_METADATA[path.suffix])
     return path

@@ -18,6 +18,8 @@ class Column:
     is_number: bool = False
     copied: tuple[str, ...] = ()
     """Heads of the columns that it is copied as; empty for one under its own head."""
+    is_filter: bool = False
+    """Whether a reader may pick rows by it, on pages whose script offers that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class Cell:
     """What is copied: one field for each head of the column."""
     note: str = ""
     """Stands small under the text."""
+    shade: float | None = None
+    """0 to 1: how strongly its ground is coloured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,12 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     marked: frozenset[int] = frozenset()
     """Rows that stand out."""
+    name: str = ""
+    """For the script, where it has to find the table."""
+    targets: tuple[str, ...] = ()
+    """Of each row the id of what its first cell links to; empty for no links."""
+    is_sortable: bool = False
+    """Whether heads are buttons and cells hold what is sorted by, on pages whose script sorts."""
 
 
 def estimate_column(head: str) -> Column:
@@ -76,12 +86,11 @@ def estimate(measured: Estimate, factor: float = 1.0) -> Cell:
 
 def to_html(table: Table) -> str:
     """Figure element with the table, its caption and a button that copies it."""
-    head = "".join(
-        f'<th scope="col"{_number_class(column)}>{html.escape(column.head)}</th>' for column in table.columns
-    )
+    head = "".join(_head(table, column) for column in table.columns)
     body = "\n".join(_row(table, index) for index in range(len(table.rows)))
+    named = f' data-table="{html.escape(table.name)}"' if table.name else ""
     return (
-        f'<figure class="table"><figcaption>{html.escape(table.caption)} '
+        f'<figure class="table"{named}><figcaption>{html.escape(table.caption)} '
         '<button type="button" class="copy">copy</button></figcaption>\n'
         f'<div class="scroll" tabindex="0"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>'
         "</table></div>\n"
@@ -94,7 +103,13 @@ def to_text(table: Table) -> str:
     """Tab-separated lines, heads first; numbers in full precision."""
     heads = [head for column in table.columns for head in column.copied or (column.head,)]
     lines = [heads, *([field for cell in row for field in cell.raw] for row in table.rows)]
-    return "\n".join("\t".join(_field(field) for field in line) for line in lines)
+    return "\n".join("\t".join(field_text(field) for field in line) for line in lines)
+
+
+def _head(table: Table, column: Column) -> str:
+    text = html.escape(column.head)
+    shown = f'<button type="button" class="sort">{text}</button>' if table.is_sortable else text
+    return f'<th scope="col"{_number_class(column)}{" data-filter" if column.is_filter else ""}>{shown}</th>'
 
 
 def _row(table: Table, index: int) -> str:
@@ -102,7 +117,12 @@ def _row(table: Table, index: int) -> str:
     for place, (column, cell) in enumerate(zip(table.columns, table.rows[index], strict=True)):
         note = f"<small>{html.escape(cell.note)}</small>" if cell.note else ""
         tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
-        cells.append(f"<{tag}{scope}{_number_class(column)}>{html.escape(cell.text)}{note}</{tag}>")
+        text = html.escape(cell.text)
+        if place == 0 and table.targets:
+            text = f'<a href="#{html.escape(table.targets[index])}">{text}</a>'
+        value = f' data-value="{html.escape(cell.raw[0])}"' if table.is_sortable else ""
+        shade = "" if cell.shade is None else f' style="--shade:{cell.shade:.2f}"'
+        cells.append(f"<{tag}{scope}{_number_class(column)}{value}{shade}>{text}{note}</{tag}>")
     marked = ' class="marked"' if index in table.marked else ""
     return f"<tr{marked}>{''.join(cells)}</tr>"
 
@@ -111,7 +131,7 @@ def _number_class(column: Column) -> str:
     return ' class="number"' if column.is_number else ""
 
 
-def _field(text: str) -> str:
+def field_text(text: str) -> str:
     """One field of a line; a spreadsheet must not take a name for a formula."""
     clean = re.sub(r"[\t\r\n]+", " ", text)
     is_formula = clean[:1] in {"=", "+", "-", "@"} and not re.fullmatch(r"[+-]?(\d[\d.e+-]*|inf|nan)", clean)

@@ -45,8 +45,8 @@ def _reading(measurement: Measurement) -> str:
 
 def _panel(panel: PredictionPanel, number: str) -> list[Json]:
     axes = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
-    found: list[Json] = [_band(panel.scale, share, axes) for share in BANDS]
-    found.append(_identity(panel.scale, axes))
+    found: list[Json] = [band(panel.scale, share, axes) for share in BANDS]
+    found.append(identity(panel.scale, axes))
     for is_paced, symbol, colour, note in KINDS:
         marks = [mark for mark in panel.marks if mark.plan.is_paced == is_paced]
         after = [mark for mark in marks if mark.corrected is not None]
@@ -63,7 +63,8 @@ def _panel(panel: PredictionPanel, number: str) -> list[Json]:
     return found
 
 
-def _band(scale: AxisScale, share: float, axes: Json) -> Json:
+def band(scale: AxisScale, share: float, axes: Json) -> Json:
+    """The band within which predictions are wrong by up to `share`."""
     low, high = scale.low, scale.high
     return {
         "type": "scatter",
@@ -80,7 +81,8 @@ def _band(scale: AxisScale, share: float, axes: Json) -> Json:
     }
 
 
-def _identity(scale: AxisScale, axes: Json) -> Json:
+def identity(scale: AxisScale, axes: Json) -> Json:
+    """The line on which predictions come true."""
     return {
         "type": "scatter",
         "name": "predicted = measured",

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Protocol
 
 from node_agent.dataplane.encoded import EncodedFrame
-from node_agent.dataplane.frame import encode, encode_timed, with_codec
+from node_agent.dataplane.encoder import encode_timed
+from node_agent.dataplane.frame import encode, with_codec
 from node_agent.dataplane.pacing import EmulatedDevice
 from node_agent.dataplane.queueing import BoundedQueue
 from node_agent.messages import ErrorFrame, StageLoad, TensorFrame

@@ -27,16 +27,10 @@ class EncodedFrame:
     thread-safe: written once, by one thread at a time.
     """
 
-    __slots__ = ("_opening", "_started", "_tensors", "_time_at", "n_bytes")
+    __slots__ = ("_opening", "_tensors", "_timing", "n_bytes")
 
     def __init__(
-        self,
-        opening: bytes,
-        tensors: Sequence[Piece],
-        n_bytes: int,
-        *,
-        started: float = 0.0,
-        time_at: int | None = None,
+        self, opening: bytes, tensors: Sequence[Piece], n_bytes: int, timing: tuple[float, int] | None = None
     ) -> None:
         """A frame of `n_bytes`.
 
@@ -44,18 +38,18 @@ class EncodedFrame:
             opening: All that stands before the tensors.
             tensors: Their bytes, in the order of the header.
             n_bytes: Of opening and tensors together.
-            started: When encoding began, by `time.perf_counter`, where the frame says how long that took.
-            time_at: Where in the opening a double takes the seconds until the frame is handed to the transport.
+            timing: Where the frame says how long encoding took: when that began, by `time.perf_counter`, and where in
+                the opening a double takes the seconds until the frame is handed to the transport.
         """
         self._opening = opening
         self._tensors = tensors
-        self._started = started
-        self._time_at = time_at
+        self._timing = timing
         self.n_bytes = n_bytes
 
-    def pieces(self) -> list[Piece]:
-        """The bytes in order, the tensors where they lie."""
-        return [self._timed_opening(), *self._tensors]
+    def pieces(self, before: bytes = b"") -> list[Piece]:
+        """`before`, then the bytes in order, the tensors where they lie."""
+        opening = self._opening if self._timing is None else _timed(self._opening, *self._timing)
+        return [before + opening, *self._tensors]
 
     def joined(self) -> bytes:
         """The bytes in one piece."""
@@ -63,14 +57,13 @@ class EncodedFrame:
         buffer.write(self._opening)
         for tensor in self._tensors:
             buffer.write(tensor)
-        if self._time_at is not None:
+        if self._timing is not None:
             buffer.seek(0)
-            buffer.write(self._timed_opening())
+            buffer.write(_timed(self._opening, *self._timing))
         return buffer.getvalue()
 
-    def _timed_opening(self) -> Buffer:
-        if self._time_at is None:
-            return self._opening
-        opening = bytearray(self._opening)
-        _DOUBLE.pack_into(opening, self._time_at, time.perf_counter() - self._started)
-        return opening
+
+def _timed(opening: bytes, started: float, time_at: int) -> bytearray:
+    timed = bytearray(opening)
+    _DOUBLE.pack_into(timed, time_at, time.perf_counter() - started)
+    return timed

@@ -15,7 +15,7 @@ _PADDING_TAG = 0x5A
 _ALIGNMENT = 16
 _PADDINGS = (b"", *(bytes((_PADDING_TAG, size - 2)) + bytes(size - 2) for size in range(2, 2 * _ALIGNMENT + 2)))
 """Paddings by rising size: one byte alone cannot be, since tag and length are two."""
-_DIGITS = tuple(bytes((digit,)) for digit in range(0x80))
+_DIGITS = tuple(bytes((digit,)) for digit in range(0x100))
 
 _MAX_VARINT_BYTES = 5
 
@@ -54,14 +54,13 @@ def _fit(n_header: int, n_others: int) -> tuple[bytes, int]:
 
 def varint(value: int) -> bytes:
     """`value` in base 128, least digit first."""
-    if value < 0x80:
-        return _DIGITS[value]
-    digits = bytearray()
-    while value >> 7:
-        digits.append(value & 0x7F | 0x80)
-        value >>= 7
-    digits.append(value)
-    return bytes(digits)
+    return _DIGITS[value] if value < 0x80 else _DIGITS[value & 0x7F | 0x80] + varint(value >> 7)
+
+
+def is_padding(end: bytes) -> bool:
+    """Whether a header that ends so has nothing but padding there, or nothing at all."""
+    n_bytes = len(end)
+    return n_bytes == 0 or (1 < n_bytes < 0x82 and end[0] == _PADDING_TAG and end[1] == n_bytes - 2)
 
 
 def open_up(received: bytes | bytearray | memoryview) -> tuple[bytes, memoryview]:

@@ -10,6 +10,8 @@ from node_agent.wire import agent_pb2
 
 MAX_HEADER_BYTES = 128 << 10
 MAX_TENSORS = 1024
+MAX_STEPS = 1024
+"""Of an emulated link that changes."""
 MAX_ERROR_CHARACTERS = 2000
 """Of the message in an error frame; longer ones are cut."""
 _SHOWN_CHARACTERS = 80
@@ -35,6 +37,8 @@ def check_counts(header: agent_pb2.FrameHeader) -> None:
     """
     if len(header.tensors) > MAX_TENSORS:
         raise FrameError(f"A frame brings {len(header.tensors)} tensors: at most {MAX_TENSORS}.")
+    if len(header.link_back.steps) > MAX_STEPS:
+        raise FrameError(f"A frame asks for a link of {len(header.link_back.steps)} steps: at most {MAX_STEPS}.")
     if len(header.trace) > header.stage:
         raise FrameError(
             f"A frame for stage {header.stage} tells of {len(header.trace)} stages behind it: at most {header.stage}."

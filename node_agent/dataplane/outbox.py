@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 from node_agent.dataplane.encoded import EncodedFrame
@@ -69,9 +68,10 @@ class Outbox:
         """
         while True:
             link = self._link or self._await_subscriber()
-            with suppress(QueueClosedError):  # the subscriber left meanwhile: wait for the next one
-                link.put(message)
-                return
+            try:
+                return link.put(message)
+            except QueueClosedError:  # the subscriber left meanwhile: wait for the next one
+                continue
 
     def _await_subscriber(self) -> Link:
         with self._changed:

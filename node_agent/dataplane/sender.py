@@ -32,6 +32,7 @@ class FrameSender:
         """Set when the stream broke, not when it was closed here; `send` then raises it."""
         self._is_closing = False
         self._stream = stream
+        self._link = stream.link
         self._on_answer = on_answer
         self._reader = threading.Thread(target=self._read, name=f"answers of {self.address}", daemon=True)
         self._reader.start()
@@ -39,12 +40,12 @@ class FrameSender:
     @property
     def busy_seconds(self) -> float:
         """For how long the link was busy: by the model where it is emulated, else with writing."""
-        return self._stream.link.busy_seconds
+        return self._link.busy_seconds
 
     @property
     def sent_bytes(self) -> int:
         """Bytes that were written."""
-        return self._stream.link.sent_bytes
+        return self._link.sent_bytes
 
     def send(self, frame: Frame) -> None:
         """Sends a frame; waits while the link is busy with earlier ones.
@@ -60,7 +61,7 @@ class FrameSender:
         """As `send`, for a frame that is encoded already."""
         self.failure.check()
         try:
-            self._stream.link.put(message)
+            self._link.put(message)
         except QueueClosedError as exc:
             if threading.current_thread() is not self._reader:
                 self._reader.join(_REASON_SECONDS)
@@ -82,15 +83,15 @@ class FrameSender:
             error = NodeError(f"What listens to the answers of {self.address} failed: {exc!r}.")
         if not self._is_closing:
             self.failure.set(error)
-        self._stream.link.close()
+        self._link.close()
 
     def close(self) -> None:
         """Ends the stream. What was sent is still written, if the node takes it within a second."""
         self._is_closing = True
-        self._stream.link.finish()
+        self._link.finish()
         if threading.current_thread() is not self._reader:
             self._reader.join(_DRAIN_SECONDS)
-        self._stream.link.close()
+        self._link.close()
         self._stream.close()
         if threading.current_thread() is not self._reader:
             self._reader.join(_DRAIN_SECONDS)

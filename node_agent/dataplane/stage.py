@@ -41,13 +41,11 @@ class Computation(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Arrival:
-    """A frame for a stage, and when it came."""
+    """A frame for a stage, and how long it took to decode. One is made for each message: not frozen, like frames."""
 
     frame: TensorFrame | ErrorFrame
-    at: float
-    """By `time.perf_counter`, read."""
     decode_seconds: float
 
 

@@ -11,7 +11,7 @@ from node_agent.messages.frames import (
     TensorFrame,
 )
 from node_agent.messages.node import NodeDescription, NodeStatus
-from node_agent.messages.stages import CodingPace, LinkEmulation, NextHop, StageLoad, StageLoaded, StageStatus
+from node_agent.messages.stages import CodingPace, LinkEmulation, LinkStep, NextHop, StageLoad, StageLoaded, StageStatus
 from node_agent.messages.timing import (
     CodecProfileRequest,
     CodecSample,
@@ -33,6 +33,7 @@ __all__ = [
     "ErrorFrame",
     "Frame",
     "LinkEmulation",
+    "LinkStep",
     "NextHop",
     "NodeDescription",
     "NodeStatus",

@@ -30,9 +30,12 @@ class CodedTensor:
     """Bytes; those of a decoded frame are a view of the received ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class TensorFrame:
-    """Tensors of one request on their way to a stage, or to the client."""
+    """Tensors of one request on their way to a stage, or to the client.
+
+    To be treated as frozen: each message makes one at both ends, and a frozen one takes three times as long to make.
+    """
 
     deployment: str
     epoch: int

@@ -6,6 +6,16 @@ from node_agent.messages.content import ShardRef, TensorSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStep:
+    """A time during which an emulated link stays as it is."""
+
+    seconds: float
+    """How long."""
+    bytes_per_second: float
+    delay_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkEmulation:
     """How the sender of a link emulates it. All zero emulates nothing."""
 
@@ -17,6 +27,8 @@ class LinkEmulation:
     loss: float = 0.0
     """Probability that a packet of 1,500 bytes is lost and sent again."""
     seed: int = 0
+    steps: tuple[LinkStep, ...] = ()
+    """In place of the rate and the delay: what they are from the first message on, and then from the beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -369,6 +369,7 @@ class LinkEmulation(_message.Message):
     BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
     LOSS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     delay_seconds: _builtins.float
     jitter_seconds: _builtins.float
     bytes_per_second: _builtins.float
@@ -376,6 +377,10 @@ class LinkEmulation(_message.Message):
     loss: _builtins.float
     """Probability that a packet of 1,500 bytes is lost and sent again."""
     seed: _builtins.int
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkStep]:
+        """What rate and delay are from the first message on, step after step and then from the beginning. None: constant."""
+
     def __init__(
         self,
         *,
@@ -384,14 +389,42 @@ class LinkEmulation(_message.Message):
         bytes_per_second: _builtins.float = ...,
         loss: _builtins.float = ...,
         seed: _builtins.int = ...,
+        steps: _abc.Iterable[Global___LinkStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_per_second", b"bytes_per_second", "delay_seconds", b"delay_seconds", "jitter_seconds", b"jitter_seconds", "loss", b"loss", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_per_second", b"bytes_per_second", "delay_seconds", b"delay_seconds", "jitter_seconds", b"jitter_seconds", "loss", b"loss", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkEmulation: _TypeAlias = LinkEmulation  # noqa: Y015
+
+@_typing.final
+class LinkStep(_message.Message):
+    """A time during which a link stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECONDS_FIELD_NUMBER: _builtins.int
+    BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    DELAY_SECONDS_FIELD_NUMBER: _builtins.int
+    seconds: _builtins.float
+    bytes_per_second: _builtins.float
+    delay_seconds: _builtins.float
+    def __init__(
+        self,
+        *,
+        seconds: _builtins.float = ...,
+        bytes_per_second: _builtins.float = ...,
+        delay_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_per_second", b"bytes_per_second", "delay_seconds", b"delay_seconds", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkStep: _TypeAlias = LinkStep  # noqa: Y015
 
 @_typing.final
 class StageLoad(_message.Message):

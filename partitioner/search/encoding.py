@@ -182,6 +182,30 @@ def decode_stages(problem: SearchProblem, plans: EncodedPlans, row: int) -> tupl
     return tuple(stages)
 
 
+def encode_stages(problem: SearchProblem, stages: Sequence[Stage]) -> EncodedPlan:
+    """Of the stages of a plan, what `decode_stages` makes them from.
+
+    Raises:
+        PlanError: A device, a group of replicas, or a split point with its codec is not one of the problem's.
+    """
+    crews = {
+        tuple(problem.device_names[member] for member in crew_of(problem, device)): device
+        for device in range(problem.n_devices)
+    }
+    gates = {gate_of(problem, stop): stop for stop in range(problem.n_units + 1)}
+    unknown = [stage.describe() for stage in stages if stage.devices not in crews or _gate(stage) not in gates]
+    if unknown:
+        raise PlanError(
+            f"Stages {', '.join(unknown)} are none of this problem's: it has {problem.describe_choices()} on "
+            f"{', '.join(problem.device_names)}."
+        )
+    return [(crews[stage.devices], gates[_gate(stage)]) for stage in stages]
+
+
+def _gate(stage: Stage) -> tuple[int, str]:
+    return stage.stop, stage.codec
+
+
 def _obeys(problem: SearchProblem, plans: EncodedPlans) -> BoolArray:
     """(n_plans,) whether plans cover all units, use a device once, and obey the pins and the most stages."""
     n_stages = np.sum(plans.devices >= 0, axis=1)

@@ -10,6 +10,8 @@ from source_tree import PACKAGES, ROOT, imported_names, is_below, shipped_files
 
 DOORS = {
     "cryptography": ["deploy/pki/x509_door.py"],
+    "dask": ["coordinator/sweep/dask_door.py"],
+    "distributed": ["coordinator/sweep/dask_door.py"],
     "lz4": ["node_agent/codecs/lz4_door.py"],
     "matplotlib": ["coordinator/report/*"],
     "moocore": ["partitioner/search/*"],
@@ -24,7 +26,7 @@ DOORS = {
     "onnx": ["partitioner/onnx_io/*"],
     "onnxruntime": ["partitioner/onnx_io/*", "node_agent/host/*"],
     "onnxscript": ["partitioner/onnx_io/torch_door.py"],
-    "paramiko": ["deploy/ssh.py"],
+    "paramiko": ["deploy/ssh/*"],
     "plotly": ["coordinator/report/*"],
     "psycopg": [],
     "pyarrow": ["coordinator/results/parquet_files.py"],

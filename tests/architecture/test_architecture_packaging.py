@@ -85,7 +85,8 @@ def test_make_without_a_target_lists_all_targets() -> None:
 
 def test_examples_are_package_data() -> None:
     folder = resources.files("coordinator") / "examples"
-    assert {path.name for path in folder.iterdir() if path.name.endswith(".yaml")} == {"cluster.yaml", "demo.yaml"}
+    names = {path.name for path in folder.iterdir() if path.name.endswith(".yaml")}
+    assert names == {"cluster.yaml", "demo.yaml", "sweep.yaml"}
 
 
 def test_ci_runs_the_checks_that_people_run() -> None:

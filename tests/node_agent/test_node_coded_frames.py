@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
 from node_agent import codecs
-from node_agent.dataplane.frame import decode, encode, encode_timed, with_codec
+from node_agent.dataplane.encoder import encode_timed
+from node_agent.dataplane.frame import decode, encode, with_codec
 from node_agent.dataplane.reception import receive, uncoded
 from node_agent.element_types import DTYPES
 from node_agent.errors import CodecMissingError, FrameError

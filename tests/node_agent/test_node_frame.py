@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_agent.dataplane import envelope
+from node_agent.dataplane import encoder, envelope
 from node_agent.dataplane import frame as frames
 from node_agent.dataplane.frame import decode
 from node_agent.element_types import DTYPES
@@ -23,7 +23,7 @@ def encode(frame):
 
 
 def encode_timed(frame):
-    return frames.encode_timed(frame).joined()
+    return encoder.encode_timed(frame).joined()
 
 
 def frame_of(*tensors: np.ndarray, trace: tuple[StageTrace, ...] = ()) -> TensorFrame:

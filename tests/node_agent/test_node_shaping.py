@@ -1,9 +1,12 @@
 import statistics
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node_agent.dataplane.shaping import PACKET_BYTES, ShapedLink, faults_of, is_emulated
-from node_agent.messages import LinkEmulation
+from node_agent.dataplane.trace import LinkTrace
+from node_agent.messages import LinkEmulation, LinkStep
 
 
 def test_a_message_keeps_the_link_for_its_bytes_and_arrives_a_delay_later():
@@ -95,3 +98,37 @@ def test_all_faults_of_an_emulation_are_named():
 )
 def test_an_emulation_that_would_never_end_is_refused(emulation):
     assert len(faults_of(emulation)) == 1
+
+
+STEPS = (LinkStep(seconds=1.0, bytes_per_second=1000, delay_seconds=0.1), LinkStep(seconds=2.0, bytes_per_second=100))
+
+
+def test_a_link_that_changes_sends_on_at_the_new_rate_and_begins_again():
+    link = ShapedLink(LinkEmulation(steps=STEPS))
+    first = link.schedule(10.0, 500)
+    assert (first.free_at, first.arrive_at) == pytest.approx((10.5, 10.6))
+    second = link.schedule(10.5, 600)  # half a second at 1000, then a second at 100
+    assert (second.free_at, second.arrive_at) == pytest.approx((12.0, 12.0))
+    third = link.schedule(12.0, 100 + 1000 + 200 + 500)  # the rest of the second step, a whole round, half a step
+    assert (third.free_at, third.arrive_at) == pytest.approx((16.5, 16.6))
+
+
+@given(
+    rates=st.lists(st.floats(100, 1e6), min_size=1, max_size=5),
+    sizes=st.lists(st.integers(1, 10**6), min_size=1, max_size=5),
+    moment=st.floats(0, 100),
+)
+def test_sending_in_parts_takes_as_long_as_at_once(rates, sizes, moment):
+    trace = LinkTrace([LinkStep(seconds=0.5 + index, bytes_per_second=rate) for index, rate in enumerate(rates)])
+    parts = moment
+    for size in sizes:
+        parts += trace.sending_seconds(parts, size)
+    assert parts - moment == pytest.approx(trace.sending_seconds(moment, sum(sizes)), rel=1e-6, abs=1e-6)
+
+
+def test_every_fault_of_a_step_is_told():
+    bad = LinkStep(seconds=0, bytes_per_second=0, delay_seconds=-1)
+    assert len(faults_of(LinkEmulation(steps=(bad, bad)))) == 3
+    assert faults_of(LinkEmulation(steps=STEPS)) == ()
+    assert len(faults_of(LinkEmulation(steps=STEPS * 600))) == 1
+    assert is_emulated(LinkEmulation(steps=STEPS))

@@ -1,6 +1,7 @@
 """What only the plane `tcp` has: bytes of its own on bare sockets, heartbeats, deadlines."""
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -293,12 +294,19 @@ def prepare_local(connected):
 
 
 @pytest.fixture
-def pair():
-    """A connection, and the bare socket at its other end."""
+def ends():
+    """Two connected sockets."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         near = socket.create_connection(listening.getsockname())
         far, _ = listening.accept()
     far.settimeout(10)
+    return near, far
+
+
+@pytest.fixture
+def pair(ends):
+    """A connection, and the bare socket at its other end."""
+    near, far = ends
     connection = connection_of(near)
     assert take(far, len(ACCEPTED)) == ACCEPTED
     yield connection, far
@@ -349,7 +357,7 @@ class TestSilence:
     def test_no_heartbeat_falls_into_a_message(self, pair):
         connection, far = pair
         message = encode(frame(3, 4 << 20))
-        writing = threading.Thread(target=connection.write_message, args=(message.pieces(), message.n_bytes))
+        writing = threading.Thread(target=connection.write_message, args=(message,))
         writing.start()
         writing.join(0.2)
         assert writing.is_alive(), "the other end takes nothing yet"
@@ -363,6 +371,21 @@ class TestSilence:
         writing.join(10)
         assert (decode(received).tensors[0][1] == 3).all()
 
+    def test_a_peer_that_is_late_still_hears_of_the_end(self, ends, pair):
+        near, far = ends
+        connection, _ = pair
+        message = encode(frame(3))
+        while select.select([], [near], [], 0.1)[1]:  # the kernel makes room for a while
+            connection.write_message(message)
+        ending = threading.Thread(target=connection.end)
+        ending.start()
+        ending.join(0.1)
+        said = b""
+        while more := far.recv(1 << 16):
+            said += more
+        ending.join(10)
+        assert said.endswith(record(b"", Record.END))
+
     def test_ending_a_stream_does_not_wait_for_a_peer_that_takes_nothing(self, pair):
         connection, _ = pair
         message = encode(frame(3, 4 << 20))
@@ -370,7 +393,7 @@ class TestSilence:
 
         def write():
             try:
-                connection.write_message(message.pieces(), message.n_bytes)
+                connection.write_message(message)
             except OSError as exc:
                 failed.append(exc)
 

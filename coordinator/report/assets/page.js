@@ -1,56 +1,12 @@
-"use strict";
 (() => {
-  const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const figures = read("figures-data");
-  const templates = read("templates-data");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  // A finger scrolls the page; it must not zoom a picture instead.
-  const isSmall = window.matchMedia("(pointer: coarse), (max-width: 44rem)").matches;
-
-  const paperWidth = 690; // pixels between the margins of A4 and Letter
+  const figures = splitfront.read("figures-data");
 
   function draw(isDark, width) {
     for (const place of document.querySelectorAll("[data-figure]")) {
-      const name = place.dataset.figure;
-      const layout = { ...figures[name].layout, template: templates[isDark ? "dark" : "light"] };
-      if (isSmall) layout.dragmode = false;
-      if (width) layout.width = width;
-      Plotly.react(place, figures[name].data, layout, {
-        responsive: true,
-        displaylogo: false,
-        displayModeBar: isSmall ? false : "hover",
-        showSendToCloud: false,
-        plotlyServerURL: "",
-        modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d"],
-        toImageButtonOptions: { format: "svg", filename: `splitfront-${name}` },
-      });
+      splitfront.plot(place, figures[place.dataset.figure], isDark, width);
     }
   }
 
-  async function copy(button) {
-    const field = button.closest("figure").querySelector("textarea.copied");
-    const label = button.textContent;
-    try {
-      await navigator.clipboard.writeText(field.value);
-    } catch {
-      // Pages opened as files may have no clipboard: the selection is copied, or left for the reader to copy.
-      field.hidden = false;
-      field.select();
-      if (!document.execCommand("copy")) {
-        button.textContent = "press Ctrl+C";
-        return;
-      }
-      field.hidden = true;
-    }
-    button.textContent = "copied";
-    setTimeout(() => { button.textContent = label; }, 1500);
-  }
-
-  draw(dark.matches);
-  dark.addEventListener("change", () => draw(dark.matches));
-  window.addEventListener("beforeprint", () => draw(false, paperWidth));
-  window.addEventListener("afterprint", () => draw(dark.matches));
-  for (const button of document.querySelectorAll("button.copy")) {
-    button.addEventListener("click", () => copy(button));
-  }
+  draw(splitfront.isDark());
+  splitfront.redrawWith(draw);
 })();

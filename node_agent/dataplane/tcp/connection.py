@@ -4,33 +4,31 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from node_agent.dataplane.encoded import Buffer, Piece
+from node_agent.dataplane.encoded import Buffer, EncodedFrame
 from node_agent.dataplane.tcp.pulse import PULSE
+from node_agent.dataplane.tcp.reading import RecordReader
 from node_agent.dataplane.tcp.records import (
     MAX_CONTENT_BYTES,
-    MAX_ERROR_BYTES,
     NAMED,
     PREAMBLE_BYTES,
     RECORD,
     Record,
     Wanted,
     error_record,
-    read_error,
     read_preamble,
 )
-from node_agent.dataplane.tcp.sockets import TICK_SECONDS, Transport
-from node_agent.errors import FrameError, NodeError, NodeUnreachableError, RequestRejectedError
-from node_agent.tls.contexts import refusal
+from node_agent.dataplane.tcp.sockets import Transport
+from node_agent.errors import FrameError, NodeError, NodeUnreachableError
 
 _END_SECONDS = 0.5
-"""Who ends a stream waits so long for a message that is just being written."""
+"""Who ends a stream waits so long for a message that is just being written, and for room to say that it ends."""
 _LEAVE_SECONDS = 1.0
 """Who frees a socket waits so long until others have left it."""
-_KEPT_BYTES = 1 << 14
-"""Read at once where it is not known yet how much comes."""
+_DRAINED_BYTES = 1 << 16
 _MESSAGE = int(Record.MESSAGE)
+_RECORD_BYTES = RECORD.size
+_record = RECORD.pack
+_now = time.perf_counter
 
 
 class Connection:
@@ -49,14 +47,20 @@ class Connection:
             max_message_bytes: A longer message is refused before anything is allocated.
         """
         self.peer = peer
+        self.busy_seconds = 0.0
+        """Spent in writing messages."""
+        self.sent_bytes = 0
+        """Of messages."""
         self._transport = transport
-        self._opened_by: float | None = opened_by
-        self._patience_seconds = patience_seconds
-        self._max_message_bytes = max_message_bytes
-        self._reading, self._writing, self._ending = threading.Lock(), threading.Lock(), threading.Lock()
+        self._reader = RecordReader(
+            transport,
+            peer=peer,
+            opened_by=opened_by,
+            patience_seconds=patience_seconds,
+            max_message_bytes=max_message_bytes,
+        )
+        self._writing, self._ending = threading.Lock(), threading.Lock()
         self._has_ended = False
-        self._kept = memoryview(bytearray(_KEPT_BYTES))
-        self._n_used = self._n_kept = 0
 
     def read_wanted(self) -> Wanted:
         """What the end that dialed wants.
@@ -64,10 +68,7 @@ class Connection:
         Raises:
             NodeError: Something else came, or nothing in time.
         """
-        start = memoryview(bytearray(PREAMBLE_BYTES))
-        with self._reading:
-            self._read_exactly(start)
-        return read_preamble(start)
+        return read_preamble(self._reader.start(PREAMBLE_BYTES))
 
     def await_acceptance(self) -> None:
         """Returns when the other end has taken the stream.
@@ -75,8 +76,7 @@ class Connection:
         Raises:
             NodeError: It told why not, or did nothing in time.
         """
-        record = self._next_record()
-        if record is None or record[0] != Record.ACCEPTED:
+        if self._reader.content_of(Record.ACCEPTED) is None:
             raise NodeUnreachableError(f"The {self.peer} has neither taken nor refused the stream.")
         self._opened()
 
@@ -91,7 +91,7 @@ class Connection:
         self._opened()
 
     def _opened(self) -> None:
-        self._opened_by = None
+        self._reader.open()
         PULSE.add(self)
 
     def messages(self) -> Iterator[Buffer]:
@@ -100,125 +100,30 @@ class Connection:
         Raises:
             NodeError: The other end told an error, broke the rules, or is gone.
         """
-        while (content := self._next_message()) is not None:
-            yield content
-            del content  # its memory is free for the next one, before that has come
+        return self._reader.messages()
 
-    def _next_message(self) -> Buffer | None:
-        record = self._next_record()
-        if record is not None and record[0] != _MESSAGE:
-            raise FrameError(f"The {self.peer} sent a record of kind {record[0]} in the middle of a stream.")
-        return record and record[1]
-
-    def _next_record(self) -> tuple[int, Buffer] | None:
-        """Kind and content of the next one that is no heartbeat; None at the end."""
-        with self._reading:
-            while (header := self._read_header()) is not None:
-                kind, n_bytes = header
-                if kind == _MESSAGE:
-                    content = self._read_content(n_bytes)
-                    return None if content is None else (kind, content)
-                if kind == Record.ERROR:
-                    self._check_length(n_bytes, MAX_ERROR_BYTES)
-                    raise read_error(self._read_content(n_bytes) or b"")
-                self._check_length(n_bytes, 0)
-                if kind == Record.END:
-                    return None
-                if kind != Record.HEARTBEAT:
-                    return kind, b""
-        return None
-
-    def _check_length(self, n_bytes: int, limit: int) -> None:
-        if n_bytes > limit:
-            raise FrameError(f"The {self.peer} sent what is no record: at most {limit} bytes could follow.")
-
-    def _read_header(self) -> tuple[int, int] | None:
-        """Kind and length of the next record. What else has come by then is kept: small records cost one call each."""
-        while self._n_kept - self._n_used < RECORD.size:
-            rest = bytes(self._kept[self._n_used : self._n_kept])
-            self._kept[: len(rest)] = rest
-            n_more = self._wait_for(self._kept[len(rest) :], is_whole=False)
-            if not n_more:
-                return None
-            self._n_used, self._n_kept = 0, len(rest) + n_more
-        kind, n_bytes = RECORD.unpack_from(self._kept, self._n_used)
-        self._n_used += RECORD.size
-        return kind, n_bytes
-
-    def _read_content(self, n_bytes: int) -> Buffer | None:
-        """So many bytes in a buffer of their own, which the arrays of a frame are views of."""
-        if n_bytes > self._max_message_bytes:
-            raise RequestRejectedError(
-                f"A message of {n_bytes} bytes is too much, at most {self._max_message_bytes} are taken: "
-                "raise --max-message of the node, or send less at once."
-            )
-        end = self._n_used + n_bytes
-        if end <= self._n_kept:
-            content = bytes(self._kept[self._n_used : end])
-            self._n_used = end
-            return content
-        fresh = np.empty(n_bytes, np.uint8).data
-        return fresh.toreadonly() if self._read_exactly(fresh) else None
-
-    def _read_exactly(self, view: memoryview) -> bool:
-        """Reads as many bytes as `view` takes; False where this end has ended the stream."""
-        n_read = min(self._n_kept - self._n_used, len(view))
-        view[:n_read] = self._kept[self._n_used : self._n_used + n_read]
-        self._n_used += n_read
-        while n_read < len(view):
-            n_more = self._wait_for(view[n_read:], is_whole=True)
-            if not n_more:
-                return False
-            n_read += n_more
-        return True
-
-    def _wait_for(self, view: memoryview, *, is_whole: bool) -> int:
-        """How many bytes came; 0 where this end has ended the stream."""
-        silent_since = None
-        while True:
-            try:
-                n_read = self._transport.read_into(view, is_whole=is_whole)
-            except BlockingIOError:
-                if self._has_ended:
-                    return 0
-                silent_since = silent_since or time.monotonic() - TICK_SECONDS
-                self._check_time(silent_since)
-                continue
-            except OSError as exc:
-                if self._has_ended:
-                    return 0
-                raise NodeUnreachableError(f"The {self.peer} is gone: {refusal(exc)}.") from exc
-            if n_read == 0 and not self._has_ended:
-                raise NodeUnreachableError(f"The {self.peer} is gone: it closed the connection within the stream.")
-            if self._opened_by is not None:
-                self._check_time(time.monotonic())
-            return n_read
-
-    def _check_time(self, silent_since: float) -> None:
-        now = time.monotonic()
-        if self._opened_by is not None:
-            if now >= self._opened_by:
-                raise NodeUnreachableError(f"The {self.peer} did not say what opens a stream in time.")
-        elif now - silent_since >= self._patience_seconds:
-            raise NodeUnreachableError(
-                f"The {self.peer} has said nothing for {self._patience_seconds:g} s: it hangs, or is cut off."
-            )
-
-    def write_message(self, pieces: Sequence[Piece], n_bytes: int) -> None:
-        """Writes a message of `n_bytes` where its pieces lie; waits while the other end takes nothing.
+    def write_message(self, message: EncodedFrame) -> None:
+        """Writes a message, its tensors from where they lie; waits while the other end takes nothing.
 
         Raises:
             OSError: The connection is broken, or the stream was ended here.
             FrameError: The message is too long for a record.
         """
+        n_bytes = message.n_bytes
         if n_bytes > MAX_CONTENT_BYTES:
             raise FrameError(
                 f"A message of {n_bytes} bytes cannot be sent: at most {MAX_CONTENT_BYTES} travel at once."
             )
-        with self._writing:
+        self._writing.acquire()  # `with` takes twice as long
+        try:
             if self._has_ended:
                 raise BrokenPipeError(f"The stream with the {self.peer} has ended.")
-            self._transport.write((RECORD.pack(Record.MESSAGE, n_bytes), *pieces), n_bytes + RECORD.size)
+            started = _now()
+            self._transport.write(message.pieces(_record(_MESSAGE, n_bytes)), n_bytes + _RECORD_BYTES)
+            self.busy_seconds += _now() - started
+            self.sent_bytes += n_bytes
+        finally:
+            self._writing.release()
 
     def begin(self, opening: Sequence[Buffer]) -> None:
         """Writes what the end that dials begins with.
@@ -243,22 +148,27 @@ class Connection:
 
     def end(self, error: NodeError | None = None) -> None:
         """Ends the stream and tells the other end, with the reason if any. Any thread; the first call counts."""
+        deadline = time.monotonic() + _END_SECONDS
         with self._ending:
             if self._has_ended:
                 return
             if not self._writing.acquire(timeout=_END_SECONDS):  # the other end takes nothing
-                self._has_ended = True
+                self._stop()
                 self._transport.shutdown()
                 return
             try:
-                self._has_ended = True
-                self._say_last(error_record(error) if error else NAMED[Record.END])
+                self._stop()
+                self._say_last(error_record(error) if error else NAMED[Record.END], deadline)
             finally:
                 self._writing.release()
 
-    def _say_last(self, record: bytes) -> None:
+    def _stop(self) -> None:
+        self._has_ended = True
+        self._reader.stop()
+
+    def _say_last(self, record: bytes, deadline: float) -> None:
         try:
-            if self._transport.can_write():
+            if self._transport.can_write(max(0.0, deadline - time.monotonic())):
                 self._transport.write((record,), len(record))
                 self._transport.finish()
                 return
@@ -269,10 +179,10 @@ class Connection:
     def drain(self, seconds: float) -> None:
         """Drops what still comes, until the other end has ended, too: else it might not get to read the reason."""
         deadline = time.monotonic() + seconds
-        with self._reading:
+        with self._reader.lock:
             while time.monotonic() < deadline:
                 try:
-                    if not self._transport.read_into(self._kept, is_whole=False):
+                    if not self._transport.read(_DRAINED_BYTES):
                         return
                 except BlockingIOError:
                     continue
@@ -282,9 +192,9 @@ class Connection:
     def close(self) -> None:
         """Ends the connection at once and frees its socket. Any thread, several times."""
         PULSE.remove(self)
-        self._has_ended = True
+        self._stop()
         self._transport.shutdown()
-        held = [lock for lock in (self._reading, self._writing) if lock.acquire(timeout=_LEAVE_SECONDS)]
+        held = [lock for lock in (self._reader.lock, self._writing) if lock.acquire(timeout=_LEAVE_SECONDS)]
         self._transport.close()
         for lock in held:
             lock.release()

@@ -110,5 +110,9 @@ def _secured(connected: socket.socket, tls: TlsFiles, where: Address, deadline: 
         transport.shake_hands(deadline)
     except OSError as exc:
         raise NodeUnreachableError(f"The node at {where} cannot be spoken to under TLS: {refusal(exc)}.") from exc
-    check_listener(tls, transport.peer_certificate(), str(where))
+    try:
+        check_listener(tls, transport.peer_certificate(), str(where))
+    except NodeError:
+        transport.close()
+        raise
     return transport

@@ -1,7 +1,6 @@
 """The way out of the plane `tcp`: whoever sends a message writes it, unless a link is emulated."""
 
 import threading
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -30,15 +29,16 @@ class TcpLink:
             RequestRejectedError: The emulation is out of range.
         """
         self._connection = connection
-        self._order = threading.Lock()
-        self._busy_seconds = 0.0
-        self._sent_bytes = 0
+        self._switching = threading.Lock()
+        self._direct_seconds = 0.0
+        """For how long the link was busy until there was a queue."""
         self._queue: OutgoingLink | None = None
         waiting = tuple(backlog)
         if waiting or is_emulated(emulation):
             self._begin_queue(OutgoingLink(emulation, waiting))
 
     def _begin_queue(self, queue: OutgoingLink) -> None:
+        self._direct_seconds = self._connection.busy_seconds
         self._queue = queue
         threading.Thread(
             target=self._write_queue, args=(queue,), name=f"link to the {self._connection.peer}", daemon=True
@@ -47,23 +47,25 @@ class TcpLink:
     def _write_queue(self, queue: OutgoingLink) -> None:
         with suppress(OSError, NodeError):  # who reads finds out; an error that ends the link was told by `close`
             for content in queue:
-                self._connection.write_message((content,), len(content))
+                self._connection.write_message(EncodedFrame(content, (), len(content)))
         queue.close()
         self._connection.end()
 
     @property
     def busy_seconds(self) -> float:
         """By the model where the link is emulated, else time spent in writing."""
-        return self._busy_seconds + (self._queue.busy_seconds if self._queue else 0.0)
+        if self._queue is None:
+            return self._connection.busy_seconds
+        return self._direct_seconds + self._queue.busy_seconds
 
     @property
     def sent_bytes(self) -> int:
         """Bytes that were written."""
-        return self._sent_bytes + (self._queue.sent_bytes if self._queue else 0)
+        return self._connection.sent_bytes
 
     def emulate(self, emulation: LinkEmulation | None) -> None:
         """Emulates another link from the next message on; see `stream.Link`."""
-        with self._order:
+        with self._switching:
             if self._queue is None and is_emulated(emulation):
                 self._begin_queue(OutgoingLink(emulation))
             elif self._queue is not None:
@@ -71,21 +73,12 @@ class TcpLink:
 
     def put(self, message: EncodedFrame) -> None:
         """Writes a message, or gives it to the emulated link; see `stream.Link`."""
-        with self._order:
-            queue = self._queue
-            if queue is None:
-                self._write(message)
-        if queue is not None:
-            queue.put(message)
-
-    def _write(self, message: EncodedFrame) -> None:
-        started = time.perf_counter()
+        if self._queue is not None:
+            return self._queue.put(message)
         try:
-            self._connection.write_message(message.pieces(), message.n_bytes)
+            self._connection.write_message(message)
         except OSError as exc:
             raise QueueClosedError from exc
-        self._busy_seconds += time.perf_counter() - started
-        self._sent_bytes += message.n_bytes
 
     def finish(self) -> None:
         """Ends the link after what was put; see `stream.Link`."""

@@ -26,7 +26,7 @@ def in_comments(first: str, n_lines: int) -> Any:
 
 
 def test_what_the_example_has_in_comments_is_right_too() -> None:
-    nodes = [*in_comments("- name: pi-3", 5), {"name": "server", "address": "192.168.1.20:50051"}]
+    nodes = [*in_comments("- name: pi-3", 6), {"name": "server", "address": "192.168.1.20:50051"}]
     links = {"between": in_comments("- {from: pi-3", 1)}
     config = parse_cluster({"name": "real", "nodes": nodes, "links": links, "security": {"plaintext": True}})
     assert config.node_of["pi-3"].active_watts == 6.4

@@ -1,0 +1,149 @@
+"""From a sweep's values to what is drawn."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from coordinator.measurement import Estimate
+from coordinator.report.names import printable
+from coordinator.report.sweep import judging, wording
+from coordinator.report.sweep.names import setting_names, slugs
+from coordinator.report.sweep.series import ConditionSeries, PlanPoint, RunPoint, Setting, SettingSeries, SweepSeries
+from coordinator.results.values import Case, Run, Sweep
+from partitioner.codec import NO_CODEC
+
+
+def read_sweep(sweep: Sweep, runs: Iterable[Run]) -> SweepSeries:
+    """All cases of a sweep with their runs; cases without any are there, too."""
+    by_case: dict[str, list[Run]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: (run.repeat, run.attempt)):
+        by_case[run.case_key].append(run)
+    cases: dict[Setting, list[Case]] = defaultdict(list)
+    for case in sweep.cases:
+        cases[setting_of(case)].append(case)
+    names = setting_names(tuple(cases))
+    return SweepSeries(
+        name=sweep.name,
+        created_at=sweep.created_at,
+        seed=sweep.seed,
+        versions=sweep.versions,
+        spec=sweep.spec,
+        settings=tuple(
+            _setting(setting, name, slug, cases[setting], by_case)
+            for (setting, name), slug in zip(names.items(), slugs(names.values()), strict=True)
+        ),
+        n_planned=len(sweep.order),
+    )
+
+
+def setting_of(case: Case) -> Setting:
+    """Where a case is compared."""
+    return Setting(
+        model=case.model,
+        cluster=case.cluster,
+        nodes=case.nodes,
+        batch=case.plan.batch,
+        data_plane=case.data_plane,
+    )
+
+
+def plan_name(case: Case) -> str:
+    """Label of a plan, with its codec where it has one."""
+    label = printable(case.plan_label)
+    return label if case.codec == NO_CODEC or not case.plan.is_split else f"{label}, {printable(case.codec)}"
+
+
+def _setting(
+    setting: Setting, name: str, slug: str, cases: Sequence[Case], by_case: Mapping[str, Sequence[Run]]
+) -> SettingSeries:
+    points = [_point(case, by_case.get(case.key, ())) for case in cases]
+    is_predicted = not any(point.latency or point.throughput for point in points)
+    if is_predicted:
+        points = [_as_predicted(point) for point in points]
+    conditions = tuple(
+        judging.judged(_condition(found, [point for point in points if point.condition == found], by_case))
+        for found in dict.fromkeys(point.condition for point in points)
+    )
+    order = {plan_name(case): _place(case) for case in cases}
+    plans = tuple(sorted(order, key=lambda plan: order[plan]))
+    maps = judging.crossover_maps(conditions)
+    regrets = judging.regret_tables(plans, conditions)
+    return SettingSeries(
+        setting=setting,
+        name=name,
+        slug=slug,
+        plans=plans,
+        conditions=conditions,
+        maps=maps,
+        regrets=regrets,
+        recommendation=wording.recommendation(conditions, regrets, is_predicted=is_predicted),
+        is_predicted=is_predicted,
+    )
+
+
+def _place(case: Case) -> tuple[object, ...]:
+    """Along the network: first the plans that do not split, then by their split points."""
+    stages = case.plan.stages
+    return case.plan.is_split, len(stages), tuple(stage.stop for stage in stages[:-1]), plan_name(case)
+
+
+def _point(case: Case, runs: Sequence[Run]) -> PlanPoint:
+    done = [run for run in runs if run.state == "done"]
+    predicted = next((run for run in runs if run.predicted_latency_seconds is not None), None)
+    return PlanPoint(
+        case_key=case.key,
+        plan=plan_name(case),
+        stages=printable(case.plan.describe()),
+        is_split=case.plan.is_split,
+        condition=case.condition,
+        latency=judging.latency_estimate(done),
+        throughput=judging.throughput_estimate(done),
+        predicted_latency_seconds=predicted.predicted_latency_seconds if predicted else None,
+        predicted_throughput_per_second=predicted.predicted_throughput_per_second if predicted else None,
+        runs=tuple(map(_run_point, runs)),
+    )
+
+
+def _run_point(run: Run) -> RunPoint:
+    return RunPoint(
+        repeat=run.repeat,
+        attempt=run.attempt,
+        position=run.position,
+        state=run.state,
+        reason=printable(run.reason),
+        began_at=run.began_at,
+        latency_seconds=run.figures.get("latency_seconds"),
+        throughput_per_second=run.figures.get("throughput_per_second"),
+        figures=run.figures,
+        links=run.links,
+        environment=run.environment,
+        samples=run.samples,
+    )
+
+
+def _as_predicted(point: PlanPoint) -> PlanPoint:
+    """The cost model's figures in the place of measured ones."""
+    latency, throughput = point.predicted_latency_seconds, point.predicted_throughput_per_second
+    return replace(
+        point,
+        latency=None if latency is None else Estimate(value=latency, low=latency, high=latency),
+        throughput=None if throughput is None else Estimate(value=throughput, low=throughput, high=throughput),
+    )
+
+
+def _condition(name: str, points: Sequence[PlanPoint], by_case: Mapping[str, Sequence[Run]]) -> ConditionSeries:
+    links = [link for point in points for run in by_case.get(point.case_key, ()) for link in run.links]
+    asked_times = [link.asked_round_trip_seconds for link in links if link.asked_round_trip_seconds is not None]
+    asked_rates = [link.asked_bytes_per_second for link in links if link.asked_bytes_per_second is not None]
+    found_times = sorted(link.round_trip_seconds for link in links if link.round_trip_seconds is not None)
+    found_rates = sorted(link.bytes_per_second for link in links if link.bytes_per_second is not None)
+    return ConditionSeries(
+        name=name,
+        round_trip_seconds=max(asked_times, default=_middle(found_times)),
+        bytes_per_second=min(asked_rates, default=_middle(found_rates)),
+        points=tuple(points),
+    )
+
+
+def _middle(ordered: Sequence[float]) -> float | None:
+    return ordered[len(ordered) // 2] if ordered else None

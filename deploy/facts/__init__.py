@@ -1,0 +1,1 @@
+"""What a machine is like: shell commands, and pure parsers of what they say."""

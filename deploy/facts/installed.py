@@ -1,0 +1,139 @@
+"""What of ours is on a machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from shlex import quote
+
+from deploy.facts.fact import Fact, KeyLines
+from deploy.layout import SYSTEM_USER, UNIT, Layout
+
+_COMMAND = r"""
+for folder in "$ROOT" "$RELEASES" "$STATE" "$LOGS" "$STAGING" "$STAGING/wheels"; do
+  [ -d "$folder" ] && echo "folder $folder"
+done
+for release in "$RELEASES"/*; do
+  [ -e "$release" ] || continue
+  [ -e "$release/.complete" ] && echo "release ${release##*/}" || echo "partial ${release##*/}"
+done
+[ -L "$ROOT/current" ] && current=$(readlink "$ROOT/current") && echo "current ${current##*/}"
+[ -r "$ROOT/confirmed" ] && echo "confirmed $(cat "$ROOT/confirmed")"
+id "$SYSTEM_USER" >/dev/null 2>&1 && echo "user yes"
+[ -e "$ROOT/tls/node.pem" ] && [ -e "$ROOT/tls/revoked.pem" ] &&
+  openssl x509 -checkend "$RENEWAL" -noout -in "$ROOT/tls/node.pem" >/dev/null 2>&1 && echo "identity yes"
+for file in "$@"; do
+  [ -e "$file" ] && echo "file $(sha256sum <"$file" | cut -c-64) $file"
+  [ -e "$file.before" ] && echo "kept $file"
+done
+for wheel in "$STAGING"/wheels/*.whl; do
+  [ -e "$wheel" ] && echo "wheel $(sha256sum <"$wheel" | cut -c-64) ${wheel##*/}"
+done
+"""
+
+_RENEWAL_SECONDS = 10 * 24 * 3600
+"""A certificate that ends sooner is renewed."""
+
+_SYSTEMD = f"""
+echo "active $(systemctl is-active {UNIT} 2>/dev/null)"
+echo "enabled $(systemctl is-enabled {UNIT} 2>/dev/null)"
+echo "pid $(systemctl show -p MainPID --value {UNIT} 2>/dev/null)"
+echo "restarts $(systemctl show -p NRestarts --value {UNIT} 2>/dev/null)"
+"""
+
+_SUPERVISED = r"""
+python=$(command -v python3) && [ -e "$SUPERVISOR" ] && "$python" -ESs "$SUPERVISOR" status "$SUPERVISOR_SETTINGS"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What of ours is on a machine; empty on a bare one."""
+
+    folders: frozenset[str] = frozenset()
+    releases: frozenset[str] = frozenset()
+    """Those that are whole."""
+    partial_releases: frozenset[str] = frozenset()
+    current: str = ""
+    """The release that starts next; may be empty."""
+    confirmed: str = ""
+    """Stamp (release and settings) of what was last found healthy."""
+    has_user: bool = False
+    has_identity: bool = False
+    """Whether the node has a certificate that lasts for some more days."""
+    files: Mapping[str, str]
+    """SHA-256 of each managed file that is there."""
+    kept_files: frozenset[str] = frozenset()
+    """Managed files of which the text before an unconfirmed change is kept."""
+    wheels: Mapping[str, str]
+    """SHA-256 of each wheel that is there."""
+    is_active: bool = False
+    is_enabled: bool = False
+    """Whether systemd starts it with the machine."""
+    pid: int = 0
+    n_restarts: int = 0
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing of ours is there."""
+        return self == NOTHING
+
+    @property
+    def confirmed_release(self) -> str:
+        """The release that was last found healthy; may be empty."""
+        return self.confirmed.partition(" ")[0]
+
+    @property
+    def confirmed_address(self) -> str:
+        """Where that one answers; may be empty."""
+        return next(iter(self.confirmed.split()[2:3]), "")
+
+    @property
+    def confirmed_server_name(self) -> str:
+        """What its certificate calls it; empty where it speaks in clear."""
+        return next(iter(self.confirmed.split()[3:4]), "")
+
+
+NOTHING = Installed(files={}, wheels={})
+
+
+def installed_fact(layout: Layout) -> Fact[Installed]:
+    """What of ours is on a machine that is laid out like this."""
+    names = {
+        "ROOT": layout.root,
+        "RELEASES": layout.releases,
+        "STATE": layout.state,
+        "LOGS": layout.logs,
+        "STAGING": layout.staging,
+        "SYSTEM_USER": SYSTEM_USER,
+        "RENEWAL": str(_RENEWAL_SECONDS),
+        "SUPERVISOR": layout.supervisor,
+        "SUPERVISOR_SETTINGS": layout.supervisor_settings,
+    }
+    setting = "\n".join(f"{name}={quote(value)}" for name, value in names.items())
+    files = " ".join(map(quote, layout.managed_files))
+    service = _SYSTEMD if layout.has_systemd else _SUPERVISED
+    return Fact(name="installation", command=f"{setting}\nset -- {files}\n{_COMMAND}{service}", parse=parse_installed)
+
+
+def parse_installed(text: str) -> Installed:
+    """The installation that the output of the command describes."""
+    lines = KeyLines.of(text)
+    return Installed(
+        folders=frozenset(lines.every("folder")),
+        releases=frozenset(lines.every("release")),
+        partial_releases=frozenset(lines.every("partial")),
+        current=lines.first("current"),
+        confirmed=lines.first("confirmed"),
+        has_user=bool(lines.first("user")),
+        has_identity=bool(lines.first("identity")),
+        files=_digests(lines.every("file")),
+        kept_files=frozenset(lines.every("kept")),
+        wheels=_digests(lines.every("wheel")),
+        is_active=lines.first("active") == "active",
+        is_enabled=lines.first("enabled") == "enabled",
+        pid=lines.number("pid") or 0,
+        n_restarts=lines.number("restarts") or 0,
+    )
+
+
+def _digests(values: tuple[str, ...]) -> dict[str, str]:
+    return {name: digest for digest, _, name in (value.partition(" ") for value in values)}

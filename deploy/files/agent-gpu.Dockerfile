@@ -1,0 +1,34 @@
+# A node agent with CUDA, on linux/amd64; the host needs NVIDIA's container toolkit. From the repository's root:
+#   docker build -f deploy/files/agent-gpu.Dockerfile -t splitfront-agent-gpu .
+FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04 AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /source
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY partitioner partitioner
+COPY node_agent node_agent
+COPY coordinator coordinator
+COPY deploy deploy
+RUN python3 -m venv /opt/splitfront \
+ && /opt/splitfront/bin/pip install --no-cache-dir -c constraints.txt '.[node-gpu,gpu,compression]'
+
+FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --system --gid 10001 splitfront \
+ && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/splitfront splitfront \
+ && install -d -o splitfront -g splitfront -m 0750 /var/lib/splitfront
+COPY --from=build /opt/splitfront /opt/splitfront
+# What the certificate calls the agent: that of the compose file's service, or of the Kubernetes one.
+ENV PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE SPLITFRONT_SERVER_NAME=localhost
+USER 10001:10001
+VOLUME /var/lib/splitfront
+EXPOSE 50051 50052
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+  CMD /opt/splitfront/bin/python -IB -m deploy.health --address 127.0.0.1:50051 \
+      --tls /etc/splitfront/tls --server-name "$SPLITFRONT_SERVER_NAME"
+ENTRYPOINT ["/opt/splitfront/bin/python", "-IB", "-m", "node_agent", "--store", "/var/lib/splitfront/store"]
+CMD ["--provider", "CUDAExecutionProvider", "--provider", "CPUExecutionProvider", \
+     "--listen", "0.0.0.0:50051", "--tcp-port", "50052", "--pki", "/etc/splitfront/tls"]

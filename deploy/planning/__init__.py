@@ -1,0 +1,1 @@
+"""From what a machine is like and what is wanted to steps, without touching anything."""

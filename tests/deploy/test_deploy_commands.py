@@ -1,0 +1,170 @@
+"""The steps as commands, in a folder of this machine: what they do is what planning says of them."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+from deploy_builders import host
+from fake_release import fake_wheels
+from private_sshd import free_port
+
+from deploy import operations
+from deploy.apply import apply_steps
+from deploy.errors import StepFailedError
+from deploy.facts.fact import gather
+from deploy.facts.installed import NOTHING, installed_fact
+from deploy.inventory import AgentSettings, Host
+from deploy.planning.install import plan_install
+from deploy.planning.removal import plan_removal
+from deploy.runner import LocalRunner
+from deploy.steps import shell_text
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheels")
+    return {
+        "1.0": fake_wheels(folder / "1.0", "1.0"),
+        "2.0": fake_wheels(folder / "2.0", "2.0"),
+        "3.0": fake_wheels(folder / "3.0", "3.0", is_broken=True),
+    }
+
+
+class Place:
+    """A folder that plays a machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.runner = LocalRunner({"HOME": str(folder), "PATH": f"{sys.base_prefix}/bin:/usr/bin:/bin"})
+        self.host: Host = host(
+            scope="user",
+            folder=str(folder / "agent"),
+            agent=AgentSettings(name="here", port=free_port(), is_loopback=True),
+        )
+
+    @property
+    def layout(self):
+        return self.found.layout
+
+    @cached_property
+    def found(self):
+        return operations.survey(self.runner, self.host)
+
+    @property
+    def installed(self):
+        return gather(self.runner, installed_fact(self.layout))
+
+    def wanted(self, wheels, **changes):
+        goal = operations.wanted_on(self.found, lambda _: wheels, None, health_seconds=10)
+        return replace(goal, **changes)
+
+    def install(self, wheels, **changes):
+        steps = plan_install(self.installed, self.wanted(wheels, **changes), self.layout)
+        return apply_steps(steps, self.runner, self.layout.lock)
+
+    def uninstall(self) -> None:
+        apply_steps(plan_removal(self.installed, (), self.layout), self.runner, self.layout.lock)
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = Place(tmp_path)
+    yield place
+    place.uninstall()
+    assert [*tmp_path.iterdir()] == [], "an uninstall leaves nothing"
+
+
+def same(real, said):
+    """What is installed, but for what the machine decides."""
+    return replace(real, pid=0, n_restarts=0) == replace(said, pid=0, n_restarts=0)
+
+
+def test_each_step_changes_what_it_says_and_a_second_install_changes_nothing(place, releases) -> None:
+    goal = place.wanted(releases["1.0"])
+    layout, said = place.layout, NOTHING
+    for step in plan_install(NOTHING, goal, layout):
+        apply_steps([step], place.runner, layout.lock)
+        said = step.after(said)
+        assert same(place.installed, said), step.name
+    assert plan_install(place.installed, goal, layout) == ()
+
+
+@pytest.mark.slow
+def test_steps_that_are_done_find_nothing_to_do(place, releases) -> None:
+    goal = place.wanted(releases["1.0"])
+    layout = place.layout
+    steps = plan_install(NOTHING, goal, layout)
+    apply_steps(steps, place.runner, layout.lock)
+    again = apply_steps([step for step in steps if step.check], place.runner, layout.lock)
+    assert {result.outcome for result in again} == {"unchanged"}
+
+
+def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(place, releases) -> None:
+    place.install(releases["1.0"])
+    store = Path(place.layout.state) / "shard"
+    store.write_text("weights")
+    before = place.installed
+    with pytest.raises(StepFailedError, match=r"this release is broken.*brought back") as caught:
+        place.install(releases["3.0"], health_seconds=2)
+    assert "healthy" in str(caught.value)
+    after = place.installed
+    assert (after.current, after.confirmed, after.files) == (before.current, before.confirmed, before.files)
+    assert operations.state(place.runner, place.host).state == "healthy"
+    assert store.read_text() == "weights"
+
+
+@pytest.mark.slow
+def test_an_upgrade_keeps_the_store_and_starts_the_new_release(place, releases) -> None:
+    place.install(releases["1.0"])
+    store = Path(place.layout.state) / "shard"
+    store.write_text("weights")
+    first = operations.state(place.runner, place.host)
+    place.install(releases["2.0"])
+    second = operations.state(place.runner, place.host)
+    assert second.release.startswith("2.0-")
+    assert second.pid != first.pid
+    assert store.read_text() == "weights"
+
+
+def test_a_first_release_that_is_broken_is_stopped_and_another_takes_its_place(place, releases) -> None:
+    with pytest.raises(StepFailedError, match="It was stopped"):
+        place.install(releases["3.0"], health_seconds=1)
+    assert not place.installed.is_active
+    place.install(releases["1.0"])
+    assert operations.state(place.runner, place.host).state == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("version", "n_done"),
+    [
+        ("1.0", 4),
+        ("2.0", 4),
+        *(pytest.param("1.0", n_done, marks=pytest.mark.slow) for n_done in (0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11)),
+        *(pytest.param("2.0", n_done, marks=pytest.mark.slow) for n_done in (0, 1, 2, 3, 5, 6)),
+    ],
+)
+def test_an_install_that_was_killed_in_the_middle_of_a_step_can_be_finished(place, releases, version, n_done) -> None:
+    """SIGKILL to the shell and all it started, in the middle of step number `n_done`."""
+    if version == "2.0":
+        place.install(releases["1.0"])
+    layout, goal = place.layout, place.wanted(releases[version])
+    steps = plan_install(place.installed, goal, layout)
+    apply_steps(steps[:n_done], place.runner, layout.lock)
+    if n_done < len(steps) and steps[n_done].command:
+        step = steps[n_done]
+        text = shell_text(step, layout.lock)
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", text], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        process.stdin.write(step.stdin[: len(step.stdin) // 2])
+        process.stdin.flush()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+    apply_steps(plan_install(place.installed, goal, layout), place.runner, layout.lock)
+    assert operations.state(place.runner, place.host).state == "healthy"
+    assert plan_install(place.installed, goal, layout) == ()
