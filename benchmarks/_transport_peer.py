@@ -95,7 +95,9 @@ def serve(pipe: Connection, tls: TlsFiles, folder: Path, core: int | None) -> No
         servers.append(listener.stop)
         ports[f"tcp{name}"] = listener.port
         handlers = [DataPlaneServicer(cast("Agent", SimpleNamespace(stages=stages)), 8).handler()]
-        server = grpc.server(ThreadPoolExecutor(8), handlers=handlers, options=server_options(config.max_message_bytes))
+        server = grpc.server(
+            ThreadPoolExecutor(8), handlers=handlers, options=server_options(config.limits.message_bytes)
+        )
         ports[f"grpc{name}"] = (
             server.add_insecure_port("127.0.0.1:0")
             if files is None

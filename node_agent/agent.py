@@ -18,11 +18,14 @@ from node_agent.host import facts, processors, thermal
 from node_agent.host.control_group import cpu_limit, own_group
 from node_agent.host.energy import find_meter
 from node_agent.host.lifecycle import Lifecycle
+from node_agent.host.opening import ShardOpener
 from node_agent.host.profiler import Profiler
 from node_agent.host.request_rules import check_codec_profile, check_probe, check_profile
-from node_agent.host.runtime import RuntimeOptions, ShardSession, check_providers, open_session
+from node_agent.host.run_watch import RunWatch
+from node_agent.host.runtime import RuntimeOptions, check_providers
 from node_agent.host.shard_store import ShardStore
 from node_agent.host.surroundings import Watch
+from node_agent.host.trials.trials import Trials
 from node_agent.messages import (
     BlobRef,
     CodecProfileRequest,
@@ -33,7 +36,6 @@ from node_agent.messages import (
     ProbeSample,
     ProfileEvent,
     ProfileRequest,
-    ShardRef,
     StageLoad,
     StageLoaded,
     StageStatus,
@@ -60,12 +62,25 @@ class Agent:
         self.config = config
         self._runtime_version = facts.runtime_version()
         check_providers(config.providers)
-        self._options = RuntimeOptions(
+        options = RuntimeOptions(
             n_threads=config.n_threads, providers=config.providers, optimisation=config.optimisation
         )
-        self._store = ShardStore(config.store, config.quota_bytes)
+        self._memory_limit = config.limits.memory_limit(facts.memory_bytes())
+        self._store = ShardStore(config.store, config.limits.disk_bytes)
+        self._trials = Trials(
+            config.store,
+            options,
+            config.limits,
+            runtime=self._runtime_version,
+            memory_limit=self._memory_limit,
+            memory_left=self._memory_left,
+            cpu_limit=cpu_limit(own_group(system)),
+            is_off=config.without_trials,
+        )
+        watch = RunWatch(config.limits.run_seconds, self._memory_limit, facts.held_bytes)
+        self._opener = ShardOpener(self._store, self._trials, watch, options, config.limits.n_sessions)
         self.stages = Lifecycle(
-            node=config.name, open_shard=self._open_shard, is_emulated=config.slowdown > 0, tls=config.tls
+            node=config.name, open_shard=self._opener.open, is_emulated=config.slowdown > 0, tls=config.tls
         )
         self.tcp_port = 0
         """Where its server listens for the data plane `tcp`; 0: nowhere."""
@@ -76,8 +91,9 @@ class Agent:
         self._watch = Watch(system)
         self._system = system
 
-    def _open_shard(self, shard: ShardRef) -> ShardSession:
-        return open_session(self._store, shard, self._options)
+    def _memory_left(self) -> int:
+        """Bytes that sessions may still take: within the agent's limit, and of what the machine has free."""
+        return min(self._memory_limit - facts.held_bytes(), facts.available_bytes())
 
     def describe(self) -> NodeDescription:
         """What the node is."""
@@ -105,6 +121,7 @@ class Agent:
             energy_meter=self._meter.name if self._meter else "",
             cores=cores,
             tcp_port=self.tcp_port,
+            trials=self._trials.description,
         )
 
     def status(self, renew: Iterable[str] = ()) -> NodeStatus:
@@ -124,7 +141,10 @@ class Agent:
 
     def missing_blobs(self, blobs: Iterable[BlobRef]) -> tuple[BlobRef, ...]:
         """Those of `blobs` that the store lacks."""
-        return self._store.missing(blobs)
+        missing = self._store.missing(blobs)
+        if missing:
+            self._trials.prepare()
+        return missing
 
     def put_blob(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
         """Stores a blob; see `ShardStore.put`."""
@@ -156,11 +176,11 @@ class Agent:
         check_profile(request)
         with self._only_profile():
             _logger.info("profile begins", extra={"n_segments": len(request.segments)})
-            yield from Profiler(self._store, request, self._options, self.config.slowdown).events()
+            yield from Profiler(self._opener, request, self.config.slowdown).events()
 
     def probe_link(self, request: ProbeRequest) -> tuple[ProbeSample, ...]:
         """Times messages to another node; see `dataplane.probing.probe`."""
-        check_probe(request, self.config.max_message_bytes)
+        check_probe(request, self.config.limits.message_bytes)
         return probe(request, self.config.tls)
 
     def profile_codecs(self, request: CodecProfileRequest) -> tuple[CodecSample, ...]:
@@ -170,7 +190,7 @@ class Agent:
             CodecMissingError: The node lacks a codec.
             RequestRejectedError: The request makes no sense, or a profile is at work.
         """
-        check_codec_profile(request, self.config.max_message_bytes)
+        check_codec_profile(request, self.config.limits.message_bytes)
         with self._only_profile():
             return time_codecs(request, self.config.slowdown or 1.0)
 
@@ -188,4 +208,5 @@ class Agent:
     def close(self) -> None:
         """Ends all stages and frees the store."""
         self.stages.close()
+        self._trials.close()
         self._store.close()

@@ -23,6 +23,13 @@ PROTOCOL_MAX = 1
 """Versions of the wire contract that this code speaks."""
 
 
+def remedy_of_mismatch(*, is_node_older: bool) -> str:
+    """What to do where no protocol is common to both ends."""
+    if is_node_older:
+        return "the node is older, upgrade splitfront there, so that both are the same."
+    return "the client is older, upgrade splitfront here, so that both are the same."
+
+
 Transfer = tuple[BlobRef, Iterable[bytes]]
 """A blob and its content behind the first `n_have` bytes."""
 
@@ -64,7 +71,7 @@ class Node(Protocol):
         Raises:
             RequestRejectedError: The stage is there with a newer epoch, or the order makes no sense.
             BlobMissingError: The store lacks a blob of the shard.
-            ShardRejectedError: The runtime cannot load the shard, or its tensors are not those announced.
+            ShardRejectedError: The shard did not pass its trial, or its tensors are not those announced.
         """
         ...
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from node_agent.config import (
-    DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PROVIDERS,
-    DEFAULT_QUOTA_BYTES,
     OPTIMISATIONS,
     Address,
     AgentConfig,
@@ -25,8 +23,10 @@ from node_agent.errors import AgentConfigError
 from node_agent.host.control_group import cpu_limit, own_group
 from node_agent.host.facts import splitfront_version
 from node_agent.host.processors import default_threads, usable_cores
+from node_agent.limits import MEMORY_SHARE, Limits
 
 Value = TypeVar("Value")
+_DEFAULTS = Limits()
 
 _EXAMPLES = """\
 examples:
@@ -63,7 +63,6 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
         name=given.name,
         listen=given.listen,
         store=given.store,
-        quota_bytes=given.quota,
         n_threads=default_threads(given.cores or usable_cores(), cpu_limit(own_group()))
         if given.threads is None
         else given.threads,
@@ -74,7 +73,15 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
         tls=_tls_files(given),
         tcp_port=given.tcp_port,
         allow_plaintext=given.allow_plaintext,
-        max_message_bytes=given.max_message,
+        limits=Limits(
+            message_bytes=given.max_message,
+            disk_bytes=given.quota,
+            memory_bytes=given.max_memory,
+            n_sessions=given.max_sessions,
+            trial_seconds=given.trial_seconds,
+            run_seconds=given.run_seconds,
+        ),
+        without_trials=given.without_trials,
     )
     config.check()
     return Arguments(
@@ -111,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default=platform.node() or "node", help="name of the node (default: the host's)")
     _add_network(parser)
     _add_device(parser)
+    _add_limits(parser)
     _add_process(parser)
     return parser
 
@@ -143,26 +151,12 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tls-ca", type=Path, metavar="FILE", help="authority that signs all certificates, PEM")
     group.add_argument("--tls-revoked", type=Path, metavar="FILE", help="its list of revoked certificates, PEM")
     group.add_argument("--allow-plaintext", action="store_true", help="serve other machines without TLS")
-    group.add_argument(
-        "--max-message",
-        type=_or_usage(parse_bytes),
-        default=DEFAULT_MAX_MESSAGE_BYTES,
-        metavar="BYTES",
-        help="largest message to accept (default: 256MiB)",
-    )
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("device")
     group.add_argument(
         "--store", type=Path, default=default_store(), metavar="DIR", help="folder for shards (default: %(default)s)"
-    )
-    group.add_argument(
-        "--quota",
-        type=_or_usage(parse_bytes),
-        default=DEFAULT_QUOTA_BYTES,
-        metavar="BYTES",
-        help="most that the store may hold, such as 2GiB (default: 8GiB)",
     )
     group.add_argument(
         "--threads",
@@ -195,6 +189,47 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="FACTOR",
         help="emulate a device so many times slower than this one (default: 0, off)",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits", "what others may take of this node; see also --threads and --cores")
+    for option, default, words in (
+        ("--max-message", _DEFAULTS.message_bytes, "largest message to accept (default: 256MiB)"),
+        ("--quota", _DEFAULTS.disk_bytes, "most that the store may hold, such as 2GiB (default: 8GiB)"),
+        (
+            "--max-memory",
+            _DEFAULTS.memory_bytes,
+            f"most memory of the agent with all of its shards (default: {100 * MEMORY_SHARE:g} %% of what there is)",
+        ),
+    ):
+        group.add_argument(option, type=_or_usage(parse_bytes), default=default, metavar="BYTES", help=words)
+    group.add_argument(
+        "--max-sessions",
+        type=int,
+        default=_DEFAULTS.n_sessions,
+        metavar="N",
+        help="most shards that may be open at once (default: %(default)s)",
+    )
+    group.add_argument(
+        "--trial-seconds",
+        type=float,
+        default=_DEFAULTS.trial_seconds,
+        metavar="SECONDS",
+        help="processor time that a new shard may take to be opened and run once; 1 s more for each 25 MB of it "
+        "(default: %(default)g)",
+    )
+    group.add_argument(
+        "--run-seconds",
+        type=float,
+        default=_DEFAULTS.run_seconds,
+        metavar="SECONDS",
+        help="most that one request may take in one stage (default: %(default)g)",
+    )
+    group.add_argument(
+        "--without-trials",
+        action="store_true",
+        help="open new shards without trying them in a limited process first: only where you trust all who send them",
     )
 
 

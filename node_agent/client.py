@@ -8,7 +8,7 @@ from typing import Self
 import grpc
 
 from node_agent import wire_codec
-from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN, Transfer
+from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN, Transfer, remedy_of_mismatch
 from node_agent.channel_options import open_channel
 from node_agent.config import TlsFiles, parse_address
 from node_agent.errors import (
@@ -120,7 +120,8 @@ class NodeClient:
         if not PROTOCOL_MIN <= description.protocol <= PROTOCOL_MAX:
             raise ProtocolMismatchError(
                 f"The node at {self.address} answers with protocol {description.protocol}, this client speaks "
-                f"{PROTOCOL_MIN} to {PROTOCOL_MAX}: install the same splitfront on both."
+                f"{PROTOCOL_MIN} to {PROTOCOL_MAX}: "
+                + remedy_of_mismatch(is_node_older=description.protocol < PROTOCOL_MIN)
             )
         return description
 

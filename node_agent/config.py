@@ -4,14 +4,12 @@ import ipaddress
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from node_agent.errors import AgentConfigError
+from node_agent.limits import Limits
 
-MEBIBYTE = 1 << 20
-DEFAULT_MAX_MESSAGE_BYTES = 256 * MEBIBYTE
-DEFAULT_QUOTA_BYTES = 8 << 30
 DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
 OPTIMISATIONS = ("none", "basic", "extended", "all")
 """How much of a graph the runtime may rewrite, least first. On the same model, `extended` takes about twice as long as
@@ -78,7 +76,7 @@ class AgentConfig:
     name: str
     store: Path
     listen: Address = Address(host="127.0.0.1", port=0)
-    quota_bytes: int = DEFAULT_QUOTA_BYTES
+    limits: Limits = field(default_factory=Limits)
     n_threads: int = 1
     providers: tuple[str, ...] = DEFAULT_PROVIDERS
     """Execution providers of onnxruntime, best first."""
@@ -93,15 +91,15 @@ class AgentConfig:
     """Where the data plane `tcp` listens, on the host of `listen`; 0: a free one; None: nowhere."""
     allow_plaintext: bool = False
     """Whether an address that other machines reach may be served without TLS."""
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    without_trials: bool = False
+    """Whether shards are opened without having been tried in a limited process."""
 
     def check(self) -> None:
         """Raises `AgentConfigError` naming all faults at once."""
         faults = []
         if not self.name or len(self.name) > 200:
             faults.append("the name must have 1 to 200 characters")
-        if self.quota_bytes < MEBIBYTE:
-            faults.append(f"the quota must be at least 1MiB, got {self.quota_bytes} bytes")
+        faults += self.limits.faults()
         if self.n_threads < 1:
             faults.append(f"threads must be 1 or more, got {self.n_threads}")
         if self.slowdown != 0 and not 1 <= self.slowdown < 1e6:
@@ -112,8 +110,6 @@ class AgentConfig:
             faults.append(f"the port of the data plane tcp must be 0 to 65535, got {self.tcp_port}")
         if self.tcp_port and self.tcp_port == self.listen.port:
             faults.append(f"--tcp-port must be another one than that of --listen, got {self.tcp_port} for both")
-        if not MEBIBYTE <= self.max_message_bytes < 1 << 31:
-            faults.append(f"the largest message must be 1MiB to 2GiB, got {self.max_message_bytes} bytes")
         if not self.listen.is_loopback and self.tls is None and not self.allow_plaintext:
             faults.append(
                 f"{self.listen} can be reached by other machines: give --pki, or --tls-cert, --tls-key and --tls-ca, "

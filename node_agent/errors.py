@@ -7,7 +7,7 @@ NodeError
 ├── BlobCorruptError (ValueError)            content does not have the digest it was announced with
 ├── BlobMissingError (LookupError)           a shard refers to a blob that the store lacks
 ├── StoreFullError (OSError)                 quota or disk exhausted
-├── ShardRejectedError (ValueError)          the runtime cannot load the shard
+├── ShardRejectedError (ValueError)          the node must not open the shard, or its runtime cannot
 ├── StageMissingError (LookupError)          no such deployment or stage here
 ├── CodecMissingError (LookupError)          no codec of this name here
 ├── StageFailedError (RuntimeError)          the runtime failed on a request
@@ -48,7 +48,7 @@ class StoreFullError(NodeError, OSError):
 
 
 class ShardRejectedError(NodeError, ValueError):
-    """The runtime cannot load the shard."""
+    """The shard breaks a rule of the node, takes too much of it, or its runtime cannot load it."""
 
 
 class StageMissingError(NodeError, LookupError):

@@ -43,7 +43,7 @@ class AgentServer:
             ThreadPoolExecutor(_MAX_CALLS, thread_name_prefix="grpc"),
             handlers=[DataPlaneServicer(agent, MAX_STREAMS).handler()],
             interceptors=[RoleInterceptor(self._tls)] if self._tls else None,
-            options=server_options(config.max_message_bytes),
+            options=server_options(config.limits.message_bytes),
             maximum_concurrent_rpcs=_MAX_CALLS,
         )
         agent_pb2_grpc.add_NodeServicer_to_server(NodeServicer(agent), self._server)

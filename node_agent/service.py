@@ -9,7 +9,7 @@ import grpc
 
 from node_agent import wire_codec
 from node_agent.agent import Agent
-from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
+from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN, remedy_of_mismatch
 from node_agent.dataplane.grpc_link import ACCEPTED, SERVICE, PushReader
 from node_agent.dataplane.outgoing import OutgoingLink
 from node_agent.dataplane.results import take_subscription
@@ -23,17 +23,22 @@ NODE_SERVICE = agent_pb2.DESCRIPTOR.services_by_name["Node"].full_name
 Context = grpc.ServicerContext
 
 
-def negotiate(protocol_min: int, protocol_max: int) -> int:
+def negotiate(protocol_min: int, protocol_max: int, own: tuple[int, int] = (PROTOCOL_MIN, PROTOCOL_MAX)) -> int:
     """The newest protocol that both ends speak.
 
+    Args:
+        protocol_min: Oldest of the client.
+        protocol_max: Newest of the client.
+        own: Oldest and newest of the node.
+
     Raises:
-        ProtocolMismatchError: There is none.
+        ProtocolMismatchError: There is none; the message says which end is older and what to do.
     """
-    agreed = min(protocol_max, PROTOCOL_MAX)
-    if agreed < max(protocol_min, PROTOCOL_MIN):
+    agreed = min(protocol_max, own[1])
+    if agreed < max(protocol_min, own[0]):
         raise ProtocolMismatchError(
-            f"The client speaks protocols {protocol_min} to {protocol_max}, the node {PROTOCOL_MIN} to {PROTOCOL_MAX}: "
-            "install the same splitfront on both."
+            f"The client speaks protocols {protocol_min} to {protocol_max}, the node {own[0]} to {own[1]}: "
+            + remedy_of_mismatch(is_node_older=own[1] < protocol_min)
         )
     return agreed
 

@@ -6,7 +6,9 @@ import json
 
 from node_agent.messages import NodeDescription
 
-WITHOUT_EFFECT = frozenset({"name", "protocol", "resident_bytes", "host_id", "codecs", "memory_bytes", "tcp_port"})
+WITHOUT_EFFECT = frozenset(
+    {"name", "protocol", "resident_bytes", "host_id", "codecs", "memory_bytes", "tcp_port", "trials"}
+)
 """Fields of a description that change no time. All others count, those of later versions included."""
 
 

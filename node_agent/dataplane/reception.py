@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from node_agent import codecs
-from node_agent.config import DEFAULT_MAX_MESSAGE_BYTES
 from node_agent.errors import FrameError
+from node_agent.limits import DEFAULT_MESSAGE_BYTES
 from node_agent.messages import CodedTensor, TensorFrame, TensorSpec
 
 
@@ -53,7 +53,7 @@ def _decode(name: str, tensor: CodedTensor, expected: TensorSpec) -> np.ndarray:
     """The tensor; of unknown size it may be as large as one that travels as it is."""
     is_open = any(size < 0 for size in expected.shape)
     spec = TensorSpec(name=name, dtype=tensor.dtype, shape=tensor.shape)
-    most = DEFAULT_MAX_MESSAGE_BYTES if is_open else codecs.MAX_TENSOR_BYTES
+    most = DEFAULT_MESSAGE_BYTES if is_open else codecs.MAX_TENSOR_BYTES
     return codecs.decode(tensor.codec, tensor.content, spec, max_bytes=most)
 
 

@@ -54,6 +54,23 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def held_bytes(pid: int | None = None) -> int:
+    """Memory that a process, or this one, holds for itself: weights that are mapped files can be given back any time.
+
+    It is 0 once the process is gone.
+    """
+    try:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.NoSuchProcess:
+        return 0
+    return int(memory.rss - getattr(memory, "shared", 0))
+
+
+def available_bytes() -> int:
+    """Memory that this machine can give to new work without swapping."""
+    return int(psutil.virtual_memory().available)
+
+
 def memory_bytes() -> int:
     """Memory that this machine, or the control group of this process, has."""
     total = int(psutil.virtual_memory().total)

@@ -16,7 +16,7 @@ from node_agent.errors import NodeError, NodeUnreachableError, RequestRejectedEr
 from node_agent.host.leases import Leases
 from node_agent.host.request_rules import check_load
 from node_agent.host.runtime import ShardSession, check_tensors
-from node_agent.messages import NextHop, ShardRef, StageLoad, StageLoaded, StageStatus
+from node_agent.messages import NextHop, ShardRef, StageLoad, StageLoaded, StageStatus, TensorSpec
 
 REACH_SECONDS = 5.0
 """For the next node to take the stream to it; longer, and a link that is cut would hold up the recovery from it."""
@@ -34,13 +34,18 @@ class Lifecycle:
     """
 
     def __init__(
-        self, *, node: str, open_shard: Callable[[ShardRef], ShardSession], is_emulated: bool, tls: TlsFiles | None
+        self,
+        *,
+        node: str,
+        open_shard: Callable[[ShardRef, Sequence[TensorSpec]], ShardSession],
+        is_emulated: bool,
+        tls: TlsFiles | None,
     ) -> None:
         """Begins without stages.
 
         Args:
             node: Name of the node, for messages.
-            open_shard: Opens a session on a shard of the node's store.
+            open_shard: Opens a session on a shard of the node's store, given the shapes that its stage receives.
             is_emulated: Whether stages keep the pace that they are told.
             tls: Files for the streams to other nodes.
         """
@@ -62,14 +67,14 @@ class Lifecycle:
         Raises:
             RequestRejectedError: The order makes no sense, or is older than the stage that is there.
             BlobMissingError: The store lacks a blob of the shard.
-            ShardRejectedError: The runtime cannot load the shard, or its tensors are not those announced.
+            ShardRejectedError: The shard did not pass its trial, or its tensors are not those announced.
             CodecMissingError: The node lacks the codec in which the stage shall send.
             NodeUnreachableError: The next node cannot be reached from here.
         """
         check_load(load)
         self._check_epoch(load)
         with self._opening:
-            session = self._open_shard(load.shard)
+            session = self._open_shard(load.shard, load.receives)
         try:
             check_tensors(session, load)
             stage = self._start(load, session)

@@ -14,8 +14,8 @@ import psutil
 from node_agent.drawing import draw_tensors
 from node_agent.errors import ShardRejectedError
 from node_agent.host.facts import resident_bytes
-from node_agent.host.runtime import UNKNOWN_SIZE, RuntimeOptions, ShardSession, open_session
-from node_agent.host.shard_store import ShardStore
+from node_agent.host.opening import ShardOpener
+from node_agent.host.runtime import UNKNOWN_SIZE, ShardSession
 from node_agent.messages import ProfileEvent, ProfileProgress, ProfileRequest, ProfileSegment, SegmentSamples
 from node_agent.tightness import is_tight
 
@@ -80,11 +80,10 @@ class _OpenSegment:
 class Profiler:
     """One profile at work. Used by one thread, once."""
 
-    def __init__(self, store: ShardStore, request: ProfileRequest, options: RuntimeOptions, slowdown: float) -> None:
+    def __init__(self, opener: ShardOpener, request: ProfileRequest, slowdown: float) -> None:
         """Prepares; nothing is opened before `events`."""
-        self._store = store
+        self._opener = opener
         self._request = request
-        self._options = options
         self._factor = slowdown or 1.0
         self._random = random.Random(request.seed)  # noqa: S311 - an order, not a secret
         self._n_done = 0
@@ -118,12 +117,13 @@ class Profiler:
 
     def _groups(self) -> list[list[ProfileSegment]]:
         limit = min(_MAX_OPEN_BYTES, _OPEN_FRACTION * psutil.virtual_memory().available)
-        return group_by_weight(self._random.sample(self._request.segments, len(self._request.segments)), limit)
+        drawn = self._random.sample(self._request.segments, len(self._request.segments))
+        return group_by_weight(drawn, limit, self._opener.n_left)
 
     def _open(self, segment: ProfileSegment, sessions: ExitStack) -> _OpenSegment:
         """Opens, warms up, and finds out how many runs make a sample."""
         before = resident_bytes()
-        session = sessions.enter_context(closing(open_session(self._store, segment.shard, self._options)))
+        session = sessions.enter_context(closing(self._opener.open(segment.shard)))
         draw = np.random.default_rng(self._request.seed)
         opened = _OpenSegment(segment.name, session, draw_inputs(segment.name, session, draw), 0)
         quickest = min(opened.time_once() for _ in range(_N_WARM_UPS))
@@ -166,13 +166,15 @@ def _share_between(start: float, now: float, stop: float) -> float:
     return min((now - start) / (stop - start), 1.0) if stop > start else 1.0
 
 
-def group_by_weight(segments: list[ProfileSegment], limit_bytes: float) -> list[list[ProfileSegment]]:
-    """Segments in groups whose weights do not exceed the limit; a segment that alone exceeds it has its own group."""
+def group_by_weight(
+    segments: list[ProfileSegment], limit_bytes: float, n_most: float = math.inf
+) -> list[list[ProfileSegment]]:
+    """Segments in groups of at most `n_most` whose weights do not exceed the limit; one that alone does has its own."""
     groups: list[list[ProfileSegment]] = []
     group_bytes = math.inf
     for segment in segments:
         n_bytes = sum(blob.n_bytes for blob in (segment.shard.graph, *segment.shard.blobs))
-        if group_bytes + n_bytes > limit_bytes:
+        if group_bytes + n_bytes > limit_bytes or len(groups[-1]) >= n_most:
             groups.append([])
             group_bytes = 0
         groups[-1].append(segment)

@@ -1,10 +1,12 @@
 """The one door to onnxruntime. It is loaded with the first session, so that an idle agent stays small."""
 
 import functools
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -53,11 +55,18 @@ class RuntimeOptions:
 
 @functools.cache
 def _onnxruntime() -> ModuleType:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it starts a thread that reports to its maker
     import onnxruntime  # noqa: PLC0415 - 20 MB that an idle agent does without
 
     onnxruntime.set_default_logger_severity(4)
     module: ModuleType = onnxruntime
     return module
+
+
+def load_runtime() -> None:
+    """Loads onnxruntime and all that its first session would load."""
+    _session_options(RuntimeOptions(n_threads=1, providers=()))
+    _errors()
 
 
 @functools.cache
@@ -74,7 +83,7 @@ def _runtime_faults(kind: type[NodeError], what: str) -> Iterator[None]:
     try:
         yield
     except _errors() as exc:
-        raise kind(f"{what}: {exc}") from exc
+        raise kind(f"{what}: {' '.join(str(exc).split())}") from exc
 
 
 def check_providers(providers: tuple[str, ...]) -> None:
@@ -109,6 +118,9 @@ class ShardSession:
         self._session: Any = session
         self._files = files
         self._run_options = _onnxruntime().RunOptions()
+        self._interrupted_for = ""
+        self.running_since: float | None = None
+        """When the run in progress began, on the clock `time.monotonic`."""
         self.inputs = inputs
         self.outputs = outputs
         self.seconds = seconds
@@ -127,9 +139,34 @@ class ShardSession:
             raise StageFailedError("the session is closed")
         feeds = {spec.name: np.require(tensors[spec.name], requirements=("C", "ALIGNED")) for spec in self.inputs}
         names = [spec.name for spec in self.outputs]
-        with _runtime_faults(StageFailedError, "onnxruntime failed"):
-            values = session.run(names, feeds, self._run_options)
+        self.running_since = time.monotonic()
+        try:
+            with _runtime_faults(StageFailedError, "onnxruntime failed"):
+                values = session.run(names, feeds, self._run_options)
+        except StageFailedError as exc:
+            raise self._fault_of(exc) from exc
+        finally:
+            self.running_since = None
         return dict(zip(names, values, strict=True))
+
+    def _fault_of(self, exc: StageFailedError) -> StageFailedError:
+        """Why a run failed; after one that was interrupted others can run."""
+        reason, self._interrupted_for = self._interrupted_for, ""
+        if not reason:
+            return exc
+        if self._session is not None:
+            self._run_options = _onnxruntime().RunOptions()
+        return StageFailedError(f"a run was ended: {reason}")
+
+    def interrupt(self, reason: str) -> None:
+        """Ends the run in progress, which then fails for `reason`; one that comes next where it has just ended."""
+        if self.running_since is not None:
+            self._interrupted_for = reason
+            self._run_options.terminate = True
+
+    def when_closed(self, call: Callable[[], object]) -> None:
+        """Has `call` made once the session is closed."""
+        self._files.callback(call)
 
     def close(self) -> None:
         """Ends a run in progress and lets go of session and files."""
@@ -157,19 +194,35 @@ def open_session(store: ShardStore, shard: ShardRef, options: RuntimeOptions) ->
         files.enter_context(store.in_use(shard))
         path = store.path_of(shard.graph)
         before, started = resident_bytes(), time.perf_counter()
-        with _runtime_faults(ShardRejectedError, f"onnxruntime cannot load shard {shard.graph.sha256}"):
-            session = _onnxruntime().InferenceSession(
-                path, _session_options(options), providers=list(options.providers)
-            )
+        session = start_session(path, options)
         seconds = time.perf_counter() - started
         return ShardSession(
             session,
-            inputs=tuple(map(_spec_of, session.get_inputs())),
-            outputs=tuple(map(_spec_of, session.get_outputs())),
+            inputs=specs_of(session.get_inputs()),
+            outputs=specs_of(session.get_outputs()),
             seconds=seconds,
             memory_bytes=max(0, resident_bytes() - before),
             files=files.pop_all(),
         )
+
+
+def start_session(path: Path, options: RuntimeOptions) -> Any:
+    """Onnxruntime's session on the graph at `path`, which bears its digest as name.
+
+    Raises:
+        ShardRejectedError: onnxruntime cannot load it.
+    """
+    with _runtime_faults(ShardRejectedError, f"onnxruntime cannot load shard {path.name}"):
+        return _onnxruntime().InferenceSession(path, _session_options(options), providers=list(options.providers))
+
+
+def specs_of(arguments: Iterable[Any]) -> tuple[TensorSpec, ...]:
+    """Inputs or outputs of a session.
+
+    Raises:
+        ShardRejectedError: One is something that cannot travel.
+    """
+    return tuple(map(_spec_of, arguments))
 
 
 def _session_options(options: RuntimeOptions) -> Any:
@@ -178,6 +231,7 @@ def _session_options(options: RuntimeOptions) -> Any:
     made.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVEL_OF[options.optimisation])
     made.intra_op_num_threads = options.n_threads
     made.inter_op_num_threads = 1
+    made.add_session_config_entry("session.load_model_format", "ONNX")  # another one would not be looked through
     made.log_severity_level = 4  # faults are raised, and logged by us
     made.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning takes the neighbour's core
     return made

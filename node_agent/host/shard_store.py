@@ -249,7 +249,7 @@ def _lock(folder: Path) -> int:
 
 def _check_digest(sha256: str) -> None:
     if not _DIGEST.fullmatch(sha256):
-        raise RequestRejectedError(f"{sha256!r} is no sha256: want 64 lower-case hexadecimal digits.")
+        raise RequestRejectedError(f"{sha256[:80]!r} is no sha256: want 64 lower-case hexadecimal digits.")
 
 
 def _bring_to_disk(folder: Path) -> None:

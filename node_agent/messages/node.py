@@ -45,6 +45,9 @@ class NodeDescription:
     """Numbers of the processors that the agent may use."""
     tcp_port: int = 0
     """Where the data plane `tcp` listens, on the host at which the node is reached; 0: it does not."""
+    trials: str = ""
+    """How new shards are tried before they are opened: `limited`, what is lacking in that, or `none` and why. Empty for
+    a node of an older version, which opens them untried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

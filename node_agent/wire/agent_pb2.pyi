@@ -93,6 +93,7 @@ class NodeDescription(_message.Message):
     ENERGY_METER_FIELD_NUMBER: _builtins.int
     CORES_FIELD_NUMBER: _builtins.int
     TCP_PORT_FIELD_NUMBER: _builtins.int
+    TRIALS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     protocol: _builtins.int
     version: _builtins.str
@@ -118,6 +119,8 @@ class NodeDescription(_message.Message):
     """Where joules come from: `rapl`, `nvml`; empty without a meter."""
     tcp_port: _builtins.int
     """Where the data plane `tcp` listens, on the host of this service; 0: it does not."""
+    trials: _builtins.str
+    """How new shards are tried before they are opened: `limited`, what is lacking in that, or `none` and why."""
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -153,10 +156,11 @@ class NodeDescription(_message.Message):
         energy_meter: _builtins.str = ...,
         cores: _abc.Iterable[_builtins.int] | None = ...,
         tcp_port: _builtins.int = ...,
+        trials: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "cores", b"cores", "cpu", b"cpu", "cpu_limit", b"cpu_limit", "energy_meter", b"energy_meter", "governor", b"governor", "host_id", b"host_id", "machine", b"machine", "memory_bytes", b"memory_bytes", "n_cores", b"n_cores", "n_threads", b"n_threads", "name", b"name", "optimisation", b"optimisation", "protocol", b"protocol", "providers", b"providers", "python", b"python", "resident_bytes", b"resident_bytes", "runtime", b"runtime", "slowdown", b"slowdown", "tcp_port", b"tcp_port", "temperature_class", b"temperature_class", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "cores", b"cores", "cpu", b"cpu", "cpu_limit", b"cpu_limit", "energy_meter", b"energy_meter", "governor", b"governor", "host_id", b"host_id", "machine", b"machine", "memory_bytes", b"memory_bytes", "n_cores", b"n_cores", "n_threads", b"n_threads", "name", b"name", "optimisation", b"optimisation", "protocol", b"protocol", "providers", b"providers", "python", b"python", "resident_bytes", b"resident_bytes", "runtime", b"runtime", "slowdown", b"slowdown", "tcp_port", b"tcp_port", "temperature_class", b"temperature_class", "trials", b"trials", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,7 +13,7 @@ from node_processes import running_agent
 from node_shards import blob_of, matmul_shard, spec
 
 from node_agent.agent import Agent
-from node_agent.api import PROTOCOL_MAX
+from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN
 from node_agent.client import NodeClient
 from node_agent.config import AgentConfig
 from node_agent.errors import (
@@ -26,6 +26,7 @@ from node_agent.errors import (
     ShardRejectedError,
     StoreFullError,
 )
+from node_agent.limits import Limits
 from node_agent.messages import (
     BlobRef,
     CodecProfileRequest,
@@ -38,8 +39,10 @@ from node_agent.messages import (
     ShardRef,
 )
 from node_agent.server import AgentServer
+from node_agent.service import negotiate
 from node_agent.wire import agent_pb2, agent_pb2_grpc
 from node_agent.wire_codec import to_wire
+from node_agent.wire_errors import errors_to_status
 
 QUOTA = 16 << 20
 
@@ -48,7 +51,7 @@ class Local:
     """The agent itself, and its address."""
 
     def __init__(self, folder, stack):
-        agent = Agent(AgentConfig(name="n", store=folder, quota_bytes=QUOTA))
+        agent = Agent(AgentConfig(name="n", store=folder, limits=Limits(disk_bytes=QUOTA)))
         server = AgentServer(agent)
         stack.callback(server.stop)
         self.node, self.address = agent, str(server.address)
@@ -106,6 +109,7 @@ class TestNode:
         assert described.cpu_limit >= 0
         assert described.temperature_class in ("", "cool", "warm", "hot")
         assert described.energy_meter in ("", "rapl")
+        assert described.trials.startswith("limited")
         assert described.codecs == ("none", "float16", "int8", "zstd", "lz4")
 
     def test_status_follows_what_happens(self, node):
@@ -406,6 +410,7 @@ def test_a_client_of_another_protocol_is_refused_with_both_ranges(place):
         stub = agent_pb2_grpc.NodeStub(channel)
         with pytest.raises(grpc.RpcError) as refused:
             stub.Describe(wanted, timeout=10)
+    assert "the node is older" in refused.value.details()
     assert "7 to 9" in refused.value.details()
     assert ("splitfront-error", "ProtocolMismatchError") in refused.value.trailing_metadata()
 
@@ -422,7 +427,25 @@ def test_a_node_of_another_protocol_is_refused_by_the_client():
     agent_pb2_grpc.add_NodeServicer_to_server(NewerNode(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    with pytest.raises(ProtocolMismatchError, match=rf"protocol {PROTOCOL_MAX + 1}, this client speaks"):
+    with pytest.raises(ProtocolMismatchError, match=rf"protocol {PROTOCOL_MAX + 1}, this client .*client is older"):
+        NodeClient.connect(f"127.0.0.1:{port}")
+    server.stop(0).wait()
+
+
+class OlderNode(agent_pb2_grpc.NodeServicer):
+    """Refuses as a node does whose newest protocol is older than ours."""
+
+    def Describe(self, request, context):  # noqa: N802 - gRPC's name
+        with errors_to_status(context, "Describe"):
+            negotiate(request.protocol_min, request.protocol_max, (0, PROTOCOL_MIN - 1))
+
+
+def test_a_node_that_is_older_is_refused_with_what_to_do():
+    server = grpc.server(ThreadPoolExecutor(2))
+    agent_pb2_grpc.add_NodeServicer_to_server(OlderNode(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with pytest.raises(ProtocolMismatchError, match="the node 0 to 0: the node is older, upgrade splitfront there"):
         NodeClient.connect(f"127.0.0.1:{port}")
     server.stop(0).wait()
 

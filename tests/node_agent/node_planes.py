@@ -15,6 +15,7 @@ from node_agent.dataplane.plane import open_sender, subscribe
 from node_agent.dataplane.planes import GRPC
 from node_agent.dataplane.tcp.listener import TcpListener
 from node_agent.errors import StageMissingError
+from node_agent.limits import Limits
 from node_agent.messages import SubscribeFrame
 from node_agent.service import DataPlaneServicer
 from node_agent.tls.interceptor import RoleInterceptor
@@ -88,7 +89,7 @@ class Receiver:
 @contextmanager
 def receiving(plane, folder, *, node_tls=None, client_tls=None, max_message_bytes=MAX_MESSAGE_BYTES, **more):
     stages = Stages()
-    config = AgentConfig(name="n", store=folder, tls=node_tls, max_message_bytes=max_message_bytes)
+    config = AgentConfig(name="n", store=folder, tls=node_tls, limits=Limits(message_bytes=max_message_bytes))
     live = LiveTls(node_tls) if node_tls else None
     with ExitStack() as stack:
         if plane == GRPC:

@@ -122,6 +122,15 @@ def test_a_second_agent_on_the_same_port_is_refused(tmp_path):
     assert "address already in use" in ended.stderr
 
 
+def test_a_data_plane_on_the_same_port_is_refused(tmp_path):
+    with running_agent(tmp_path / "first") as first:
+        ended = run("--tcp-port", str(first.tcp_port), folder=tmp_path / "second")
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert f"Cannot listen on 127.0.0.1:{first.tcp_port} for the data plane tcp: address already in use" in line
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -12,6 +12,7 @@ from node_agent.errors import AgentConfigError, RequestRejectedError
 from node_agent.host import facts, request_rules
 from node_agent.host.control_group import cpu_limit, own_group
 from node_agent.host.processors import default_threads, usable_cores
+from node_agent.limits import Limits
 from node_agent.log import JsonFormatter, TextFormatter
 from node_agent.messages import CodingPace, LinkEmulation, NextHop, ProbeRequest, ProfileRequest, ProfileSegment
 
@@ -64,11 +65,12 @@ def test_all_faults_of_a_configuration_are_named():
         name="",
         store=Path("s"),
         listen=Address(host="0.0.0.0", port=1),
-        quota_bytes=1,
         n_threads=0,
         slowdown=0.5,
         optimisation="most",
-        max_message_bytes=1,
+        limits=Limits(
+            message_bytes=1, disk_bytes=1, memory_bytes=1, n_sessions=0, trial_seconds=0, run_seconds=math.inf
+        ),
     )
     with pytest.raises(AgentConfigError) as found:
         config.check()
@@ -79,6 +81,10 @@ def test_all_faults_of_a_configuration_are_named():
         "slowdown",
         "optimisation must be none, basic, extended, all, got 'most'",
         "message",
+        "--max-memory must be at least 64MiB, or 0 for a share, got 1 bytes",
+        "--max-sessions must be 1 or more, got 0",
+        "--trial-seconds must be 1 or more, got 0",
+        "--run-seconds must be 1 or more, got inf",
         "--allow-plaintext",
     ):
         assert words in str(found.value)
@@ -88,19 +94,27 @@ def test_the_command_line_becomes_a_configuration(tmp_path):
     words = f"--listen 0.0.0.0:7 --name n --store {tmp_path} --quota 2GiB --threads 3 --provider A --provider B"
     words += " --optimisation basic --cores 3,0-1"
     more = "--slowdown 4 --allow-plaintext --max-message 8MiB --log-format json --log-level debug --exit-with-stdin"
-    arguments = parse_arguments(f"{words} {more}".split())
+    limits = "--max-memory 1GiB --max-sessions 7 --trial-seconds 2.5 --run-seconds 9 --without-trials"
+    arguments = parse_arguments(f"{words} {more} {limits}".split())
     assert arguments.config == AgentConfig(
         name="n",
         store=tmp_path,
         listen=Address(host="0.0.0.0", port=7),
-        quota_bytes=2 << 30,
         n_threads=3,
         providers=("A", "B"),
         slowdown=4.0,
         optimisation="basic",
         cores=(0, 1, 3),
         allow_plaintext=True,
-        max_message_bytes=8 << 20,
+        limits=Limits(
+            message_bytes=8 << 20,
+            disk_bytes=2 << 30,
+            memory_bytes=1 << 30,
+            n_sessions=7,
+            trial_seconds=2.5,
+            run_seconds=9,
+        ),
+        without_trials=True,
     )
     assert (arguments.log_format, arguments.log_level, arguments.exit_with_stdin) == ("json", "debug", True)
 

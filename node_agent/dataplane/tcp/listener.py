@@ -39,7 +39,7 @@ class TcpListener:
         """
         self._stages = stages
         self._opening_seconds = opening_seconds
-        self._max_message_bytes = config.max_message_bytes
+        self._max_message_bytes = config.limits.message_bytes
         self._tls = tls or (LiveTls(config.tls) if config.tls else None)
         self._listening = _listen(config.listen.host, port)
         self.port: int = self._listening.getsockname()[1]
