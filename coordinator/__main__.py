@@ -25,7 +25,8 @@ class _Interrupted(KeyboardInterrupt):
 
 def main() -> NoReturn:
     """Runs the command line and exits: 0 done, 1 an error of ours, 2 wrong usage, 130 interrupted."""
-    os.environ.setdefault(*TLS_1_3_ONLY)  # commands import late, gRPC too
+    os.environ.setdefault(*TLS_1_3_ONLY)  # commands import late, gRPC and onnxruntime, too
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime starts a thread that reports to its maker
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))
