@@ -1,14 +1,12 @@
 """From a connected fleet to a cluster, and from cost models to a front."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from coordinator.fleet import Fleet
-from coordinator.probing import find_link
+from coordinator.link_probe import link_probe
+from coordinator.probing import fit_link, probe_adaptively
 from coordinator.shared_cores import shared_processors
 from coordinator.wishes import SearchWish
-from node_agent.dataplane.probing import probe
-from node_agent.messages import ProbeRequest
 from partitioner.cluster import CLIENT, Cluster, Link
 from partitioner.cost import CostModel
 from partitioner.errors import PlanError
@@ -45,21 +43,7 @@ def probe_links(fleet: Fleet, on_progress: Callable[[str, int, int], None]) -> C
 
 
 def _probe_link(fleet: Fleet, source: str, target: str) -> Link:
-    """A link to the client is asked for by it, since nobody can dial it."""
-    is_download = target == CLIENT
-    asking, answering = (target, source) if is_download else (source, target)
-    plane = fleet.config.plane_of(source, target)
-    request = ProbeRequest(
-        target_address=fleet.node_of[answering].data_address(plane),
-        plane=plane,
-        link=fleet.config.link_emulation(asking, answering),
-        link_back=fleet.config.link_emulation(answering, asking),
-        is_download=is_download,
-    )
-    if asking == CLIENT:
-        fit = find_link(partial(probe, tls=fleet.node_of[answering].tls), request)
-    else:
-        fit = find_link(fleet.node_of[asking].client.probe_link, request)
+    fit = fit_link(probe_adaptively(link_probe(fleet, source, target)))
     return Link(
         source=source,
         target=target,

@@ -3,15 +3,14 @@
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import pairwise
 
 from coordinator.config.quantities import duration_text, rate_text
 from coordinator.fleet import Fleet
+from coordinator.link_probe import link_probe
 from coordinator.results.values import LinkFound
 from coordinator.sweep.emulated import Extent
-from node_agent.dataplane.probing import probe
-from node_agent.messages import LinkEmulation, ProbeRequest, ProbeSample
+from node_agent.messages import LinkEmulation
 from partitioner.cluster import CLIENT, Link
 from partitioner.plan import Plan
 from partitioner.search.robust.network import Direction
@@ -57,10 +56,11 @@ def _find_link(fleet: Fleet, direction: Direction) -> LinkFound:
     asked = fleet.config.link_emulation(source, target) or _NO_EMULATION
     back = fleet.config.link_emulation(target, source) or _NO_EMULATION
     round_trip, rate = Extent.of(asked).mean_delay + Extent.of(back).mean_delay, Extent.of(asked).mean_rate
-    alone = _probe(fleet, direction, n_bytes=0, n_rounds=N_ROUND_TRIPS, n_messages=1)
+    probe = link_probe(fleet, source, target)
+    alone = probe((0,), N_ROUND_TRIPS, 1)
     found_round_trip = statistics.median(sample.round_trip_seconds for sample in alone)
     row_bytes = min(max(int((rate or ROW_BYTES[1]) * ROW_SECONDS), ROW_BYTES[0]), ROW_BYTES[1])
-    row = _probe(fleet, direction, n_bytes=row_bytes // N_IN_A_ROW, n_rounds=1, n_messages=N_IN_A_ROW)
+    row = probe((row_bytes // N_IN_A_ROW,), 1, N_IN_A_ROW)
     shortest = min(sample.round_trip_seconds for sample in alone)
     busy = max(row[0].round_trip_seconds - shortest, 1e-9)
     return LinkFound(
@@ -71,32 +71,6 @@ def _find_link(fleet: Fleet, direction: Direction) -> LinkFound:
         asked_round_trip_seconds=round_trip or None,
         asked_bytes_per_second=rate or None,
     )
-
-
-def _probe(
-    fleet: Fleet, direction: Direction, *, n_bytes: int, n_rounds: int, n_messages: int
-) -> tuple[ProbeSample, ...]:
-    """A link to the client is asked for by it, since nobody can dial it."""
-    source, target = direction
-    is_download = target == CLIENT
-    asking, answering = (target, source) if is_download else (source, target)
-    plane = fleet.config.plane_of(source, target)
-    request = ProbeRequest(
-        target_address=fleet.node_of[answering].data_address(plane),
-        plane=plane,
-        link=fleet.config.link_emulation(asking, answering),
-        link_back=fleet.config.link_emulation(answering, asking),
-        is_download=is_download,
-        sizes_bytes=(n_bytes,),
-        n_rounds=n_rounds,
-        n_messages=n_messages,
-    )
-    ask = (
-        partial(probe, tls=fleet.node_of[answering].tls)
-        if asking == CLIENT
-        else fleet.node_of[asking].client.probe_link
-    )
-    return ask(request)
 
 
 def doubts_about(
