@@ -7,7 +7,9 @@ import numpy as np
 from partitioner.onnx_io import Model
 from partitioner.plan import Stage
 
-N_SPLITS = 10
+N_SPLITS = (10, 5)
+"""Of a model, and of one of more than `MANY_UNITS`, whose profile takes longest: all models fit into 20 minutes."""
+MANY_UNITS = 100
 SHARES = ((0.4, 0.75), (0.3, 0.55, 0.8))
 """Of the operations before each split of the plans of three and four stages over a line of nodes."""
 
@@ -20,7 +22,8 @@ def series(model: Model, names: Sequence[str]) -> dict[str, Stages]:
     """Splits over the first two nodes at split points far and wide, and each of the two alone."""
     n_units = model.graph.n_units
     points = block_level(model)
-    chosen = np.unique(np.linspace(0, len(points) - 1, N_SPLITS).round().astype(int))
+    n_splits = N_SPLITS[n_units > MANY_UNITS]
+    chosen = np.unique(np.linspace(0, len(points) - 1, n_splits).round().astype(int))
     plans = {f"split {points[index]}": chain(names[:2], [points[index]], n_units) for index in chosen}
     return plans | {f"{name} alone": chain([name], [], n_units) for name in names[:2]}
 
