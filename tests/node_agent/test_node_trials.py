@@ -1,13 +1,12 @@
-import errno
 import json
 import os
 import signal
-import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 from hostile_work import endless_loop
@@ -20,12 +19,13 @@ from node_agent.errors import NodeError, ShardRejectedError
 from node_agent.host.runtime import RuntimeOptions
 from node_agent.host.shard_store import ShardStore
 from node_agent.host.trials import confinement, system_calls
-from node_agent.host.trials.confinement import Confinement, confine
 from node_agent.host.trials.helper_process import helper_environment
 from node_agent.host.trials.record import TrialRecord
 from node_agent.host.trials.trials import Trials
 from node_agent.limits import Limits
 from node_agent.messages import ShardRef
+
+ROOT = Path(__file__).parents[2]
 
 OPTIONS = RuntimeOptions(n_threads=1, providers=("CPUExecutionProvider",))
 MEMORY = 512 << 20
@@ -184,8 +184,9 @@ def test_a_helper_that_was_killed_is_started_again(place):
         shard = matmul_shard(seed=seed)
         shard.put_into(place)
         trials.check(shard.ref)
-        helper_of(trials).kill()
-        helper_of(trials).wait(5)
+        one = helper_of(trials)
+        one.kill()
+        one.wait(5)
 
 
 def test_the_helper_has_one_thread_and_is_kept(place):
@@ -303,82 +304,19 @@ def test_a_helper_is_told_no_secrets():
     assert "canary" not in str(told)
 
 
-LIMITS = Confinement(memory_bytes=64 << 20, cpu_seconds=2, is_bounded=True, is_filtered=True)
-
-
-def confined(work, folder):
-    """What `work` returns in a confined child."""
-    reading, writing = os.pipe()
-    parent = os.getpid()
-    pid = os.fork()
-    if not pid:
-        try:
-            confine(LIMITS, kept=writing, parent=parent)
-            os.write(writing, repr(work(folder)).encode())
-        except Exception as exc:  # noqa: BLE001 - told to the parent
-            os.write(writing, repr(exc).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    said = b""
-    while read := os.read(reading, 1 << 16):
-        said += read
-    os.close(reading)
-    os.waitpid(pid, 0)
-    return said.decode()
-
-
-def refusal_of(call, *arguments):
-    try:
-        call(*arguments)
-    except OSError as exc:
-        return errno.errorcode[exc.errno]
-    except MemoryError:
-        return "MemoryError"
-    return "done"
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_confined_process_can_read_and_compute_and_little_else(tmp_path):
     (tmp_path / "kept").write_text("kept")
-
-    def work(folder):
-        kept = folder / "kept"
-        return {
-            "read": kept.read_text(),
-            "compute": float(np.ones(1000).sum()),
-            "socket": refusal_of(socket.socket),
-            "unix socket": refusal_of(socket.socketpair),
-            "new file": refusal_of(open, folder / "new", "w"),
-            "write": refusal_of(open, kept, "a"),
-            "truncate": refusal_of(os.truncate, kept, 0),
-            "unlink": refusal_of(kept.unlink),
-            "rename": refusal_of(kept.rename, folder / "other"),
-            "mkdir": refusal_of((folder / "d").mkdir),
-            "link": refusal_of(os.link, kept, folder / "l"),
-            "symlink": refusal_of(os.symlink, kept, folder / "s"),
-            "chmod": refusal_of(kept.chmod, 0),
-            "exec": refusal_of(os.execv, "/bin/true", ["true"]),
-            "fork": refusal_of(os.fork),
-            "kill": refusal_of(os.kill, os.getppid(), 0),
-            "memory": refusal_of(bytearray, 256 << 20),
-            "thread": refusal_of(lambda: threading.Thread(target=int).start()),
-            "nice": os.nice(0) >= confinement._NICENESS,
-            "descriptors": len(list(Path("/proc/self/fd").iterdir())),
-        }
-
-    said = confined(work, tmp_path)
-    assert said.startswith("{"), said
-    found = eval(said)
-    done = {name: found.pop(name) for name in ("read", "compute", "memory", "thread", "nice", "descriptors")}
-    assert done == {
-        "read": "kept",
-        "compute": 1000.0,
-        "memory": "MemoryError",
-        "thread": "done",
-        "nice": True,
-        "descriptors": 5,
-    }
+    ended = subprocess.run(
+        [sys.executable, Path(__file__).with_name("confined_work.py"), tmp_path],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found = json.loads(ended.stdout)
+    names = ("read", "compute", "memory", "thread", "niceness", "descriptors")
+    done = {name: found.pop(name) for name in names}
+    assert done.pop("niceness") >= confinement._NICENESS
+    assert done == {"read": "kept", "compute": 1000.0, "memory": "MemoryError", "thread": "done", "descriptors": 5}
     assert set(found.values()) == {"EPERM"}, found
     assert sorted(path.name for path in Path(tmp_path).iterdir()) == ["kept"]
 
