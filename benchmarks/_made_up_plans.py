@@ -49,7 +49,9 @@ def made_up_cost_model(model: Model, names: Sequence[str]) -> CostModel:
     """Equal nodes and fast links."""
     graph = model.graph
     spans = [(index, index + 1) for index in range(graph.n_units)] + [(0, graph.n_units)]
-    segments = tuple(_timing(start, stop) for start, stop in spans)
+    segments = tuple(
+        made_up_timing(start, stop, UNIT_SECONDS * (stop - start), memory_bytes=1 << 20) for start, stop in spans
+    )
     links = tuple(
         Link(source=one, target=two, fixed_seconds=2e-4, bytes_per_second=1e9)
         for one, two in permutations((CLIENT, *names), 2)
@@ -67,8 +69,8 @@ def made_up_cost_model(model: Model, names: Sequence[str]) -> CostModel:
     )
 
 
-def _timing(start: int, stop: int) -> SegmentTiming:
-    seconds = UNIT_SECONDS * (stop - start)
+def made_up_timing(start: int, stop: int, seconds: float, memory_bytes: int = 0) -> SegmentTiming:
+    """A span that took the same each time."""
     return SegmentTiming(
         start=start,
         stop=stop,
@@ -77,7 +79,7 @@ def _timing(start: int, stop: int) -> SegmentTiming:
         high_seconds=seconds,
         n_samples=10,
         session_seconds=0.01,
-        memory_bytes=1 << 20,
+        memory_bytes=memory_bytes,
     )
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks._made_up_plans import made_up_timing
 from partitioner.cluster import CLIENT, Cluster, Device, Link
 from partitioner.cost import CostModel
 from partitioner.front import FloatArray
 from partitioner.graph import Graph, Layer, Unit
-from partitioner.profile import DeviceProfile, Profile, SegmentTiming
+from partitioner.profile import DeviceProfile, Profile
 from partitioner.search.robust.network import LinkCondition, NetworkCondition
 from partitioner.tensors import TensorSpec
 
@@ -75,23 +76,10 @@ def _profile(name: str, seconds: FloatArray, random: np.random.Generator) -> Dev
     spans = {(unit, unit + 1) for unit in range(n_units)}
     spans |= {(0, stop) for stop in range(1, n_units + 1)} | {(start, n_units) for start in range(n_units)}
     timings = tuple(
-        _timing(start, stop, float(seconds[start:stop].sum() * random.uniform(0.9, 1.0)) + 2e-4)
+        made_up_timing(start, stop, float(seconds[start:stop].sum() * random.uniform(0.9, 1.0)) + 2e-4)
         for start, stop in sorted(spans)
     )
     return DeviceProfile(device=name, segments=timings, runtime="made up")
-
-
-def _timing(start: int, stop: int, seconds: float) -> SegmentTiming:
-    return SegmentTiming(
-        start=start,
-        stop=stop,
-        seconds=seconds,
-        low_seconds=seconds,
-        high_seconds=seconds,
-        n_samples=6,
-        session_seconds=0.01,
-        memory_bytes=0,
-    )
 
 
 def _link(source: str, target: str, first: str) -> Link:

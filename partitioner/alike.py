@@ -70,21 +70,24 @@ def _shares(cost_model: CostModel, name: str) -> dict[str, float]:
 
 def _like_links(cost_model: CostModel, one: str, other: str, tolerance: float) -> bool:
     """Whether exchanging the two leaves each link about as it was."""
-    cluster, n_bytes = cost_model.cluster, _median_bytes(cost_model)
     swapped = {one: other, other: one}
-    for place in (CLIENT, *(device.name for device in cluster.devices)):
-        for pair in ((one, place), (place, one)):
-            mirrored = swapped.get(pair[0], pair[0]), swapped.get(pair[1], pair[1])
-            first, second = cluster.link_of.get(pair), cluster.link_of.get(mirrored)
-            if place == one:
-                continue
-            if (first is None) != (second is None) or cluster.media_of.get(pair) != cluster.media_of.get(mirrored):
-                return False
-            if first is not None and second is not None:
-                seconds = sorted((first.seconds(n_bytes), second.seconds(n_bytes)))
-                if seconds[1] > seconds[0] * (1 + tolerance):
-                    return False
-    return True
+    places = [CLIENT, *(device.name for device in cost_model.cluster.devices if device.name != one)]
+    pairs = [pair for place in places for pair in ((one, place), (place, one))]
+    return all(
+        _is_like_link(cost_model, pair, (swapped.get(pair[0], pair[0]), swapped.get(pair[1], pair[1])), tolerance)
+        for pair in pairs
+    )
+
+
+def _is_like_link(cost_model: CostModel, pair: tuple[str, str], mirrored: tuple[str, str], tolerance: float) -> bool:
+    cluster, n_bytes = cost_model.cluster, _median_bytes(cost_model)
+    if cluster.media_of.get(pair) != cluster.media_of.get(mirrored):
+        return False
+    first, second = cluster.link_of.get(pair), cluster.link_of.get(mirrored)
+    if first is None or second is None:
+        return first is second
+    least, most = sorted((first.seconds(n_bytes), second.seconds(n_bytes)))
+    return most <= least * (1 + tolerance)
 
 
 def _median_bytes(cost_model: CostModel) -> int:
