@@ -50,6 +50,8 @@ class IncomingFile:
         self._lock = threading.Lock()
         self.is_taken = False
         """Whether another transfer has the file."""
+        self.is_short = False
+        """Whether its sender ended early: so looks a call that its client cancels, and what came may be right."""
         flags = os.O_RDWR | os.O_NOFOLLOW | (0 if blob.n_have else os.O_CREAT | os.O_EXCL)
         with _disk_faults(blob):
             self._descriptor = os.open(path, flags, 0o600)
@@ -76,6 +78,7 @@ class IncomingFile:
             self._digest.update(chunk)
             self._write(chunk)
         if self.n_written != blob.n_bytes:
+            self.is_short = True
             raise BlobCorruptError(
                 f"Blob {blob.sha256} was announced with {blob.n_bytes} bytes, and {self.n_written} came."
             )

@@ -112,12 +112,12 @@ class ShardStore:
     def put(self, blob: BlobRef, chunks: Iterable[bytes]) -> None:
         """Stores the joined `chunks`, which go on behind the first `n_have` bytes; a blob that is there is not read.
 
-        Where the chunks end in an error, what came is kept, so that a later transfer can go on.
+        Where the chunks end early or in an error, what came is kept, so that a later transfer can go on.
 
         Raises:
             RequestRejectedError: The digest is none, or another transfer took this one's place.
-            BlobCorruptError: The content is not what was announced, or less than `n_have` bytes are there; nothing of
-                this transfer is kept.
+            BlobCorruptError: The content is not what was announced, or less than `n_have` bytes are there; of this
+                transfer nothing is kept but what ended early.
             StoreFullError: Quota or disk do not suffice; nothing of this transfer is kept.
         """
         if not self.missing((blob,)):
@@ -146,6 +146,8 @@ class ShardStore:
             try:
                 yield file
             except (BlobCorruptError, StoreFullError):
+                if file.is_short:
+                    self._keep(file)
                 raise
             except BaseException:  # the sender broke, or this thread is to end
                 self._keep(file)

@@ -68,6 +68,15 @@ def test_it_may_be_cut_again_and_again(store):
     assert store.path_of(BLOB).read_bytes() == CONTENT
 
 
+def test_a_sender_that_ends_early_may_go_on(store):
+    with pytest.raises(BlobCorruptError, match=f"{HALF} came"):
+        store.put(BLOB, (CONTENT[:HALF],))
+    (missing,) = store.missing((BLOB,))
+    assert missing.n_have == HALF
+    store.put(missing, (CONTENT[HALF:],))
+    assert store.path_of(BLOB).read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("place", [0, HALF - 1])
 def test_a_beginning_that_does_not_verify_is_thrown_away_and_sent_anew(store, place):
     missing = cut(store)
