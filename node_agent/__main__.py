@@ -17,6 +17,7 @@ from node_agent.agent import Agent
 from node_agent.arguments import Arguments, parse_arguments
 from node_agent.errors import AgentConfigError, ListenError
 from node_agent.host.allocator import use_few_arenas
+from node_agent.host.descriptors import allow_many_files
 from node_agent.host.processors import confine_to
 from node_agent.log import configure_log
 from node_agent.server import AgentServer
@@ -27,6 +28,7 @@ _logger = logging.getLogger("node_agent")
 def main() -> int:
     """Runs the agent and returns its exit status."""
     use_few_arenas()
+    allow_many_files()
     try:
         arguments = parse_arguments(sys.argv[1:])
         configure_log(arguments.log_format, arguments.log_level)

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from hostile_work import endless_loop
@@ -86,6 +87,26 @@ def test_a_shard_is_tried_once_and_known_to_later_agents(place):
     (n_bytes,) = json.loads((place.folder / ".tried.json").read_text())["memory_bytes"].values()
     assert 0 <= n_bytes < 100 << 20
     assert (place.folder / ".tried.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("optimisation", ["none", "basic", "extended", "all"])
+def test_a_shard_of_many_weights_may_open_all_their_files(place, optimisation):
+    names = [f"w{i}" for i in range(200)]
+    tensors = ["x", *(f"t{i}" for i in range(1, 200)), "y"]
+    nodes = [helper.make_node("Add", [tensors[i], names[i]], [tensors[i + 1]]) for i in range(200)]
+    weights = {name: np.full((4, 8), i, np.float32) for i, name in enumerate(names)}
+    shard = build_shard(nodes, (spec("x", (4, 8)),), (spec("y", (4, 8)),), weights)
+    shard.put_into(place)
+    options = RuntimeOptions(n_threads=1, providers=OPTIONS.providers, optimisation=optimisation)
+    place.trials(options).check(shard.ref)
+
+
+def test_an_agent_may_open_as_many_files_as_the_system_allows():
+    work = (
+        "import resource as r; from node_agent.host.descriptors import allow_many_files as allow;"
+        "r.setrlimit(r.RLIMIT_NOFILE, (100, 500)); allow(); print(*r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", work], cwd=ROOT, text=True) == "500 500\n"
 
 
 @pytest.mark.parametrize("change", [{"runtime": "onnxruntime 2"}, {"options": "basic"}])

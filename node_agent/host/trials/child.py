@@ -29,7 +29,7 @@ def work_in_child(order: TrialOrder, answer_to: int, parent: int) -> None:
         parent: Number of the process that this one was forked from.
     """
     try:
-        confine(order.confinement, kept=answer_to, parent=parent)
+        confine(order.confinement, n_weights=len(order.blobs), kept=answer_to, parent=parent)
     except OSError as exc:
         outcome = TrialOutcome(verdict=Verdict.NOT_CONFINED, detail=f"{exc.strerror or exc}")
     else:

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from node_agent.host.descriptors import allow_only_files_of
 from node_agent.host.trials.system_calls import refuse_system_calls
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _NICENESS = 5
 """Stages that serve go first; at 5 a trial beside a busy stage still has a quarter of the core."""
-_N_DESCRIPTORS = 64
 _RESERVE_BYTES = 64 << 20
 """What libraries reserve and never touch. The runtime reserves up to twice of what it uses, but makes do with less."""
 _FIRST_TO_DIE = "1000"
@@ -33,11 +33,12 @@ class Confinement:
     """Whether it gives up system calls: drivers of graphics cards want them, and not every kernel can refuse them."""
 
 
-def confine(limits: Confinement, *, kept: int, parent: int) -> None:
+def confine(limits: Confinement, *, n_weights: int, kept: int, parent: int) -> None:
     """Confines this process, which has one thread, for good.
 
     Args:
         limits: How far.
+        n_weights: Files that it will open.
         kept: The one descriptor that stays open; above 2.
         parent: Process without which this one shall not be.
 
@@ -54,9 +55,9 @@ def confine(limits: Confinement, *, kept: int, parent: int) -> None:
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, _N_DESCRIPTORS),
     ):
         resource.setrlimit(kind, (most, most))
+    allow_only_files_of(n_weights)
     if limits.is_bounded:
         most = _data_bytes() + limits.memory_bytes + _RESERVE_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
