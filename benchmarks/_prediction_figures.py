@@ -48,8 +48,13 @@ def worst_lines(points: Sequence[Point]) -> list[str]:
 
 
 def errors(points: Sequence[Point], quantity: str, source: str) -> dict[str, float]:
-    """Signed relative errors by plan; `noise`: of the first measurement as a prediction of the second."""
-    found: dict[str, float] = {}
+    """Signed relative errors by plan, and stage."""
+    return {name: signed_error(*pair) for name, pair in pairs(points, quantity, source).items()}
+
+
+def pairs(points: Sequence[Point], quantity: str, source: str) -> dict[str, tuple[float, float]]:
+    """Predicted and measured by plan, and stage; `noise`: the first measurement as a prediction of the second."""
+    found: dict[str, tuple[float, float]] = {}
     for point in points:
         guess = point.measured if source == "noise" else getattr(point, source)
         truth = point.again if source == "noise" else point.measured
@@ -57,10 +62,9 @@ def errors(points: Sequence[Point], quantity: str, source: str) -> dict[str, flo
             continue
         name = f"{point.model}, {point.condition}, {point.plan}"
         if quantity == "stage":
-            pairs = zip(guess.stages, truth.stages, strict=True)
-            found |= {f"{name}, stage {i}": signed_error(a, b) for i, (a, b) in enumerate(pairs)}
+            found |= {f"{name}, stage {i}": pair for i, pair in enumerate(zip(guess.stages, truth.stages, strict=True))}
         elif quantity != "transfer" or point.sent_bytes >= LEAST_TRANSFER_BYTES:
-            found[name] = signed_error(getattr(guess, quantity), getattr(truth, quantity))
+            found[name] = (getattr(guess, quantity), getattr(truth, quantity))
     return found
 
 

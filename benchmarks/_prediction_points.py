@@ -1,9 +1,10 @@
 """What is known of one plan under one condition: twice predicted, once or twice measured."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from coordinator.measurement import PlanMeasurement
 from partitioner.plan import CostEstimate
@@ -70,6 +71,24 @@ def measured_figures(found: PlanMeasurement) -> Figures:
         stages=stages,
         latency_ends=(latency.low, latency.high),
         throughput_ends=(rate.low, rate.high),
+    )
+
+
+def median_figures(visits: Sequence[Figures]) -> Figures:
+    """The median of each figure over several visits of one plan."""
+
+    def middles(rows: Iterable[Sequence[float]]) -> tuple[float, ...]:
+        return tuple(map(median, zip(*rows, strict=True)))
+
+    low, high = middles(visit.latency_ends for visit in visits)
+    least, most = middles(visit.throughput_ends for visit in visits)
+    return Figures(
+        latency=median(visit.latency for visit in visits),
+        throughput=median(visit.throughput for visit in visits),
+        transfer=median(visit.transfer for visit in visits),
+        stages=middles(visit.stages for visit in visits),
+        latency_ends=(low, high),
+        throughput_ends=(least, most),
     )
 
 

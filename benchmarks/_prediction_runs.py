@@ -9,24 +9,28 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks._prediction_points import Figures, Point, measured_figures, predicted_figures
+from benchmarks._prediction_points import Figures, Point, measured_figures, median_figures, predicted_figures
 from benchmarks._prediction_teams import Network, Say, Team, given_team, local_teams
-from coordinator.company import Company, companies_to_try
+from coordinator.company import companies_to_try
 from coordinator.config import ClusterConfig
 from coordinator.correcting import with_trials
+from coordinator.deployment import deploy_plan
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.loadgen import make_workload
-from coordinator.measuring import Effort, measure_plan
+from coordinator.measuring import Effort, measure_deployment
 from coordinator.profiling import profile_fleet, spans_to_profile
 from coordinator.trials import try_stages
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model, load_model
 from partitioner.plan import Candidate
-from partitioner.profile import Profile, StageTrial
+from partitioner.profile import Profile
 
 PROFILE_SECONDS = 4.0
 TRIAL_SECONDS = 1.0
-EFFORT = Effort(seconds=0.8, n_requests=300, n_warmup=3)
+N_ROUNDS = 4
+"""Each plan is visited in every round: where the machine is slow for seconds, it is so for one visit of several."""
+EFFORT = Effort(seconds=0.4, n_requests=300, n_warmup=3)
+"""Of a visit."""
 REPEATED_SHARE = 0.2
 """Of the plans: measured twice."""
 
@@ -75,24 +79,11 @@ class Job:
 
 
 def run_model(teams: Sequence[Team], model: Model, say: Say) -> list[Point]:
-    """All plans of one model: profiled, corrected, measured in random order, a part of them again afterwards."""
+    """All plans of one model: profiled, corrected, measured."""
     began = time.perf_counter()
     jobs = [job for team in teams for job in predicted_jobs(team, model)]
     predicted = time.perf_counter()
-    draw = random.Random(0)
-    order = draw.sample(range(len(jobs)), len(jobs))
-    again = draw.sample(order, round(REPEATED_SHARE * len(jobs)))
-    workload = make_workload(model, seed=0)
-
-    def measure(number: int) -> Figures:
-        job = jobs[number]
-        found = measure_plan(
-            job.network.fleet, model, job.after, workload, label=job.label, effort=EFFORT, on_step=lambda *_: None
-        )
-        return measured_figures(found)
-
-    first = {number: measure(number) for number in order}
-    second = {number: measure(number) for number in again}
+    first, second = measure_jobs(jobs, model)
     say(
         f"{model.graph.name}: {len(jobs)} plans; profiled and corrected in {predicted - began:.0f} s, "
         f"measured in {time.perf_counter() - predicted:.0f} s"
@@ -114,45 +105,57 @@ def run_model(teams: Sequence[Team], model: Model, say: Say) -> list[Point]:
     ]
 
 
+def measure_jobs(jobs: Sequence[Job], model: Model) -> tuple[dict[int, Figures], dict[int, Figures]]:
+    """Each job by number, and a part of them twice: all are live and are visited in rounds, in random order."""
+    draw = random.Random(0)
+    again = draw.sample(range(len(jobs)), round(REPEATED_SHARE * len(jobs)))
+    visits: tuple[dict[int, list[Figures]], dict[int, list[Figures]]] = (
+        {number: [] for number in range(len(jobs))},
+        {number: [] for number in again},
+    )
+    workload = make_workload(model, seed=0)
+    with ExitStack() as stack:
+        live = [
+            stack.enter_context(deploy_plan(job.network.fleet, model, job.after, on_lane=lambda *_: None))
+            for job in jobs
+        ]
+        for _ in range(N_ROUNDS):
+            round_of = [(found, number) for found in visits for number in found]
+            for found, number in draw.sample(round_of, len(round_of)):
+                job = jobs[number]
+                measured = measure_deployment(
+                    job.network.fleet, live[number], workload, label=job.label, effort=EFFORT, on_step=lambda *_: None
+                )
+                found[number].append(measured_figures(measured))
+    first, second = ({number: median_figures(each) for number, each in found.items()} for found in visits)
+    return first, second
+
+
 def predicted_jobs(team: Team, model: Model) -> Iterator[Job]:
     """All plans of a team under each condition."""
     plans = team.plans_for(model, [node.name for node in team.fleet.nodes])
     profile = profile_for(team.fleet, model)
-    trials = Trials(team, model)
     for network in team.networks:
         from_profile = CostModel(model.graph, network.cluster, profile)
         before = {label: from_profile.candidate(stages) for label, stages in plans.items()}
-        after = CostModel(model.graph, network.cluster, trials.correct(profile, list(before.values())))
+        corrected = corrected_profile(team, model, profile, list(before.values()))
+        after = CostModel(model.graph, network.cluster, corrected)
         for label, stages in plans.items():
             yield Job(network=network, label=label, before=before[label], after=after.candidate(stages))
 
 
-class Trials:
-    """Runs the stages of plans on their nodes, as measure-and-correct does with a front; the same trial once."""
-
-    def __init__(self, team: Team, model: Model) -> None:
-        self._team = team
-        self._model = model
-        self._known: dict[Company, dict[str, tuple[StageTrial, ...]]] = {}
-
-    def correct(self, profile: Profile, plans: Sequence[Candidate]) -> Profile:
-        """The profile with a trial of each stage of the plans, in the company that it has there."""
-        fleet = self._team.fleet
-        wanted = companies_to_try(profile, plans, fleet.places)
-        for company in wanted:
-            if company not in self._known:
-                self._known[company] = try_stages(
-                    fleet,
-                    self._model,
-                    [company],
-                    seconds=TRIAL_SECONDS,
-                    seed=0,
-                    on_trial=lambda *_: None,
-                    hops_of=self._team.hops_of,
-                )
-        for company in wanted:
-            profile = with_trials(profile, self._known[company])
-        return profile
+def corrected_profile(team: Team, model: Model, profile: Profile, plans: Sequence[Candidate]) -> Profile:
+    """The profile with a trial of each stage of the plans, as measure-and-correct runs those of a front."""
+    trials = try_stages(
+        team.fleet,
+        model,
+        companies_to_try(profile, plans, team.fleet.places),
+        seconds=TRIAL_SECONDS,
+        seed=0,
+        on_trial=lambda *_: None,
+        hops_of=team.hops_of,
+    )
+    return with_trials(profile, trials)
 
 
 def profile_for(fleet: Fleet, model: Model) -> Profile:

@@ -4,14 +4,17 @@ For each model, network condition and plan: predict it from the profile alone ("
 ("after": its stages were run alone on the nodes), deploy it, measure it. Nodes are unpaced, pinned to cores and
 unequal by the optimisation level of their runtime. Links are emulated by their senders.
 
-A part of the plans is measured twice, long after one another: how far the two are apart is the floor of the noise, that
-no prediction can be expected to beat. `--points FILE` writes every plan's figures as CSV; no plan is left out.
+All plans of a model are live at once and are visited in several rounds, in random order, so that a machine that is slow
+for some seconds slows no plan alone. A part of the plans is visited twice in each round: how far the two medians are
+apart is the floor of the noise, that no prediction can be expected to beat. `--points FILE` writes every plan's figures
+as CSV, `--figure FILE.svg` draws them; no plan is left out.
 """
 
 import sys
 from pathlib import Path
 
 from benchmarks._figures import argument_parser, publish
+from benchmarks._prediction_drawing import draw_points
 from benchmarks._prediction_figures import figures_of, worst_lines
 from benchmarks._prediction_points import write_points
 from benchmarks._prediction_runs import Scope, run_all
@@ -23,6 +26,7 @@ def main() -> int:
     """Measures all and publishes the figures."""
     parser = argument_parser(__doc__)
     parser.add_argument("--points", type=Path, metavar="FILE", help="also write every plan's figures there, as CSV")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="also draw predicted over measured there")
     parser.add_argument("--cluster", type=Path, metavar="FILE", help="these nodes and links, not the local ones")
     parser.add_argument("--models", nargs="+", metavar="MODEL", default=MODELS, help=f"of {', '.join(MODELS)}")
     arguments = parser.parse_args()
@@ -34,6 +38,8 @@ def main() -> int:
     points = run_all(scope, say=say)
     if arguments.points is not None:
         write_points(points, arguments.points)
+    if arguments.figure is not None:
+        draw_points(points, arguments.figure)
     for line in worst_lines(points):
         say(line)
     return publish(figures_of(points), arguments.json)

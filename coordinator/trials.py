@@ -37,7 +37,7 @@ from partitioner.tensors import TensorSpec
 Hops = tuple[LinkFit, LinkFit]
 """From the client and to it."""
 
-N_VISITS = 2
+N_VISITS = 3
 """How often each stage is deployed, in turn with the others, so that drift shows in all."""
 N_WARM_UP = 3
 MIN_REQUESTS = 5
