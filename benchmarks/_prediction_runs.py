@@ -3,8 +3,8 @@
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,7 @@ from coordinator.config import ClusterConfig
 from coordinator.correcting import with_trials
 from coordinator.deployment import deploy_plan
 from coordinator.fleet import Fleet, connect_fleet
-from coordinator.loadgen import make_workload
+from coordinator.loadgen import Workload, make_workload
 from coordinator.measuring import Effort, measure_deployment
 from coordinator.profiling import profile_fleet, spans_to_profile
 from coordinator.trials import try_stages
@@ -31,6 +31,8 @@ N_ROUNDS = 4
 """Each plan is visited in every round: where the machine is slow for seconds, it is so for one visit of several."""
 EFFORT = Effort(seconds=0.4, n_requests=300, n_warmup=3)
 """Of a visit."""
+N_LIVE = 24
+"""Plans at a time: a node serves 64 streams."""
 REPEATED_SHARE = 0.2
 """Of the plans: measured twice."""
 
@@ -106,29 +108,39 @@ def run_model(teams: Sequence[Team], model: Model, say: Say) -> list[Point]:
 
 
 def measure_jobs(jobs: Sequence[Job], model: Model) -> tuple[dict[int, Figures], dict[int, Figures]]:
-    """Each job by number, and a part of them twice: all are live and are visited in rounds, in random order."""
+    """Each job by number, and a part of them twice: many are live and are visited in rounds, in random order."""
     draw = random.Random(0)
-    again = draw.sample(range(len(jobs)), round(REPEATED_SHARE * len(jobs)))
-    visits: tuple[dict[int, list[Figures]], dict[int, list[Figures]]] = (
-        {number: [] for number in range(len(jobs))},
-        {number: [] for number in again},
-    )
+    order = draw.sample(range(len(jobs)), len(jobs))
+    again = set(draw.sample(order, round(REPEATED_SHARE * len(jobs))))
     workload = make_workload(model, seed=0)
-    with ExitStack() as stack:
-        live = [
-            stack.enter_context(deploy_plan(job.network.fleet, model, job.after, on_lane=lambda *_: None))
-            for job in jobs
-        ]
-        for _ in range(N_ROUNDS):
-            round_of = [(found, number) for found in visits for number in found]
-            for found, number in draw.sample(round_of, len(round_of)):
-                job = jobs[number]
-                measured = measure_deployment(
-                    job.network.fleet, live[number], workload, label=job.label, effort=EFFORT, on_step=lambda *_: None
-                )
-                found[number].append(measured_figures(measured))
-    first, second = ({number: median_figures(each) for number, each in found.items()} for found in visits)
+    first: dict[int, Figures] = {}
+    second: dict[int, Figures] = {}
+    for start in range(0, len(order), N_LIVE):
+        group = order[start : start + N_LIVE]
+        visits: dict[tuple[bool, int], list[Figures]] = {(False, number): [] for number in group}
+        visits |= {(True, number): [] for number in group if number in again}
+        with ExitStack() as stack:
+            measures = {number: stack.enter_context(live_job(jobs[number], model, workload)) for number in group}
+            for _ in range(N_ROUNDS):
+                for visit in draw.sample(list(visits), len(visits)):
+                    visits[visit].append(measures[visit[1]]())
+        for (is_second, number), found in visits.items():
+            (second if is_second else first)[number] = median_figures(found)
     return first, second
+
+
+@contextmanager
+def live_job(job: Job, model: Model, workload: Workload) -> Iterator[Callable[[], Figures]]:
+    """A plan that is live meanwhile, and how to visit it."""
+    fleet = job.network.fleet
+    with deploy_plan(fleet, model, job.after, on_lane=lambda *_: None) as deployment:
+
+        def visit() -> Figures:
+            return measured_figures(
+                measure_deployment(fleet, deployment, workload, label=job.label, effort=EFFORT, on_step=lambda *_: None)
+            )
+
+        yield visit
 
 
 def predicted_jobs(team: Team, model: Model) -> Iterator[Job]:
