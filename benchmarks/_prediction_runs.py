@@ -165,7 +165,6 @@ def corrected_profile(team: Team, model: Model, profile: Profile, plans: Sequenc
         seconds=TRIAL_SECONDS,
         seed=0,
         on_trial=lambda *_: None,
-        hops_of=team.hops_of,
     )
     return with_trials(profile, trials)
 

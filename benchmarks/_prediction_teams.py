@@ -10,7 +10,6 @@ from benchmarks._prediction_plans import PlansFor, lines, series
 from coordinator.config import ClusterConfig, load_cluster, parse_cluster
 from coordinator.fleet import Fleet
 from coordinator.planning import probe_links
-from coordinator.trials import Hops, bare_hops
 from partitioner.cluster import CLIENT, Cluster
 
 PAIR = (
@@ -52,8 +51,6 @@ class Team:
 
     plans_for: PlansFor
     networks: tuple[Network, ...]
-    hops_of: Mapping[str, Hops]
-    """Bare links of each node from and to the client."""
 
     @property
     def fleet(self) -> Fleet:
@@ -71,20 +68,14 @@ def given_team(connect: Connect, cluster_file: Path) -> list[Team]:
     if paced:
         raise SystemExit(f"Nodes {', '.join(paced)} are paced (emulate: slowdown): give a cluster of unpaced nodes.")
     network = Network(name="as it is", fleet=fleet, cluster=probe_links(fleet, lambda *_: None))
-    return [make_team(lambda model, names: series(model, names) | lines(model, names), [network])]
-
-
-def make_team(plans_for: PlansFor, networks: Sequence[Network]) -> Team:
-    """A team whose nodes' bare links are probed."""
-    hops_of = {node.name: bare_hops(node) for node in networks[0].fleet.nodes}
-    return Team(plans_for=plans_for, networks=tuple(networks), hops_of=hops_of)
+    return [Team(plans_for=lambda model, names: series(model, names) | lines(model, names), networks=(network,))]
 
 
 def local_teams(connect: Connect, n_conditions: int, say: Say) -> list[Team]:
     """A pair with cores of their own for the series of splits, and a line on shared cores for longer plans."""
     conditions = list(CONDITIONS)[:n_conditions]
     return [
-        make_team(plans_for, list(shaped_networks(connect, name, nodes, conditions, say)))
+        Team(plans_for=plans_for, networks=tuple(shaped_networks(connect, name, nodes, conditions, say)))
         for name, nodes, plans_for in (("pair", PAIR, series), ("line", LINE, lines))
     ]
 

@@ -9,7 +9,7 @@ from coordinator.correction import Correction
 from coordinator.fleet import Fleet
 from coordinator.planning import search_front
 from coordinator.profiling import OnProgress, ignore_progress
-from coordinator.trials import Hops, bare_hops, try_stages
+from coordinator.trials import try_stages
 from coordinator.wishes import SearchWish
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model
@@ -42,17 +42,12 @@ def correct_front(
     """
     began = time.perf_counter()
     result, n_searches, n_stages = search_front((cost_model,), wish, None), 1, 0
-    hops_of: dict[str, Hops] = {}
     while companies := companies_to_try(cost_model.profile, result.front, fleet.places):
         left = budget_seconds - (time.perf_counter() - began)
         chosen, seconds = within_budget(companies, left)
         if not chosen:
             break
-        names = {name for company in chosen for name, _ in company.stages}
-        hops_of |= {name: bare_hops(fleet.node_of[name]) for name in sorted(names - hops_of.keys())}
-        trials = try_stages(
-            fleet, model, chosen, seconds=seconds, seed=wish.seed, on_trial=on_progress, hops_of=hops_of
-        )
+        trials = try_stages(fleet, model, chosen, seconds=seconds, seed=wish.seed, on_trial=on_progress)
         n_stages += sum(map(len, trials.values()))
         cost_model = replace(cost_model, profile=with_trials(cost_model.profile, trials))
         result, n_searches = search_front((cost_model,), wish, None), n_searches + 1

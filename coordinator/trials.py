@@ -1,15 +1,15 @@
 """Stages as they will run: each between the client and the client, in the company that they will have.
 
 What a node does with a message beside computing (threads that hand over, copies, a quota that is spent) shows only
-there. Links are not emulated meanwhile, and are probed as they are, so that what is left of a round trip belongs to the
-stage.
+there. Links are not emulated meanwhile, and every lone request has a probe of the same bytes beside it, after the same
+rest, so that what is left of a round trip belongs to the stage.
 """
 
 import random
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,21 +21,17 @@ from coordinator.company import Company, Span
 from coordinator.connecting import no_emulation, open_pipeline
 from coordinator.fleet import Fleet, FleetNode
 from coordinator.pipeline import Answer, Pipeline
-from coordinator.probing import LinkFit, find_link
 from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.stage_orders import QUEUE_LIMIT, wire_specs
 from coordinator.statistics import quantile_estimate
-from node_agent.dataplane.probing import probe
+from node_agent.dataplane.probing import Prober
 from node_agent.drawing import draw_tensors
 from node_agent.errors import NodeError
-from node_agent.messages import ProbeRequest, StageLoad
+from node_agent.messages import StageLoad
 from partitioner.onnx_io import Model
 from partitioner.profile import StageTrial
 from partitioner.shard import Shard
 from partitioner.tensors import TensorSpec
-
-Hops = tuple[LinkFit, LinkFit]
-"""From the client and to it."""
 
 N_VISITS = 3
 """How often each stage is deployed, in turn with the others, so that drift shows in all."""
@@ -71,7 +67,6 @@ def try_stages(
     seconds: float,
     seed: int,
     on_trial: OnTrial,
-    hops_of: Mapping[str, Hops],
 ) -> dict[str, tuple[StageTrial, ...]]:
     """Runs stages as pipelines of their own, and times them one request at a time and under load.
 
@@ -82,7 +77,6 @@ def try_stages(
         seconds: For each company, all visits together, deployment not counted.
         seed: Of the inputs and the order.
         on_trial: Told before each visit.
-        hops_of: What `bare_hops` found, by device.
 
     Returns:
         Trials by device.
@@ -105,10 +99,7 @@ def try_stages(
         what = " with ".join(f"{name}[{start}:{stop}]" for name, (start, stop) in company.stages)
         on_trial(company.stages[0][0], n_done, len(visits), f"trying {what}")
         groups = [
-            [
-                _Guest(fleet.node_of[name], shards[name, span], hops_of[name], samples[name, span])
-                for name, span in group
-            ]
+            [_Guest(fleet.node_of[name], shards[name, span], samples[name, span]) for name, span in group]
             for group in company.groups
         ]
         _visit(groups, seconds=seconds / N_VISITS, rest_seconds=company.rest_seconds, seed=seed)
@@ -121,41 +112,28 @@ def try_stages(
     return {name: tuple(trial(name, span) for span in spans) for name, spans in spans_of.items()}
 
 
-def bare_hops(node: FleetNode) -> Hops:
-    """The links from and to the client as they are, with no emulation."""
-    upload, download = (
-        ProbeRequest(
-            target_address=node.data_address(plane),
-            plane=plane,
-            link=None,
-            link_back=None,
-            is_download=is_download,
-        )
-        for plane, is_download in ((node.input_plane, False), (node.output_plane, True))
-    )
-    ask = partial(probe, tls=node.tls)
-    return find_link(ask, upload), find_link(ask, download)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Guest:
     """A stage that is tried, and where its times go."""
 
     node: FleetNode
     shard: Shard
-    hops: Hops
     samples: _Samples
 
-    @property
-    def hop_seconds(self) -> float:
-        """From the client and back to it, without the stage."""
-        return self.hops[0].seconds(_n_bytes(self.shard.receives)) + self.hops[1].seconds(_n_bytes(self.shard.sends))
+    def prober(self) -> Prober:
+        """A stream over which messages go there and back without a stage."""
+        plane = self.node.input_plane
+        return Prober(self.node.data_address(plane), plane, tls=self.node.tls)
 
-    def take(self, answer: Answer) -> None:
+    def hop_seconds(self, prober: Prober) -> float:
+        """From the client and back to it, without the stage."""
+        return prober.round_trip(_n_bytes(self.shard.receives), _n_bytes(self.shard.sends))
+
+    def take(self, answer: Answer, hop_seconds: float) -> None:
         """Keeps the times of a lone request."""
         compute = answer.trace[0].compute_seconds
         self.samples.compute.append(compute * (self.node.description.slowdown or 1.0))
-        self.samples.handover.append(answer.latency_seconds - compute - self.hop_seconds)
+        self.samples.handover.append(answer.latency_seconds - compute - hop_seconds)
 
 
 def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, rest_seconds: float, seed: int) -> None:
@@ -168,12 +146,19 @@ def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, rest_seconds: 
         for _ in range(N_WARM_UP):
             for guest in guests:
                 pipelines[guest].infer(inputs[guest])
+        probers = {guest: stack.enter_context(guest.prober()) for guest in guests}
         draw = random.Random(seed)  # noqa: S311 - rests, not secrets
+
+        def rest() -> None:
+            time.sleep(rest_seconds * draw.uniform(*REST_SPREAD))
+
         n_rounds, ends_at = 0, time.perf_counter() + seconds / 2
         while n_rounds < MIN_REQUESTS or time.perf_counter() < ends_at:
             for guest in guests:
-                time.sleep(rest_seconds * draw.uniform(*REST_SPREAD))
-                guest.take(pipelines[guest].infer(inputs[guest]))
+                rest()
+                answer = pipelines[guest].infer(inputs[guest])
+                rest()
+                guest.take(answer, guest.hop_seconds(probers[guest]))
             n_rounds += 1
         for group in groups:
             sends = [partial(pipelines[guest].submit, inputs[guest]) for guest in group]

@@ -8,7 +8,7 @@ from coordinator.correcting import TRIAL_SECONDS, correct_front, with_trials, wi
 from coordinator.fleet import connect_fleet
 from coordinator.planning import probe_links
 from coordinator.profiling import ignore_progress, profile_fleet, spans_to_profile
-from coordinator.trials import MIN_REQUESTS, N_VISITS, bare_hops, try_stages
+from coordinator.trials import MIN_REQUESTS, N_VISITS, try_stages
 from coordinator.wishes import SearchWish
 from node_agent.errors import NodeError
 from partitioner.cost import CostModel
@@ -47,8 +47,7 @@ def trial(start, stop, **changes):
 def run_alone(fleet, model, name, *spans):
     """Trials of stages of one node, each by itself."""
     companies = [Company(groups=(((name, span),),), rest_seconds=0.01) for span in spans]
-    hops_of = {name: bare_hops(fleet.node_of[name])}
-    return try_stages(fleet, model, companies, seconds=0.1, seed=0, on_trial=ignore_progress, hops_of=hops_of)[name]
+    return try_stages(fleet, model, companies, seconds=0.1, seed=0, on_trial=ignore_progress)[name]
 
 
 def check(one):
@@ -73,11 +72,8 @@ def test_stages_are_run_alone_and_taken_off(fleet, model):
 def test_stages_are_run_in_company(fleet, model):
     first, second = (node.name for node in fleet.nodes)
     company = Company(groups=(((first, (0, 3)), (second, (3, model.graph.n_units))),), rest_seconds=0.002)
-    hops_of = {node.name: bare_hops(node) for node in fleet.nodes}
     seen = []
-    trials = try_stages(
-        fleet, model, [company], seconds=0.2, seed=0, on_trial=lambda *what: seen.append(what), hops_of=hops_of
-    )
+    trials = try_stages(fleet, model, [company], seconds=0.2, seed=0, on_trial=lambda *what: seen.append(what))
     assert {name: [(one.start, one.stop) for one in found] for name, found in trials.items()} == {
         first: [(0, 3)],
         second: [(3, model.graph.n_units)],
