@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 LOGARITHMIC_FROM = 12.0
 """Ratio of the largest to the least value from which a linear axis would hide the small ones."""
+MANY_DECADES = 1e4
+"""Ratio of the ends of an axis beyond which marks within decades would touch."""
 PADDING = 0.12
 """Free room at each end, as a part of the axis."""
 
@@ -32,9 +34,10 @@ def scale_for(values: Sequence[float]) -> AxisScale:
 
 
 def nice_ticks(scale: AxisScale) -> tuple[float, ...]:
-    """1-2-5 marks inside a logarithmic view."""
+    """1-2-5 marks inside a logarithmic view, or powers of ten where it spans many."""
     first, last = math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high))
-    marks = (digit * 10.0**power for power in range(first, last + 1) for digit in (1, 2, 5))
+    digits = (1,) if scale.high / scale.low > MANY_DECADES else (1, 2, 5)
+    marks = (digit * 10.0**power for power in range(first, last + 1) for digit in digits)
     return tuple(mark for mark in marks if scale.low <= mark <= scale.high)
 
 
