@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from coordinator.connecting import connect_plan
 from coordinator.fleet import Fleet
+from coordinator.lease import LEASE_SECONDS, renewed_lease
 from coordinator.opening import OnLane
 from coordinator.output_gate import OutputErrors, OutputGate
 from coordinator.pipeline import Pipeline
@@ -90,8 +91,15 @@ def deploy_plan(
     sending_seconds = time.perf_counter() - started
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
-        opened = [fleet.node_of[device].client.load_stage(load) for device, load in reversed(loads)]
-        with connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
+        opened = [
+            fleet.node_of[device].client.load_stage(replace(load, lease_seconds=LEASE_SECONDS))
+            for device, load in reversed(loads)
+        ]
+        nodes = [fleet.node_of[device] for device in dict.fromkeys(device for device, _ in loads)]
+        with (
+            renewed_lease(nodes, name),
+            connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline,
+        ):
             live = Deployment(
                 name=name,
                 epoch=epoch,

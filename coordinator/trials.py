@@ -20,6 +20,7 @@ import numpy as np
 from coordinator.company import Company, Span
 from coordinator.connecting import no_emulation, open_pipeline
 from coordinator.fleet import Fleet, FleetNode
+from coordinator.lease import LEASE_SECONDS, renewed_lease
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.provisioning import send_shards, sending_lane, shard_ref
 from coordinator.stage_orders import QUEUE_LIMIT, wire_specs
@@ -178,13 +179,17 @@ def _deployed(node: FleetNode, shard: Shard, samples: _Samples) -> Iterator[Pipe
         receives=wire_specs(shard.receives),
         sends=wire_specs(shard.sends),
         queue_limit=QUEUE_LIMIT,
+        lease_seconds=LEASE_SECONDS,
     )
     try:
         samples.memory_bytes = max(samples.memory_bytes, node.client.load_stage(load).memory_bytes)
         names = tuple(spec.name for spec in shard.receives)
-        with open_pipeline(
-            [node], [node], deployment=name, epoch=1, link_to=no_emulation, input_names=names, window=WINDOW
-        ) as pipeline:
+        with (
+            renewed_lease([node], name),
+            open_pipeline(
+                [node], [node], deployment=name, epoch=1, link_to=no_emulation, input_names=names, window=WINDOW
+            ) as pipeline,
+        ):
             yield pipeline
     finally:
         with suppress(NodeError):  # a node that is gone holds nothing

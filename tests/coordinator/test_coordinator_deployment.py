@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from concurrent.futures import wait
 
 import numpy as np
@@ -166,3 +167,14 @@ def local_pid(name, folder):
         for child in psutil.Process().children(recursive=True)
         if name in child.cmdline() and any(str(folder) in part for part in child.cmdline())
     )
+
+
+@pytest.mark.parametrize(("renew_seconds", "n_kept"), [(0.1, 2), (60.0, 0)])
+def test_nodes_keep_stages_only_while_somebody_asks_after_them(
+    *, fleet, model, candidate_at, monkeypatch, renew_seconds, n_kept
+):
+    monkeypatch.setattr("coordinator.deployment.LEASE_SECONDS", 0.6)
+    monkeypatch.setattr("coordinator.lease.RENEW_SECONDS", renew_seconds)
+    with deploy_plan(fleet, model, candidate_at(2)):
+        time.sleep(1.5)
+        assert sum(len(node.client.list_stages()) for node in fleet.nodes) == n_kept
