@@ -64,8 +64,7 @@ def emulated_link(bare: Link, emulation: LinkEmulation | None) -> Link:
     """What a link will be found to be, whose sender emulates it on top of what it is; on average where it changes.
 
     Delays add up; a lone message is first copied and then waits for its turn, so that its times per byte add up, too;
-    many in a row go at the pace of the slower of both. A lost packet is sent again, which keeps the link busy for it;
-    its message waits for the repair, which does not.
+    many in a row go at the pace of the slower of both. What losses cost says `partitioner.search.robust.network`.
     """
     if emulation is None:
         return bare
@@ -80,9 +79,7 @@ def emulated_link(bare: Link, emulation: LinkEmulation | None) -> Link:
         busy_bytes_per_second=max(busy, lone),
         jitter_seconds=(bare.jitter_seconds**2 + emulation.jitter_seconds**2) ** 0.5,
     )
-    lossy = LinkCondition(loss=emulation.loss).apply(found)
-    busy = found.busy_bytes_per_second * (1 - emulation.loss)
-    return replace(lossy, busy_bytes_per_second=max(busy, lossy.bytes_per_second))
+    return LinkCondition(loss=emulation.loss).apply(found)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,8 +52,8 @@ def test_a_condition_that_says_nothing_changes_nothing():
     [
         (LinkCondition(rate_factor=0.5), 5e5, 1.5e6),
         (LinkCondition(bytes_per_second=7e5), 7e5, 0.0),
-        (LinkCondition(loss=0.1), 0.9 / (1e-6 + 0.1 * 0.02 / 1500), 0.9 / (1 / 3e6 + 0.1 * 0.02 / 1500)),
-        (LinkCondition(bytes_per_second=7e5, loss=0.1), 0.9 / (1 / 7e5 + 0.1 * 0.02 / 1500), 0.0),
+        (LinkCondition(loss=0.1), 0.9 / (1e-6 + 0.1 * 0.02 / 1500), 0.9 * 3e6),
+        (LinkCondition(bytes_per_second=7e5, loss=0.1), 0.9 / (1 / 7e5 + 0.1 * 0.02 / 1500), 0.9 * 7e5),
         (LinkCondition(delay_factor=2.0), 1e6, 3e6),
     ],
 )
