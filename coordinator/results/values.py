@@ -63,6 +63,17 @@ class LinkFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUse:
+    """What a request of the pipeline took of a resource on average, the window full."""
+
+    resource: str
+    """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` or `processor:NAME`."""
+    busy_seconds: float
+    tensor_bytes: float | None = None
+    """That a link carried for it, in their codec and without headers; None of what is no link."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One answered request."""
 
@@ -102,6 +113,8 @@ class Run:
     coordinator: str = ""
     """Who measured: host and process."""
     links: tuple[LinkFound, ...] = ()
+    resources: tuple[ResourceUse, ...] = ()
+    """The busiest first; empty where the window was not filled, and in runs of a splitfront that did not keep it."""
     environment: Mapping[str, object] = field(default_factory=dict)
     """Versions, processors, governor, temperature and load, before and after, as JSON."""
     predicted_latency_seconds: float | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from coordinator.report import quantities
 from coordinator.report.sweep.judging import OBJECTIVES, best_point, cover
 from coordinator.report.sweep.series import ConditionSeries, PlanRegret, Recommendation, RegretTable, SweepSeries
+from coordinator.sweep.words import contraction_sentences
 
 CLOSE = 0.10
 """A plan whose worst regret is below this is as good as the best everywhere."""
@@ -45,7 +46,8 @@ def recommendation(
         reasons = [*when, f"If one plan must do {where}: {_worded(shared)}, at worst {_regrets(worst)}.", *alone]
         reasons += [_ready(regrets, max(worst))]
     if not is_predicted:
-        reasons.append(_firm(conditions))
+        told = [(one.name, one.contraction) for one in conditions if one.contraction is not None]
+        reasons += [*contraction_sentences(told), _firm(conditions)]
     return Recommendation(headline=headline, reasons=tuple(filter(None, reasons)), plan=shared)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 
 from coordinator.report.sweep.reading import read_sweep
 from coordinator.report.sweep.series import SweepSeries
-from coordinator.results.values import Case, LinkFound, Run, Sample, Sweep
+from coordinator.results.values import Case, LinkFound, ResourceUse, Run, Sample, Sweep
 from partitioner.plan import Plan, Stage
 
 NODES = ("pi-1", "server")
@@ -206,7 +206,7 @@ def _attempts(
         )
     if chance.random() < 0.01:
         attempts.append(replace(run, state="failed", reason="an answer differed by 3.1e-2", attempt=len(attempts)))
-    done = replace(run, attempt=len(attempts), links=links(network, chance))
+    done = replace(run, attempt=len(attempts), links=links(network, chance), resources=resources(case, network))
     return [*attempts, measured(done, latency, interval, n_samples, chance)]
 
 
@@ -246,6 +246,24 @@ def links(network: Network, chance: random.Random, slower: float = 1.0) -> tuple
         )
         for source, target in (("pi-1", "server"), ("server", "client"))
     )
+
+
+def resources(case: Case, network: Network) -> tuple[ResourceUse, ...]:
+    """What the physics of `expected` keep busy."""
+    stages, work = case.plan.stages, MODELS[case.model]
+    pace = {"pi-1": 0.0020 * work, "server": 0.0008 * work}
+    uses = [
+        ResourceUse(resource=f"device:{stage.device}", busy_seconds=pace[stage.device] * (stage.stop - stage.start))
+        for stage in stages
+    ]
+    if len(stages) > 1:
+        sent = boundary_bytes(stages[0].stop)
+        busy = sent / network.bytes_per_second
+        uses.append(ResourceUse(resource="link:pi-1->server", busy_seconds=busy, tensor_bytes=sent))
+    elif stages[0].device == "server":
+        busy = boundary_bytes(0) / network.bytes_per_second
+        uses.append(ResourceUse(resource="link:client->server", busy_seconds=busy, tensor_bytes=boundary_bytes(0)))
+    return tuple(sorted(uses, key=lambda use: -use.busy_seconds))
 
 
 def doubt(found: Sequence[LinkFound]) -> str:
