@@ -2,8 +2,8 @@
 
 Each time anew: seed, order, weights, profile and probed links. Plans are compared under each condition: those that are
 on the front with probability 0.9 or more (Jaccard's index of both sets), and whether the 95 % intervals of latency and
-of throughput overlap. Where a link whose rate was asked for was a plan's bottleneck, its throughput is held against what
-that rate lets through; the worst plan of both sweeps is told.
+of throughput overlap. Where a link whose rate was asked for was a plan's bottleneck, its throughput is held against
+what that rate lets through; the worst plan of both sweeps is told.
 """
 
 import os
@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks._figures import Figure, at_least, at_most, argument_parser, publish
+from benchmarks._figures import Figure, argument_parser, at_least, at_most, publish
 from coordinator.report.sweep.reading import read_sweep
 from coordinator.report.sweep.series import PlanPoint, SweepSeries
 from coordinator.report.sweep.styles import SURE
@@ -94,9 +94,7 @@ def jaccard(one: set[tuple[str, str]], two: set[tuple[str, str]]) -> float:
 
 def overlap_figure(first: Points, second: Points) -> Figure:
     """Share of plans whose intervals overlap in both figures; those that one sweep lacks do not."""
-    alike = {
-        name: [overlaps(first[key], second.get(key), name) for key in first] for name in ("latency", "throughput")
-    }
+    alike = {name: [overlaps(first[key], second.get(key), name) for key in first] for name in ("latency", "throughput")}
     both = [all(pair) for pair in zip(*alike.values(), strict=True)]
     shares = [sum(each) / len(each) for each in alike.values()]
     value = sum(both) / len(both)
@@ -118,9 +116,7 @@ def bound_figure(found: Sequence[Points]) -> Figure:
         if point.bottleneck is not None and point.bottleneck.best_share is not None
     ]
     worst = min(shares, default=0.0)
-    return at_least(
-        "sweep_repeat_of_bytes_bound", worst, (worst, max(shares, default=0.0)), "share", LEAST_OF_BOUND
-    )
+    return at_least("sweep_repeat_of_bytes_bound", worst, (worst, max(shares, default=0.0)), "share", LEAST_OF_BOUND)
 
 
 def contractions(series: SweepSeries) -> int:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from coordinator.results.columns import ADDED, MOST_NAME_LENGTH, RUN_KEY, TABLES, Kind, Table
 
 VERSION = 2
-"""Of these tables. What reads and writes them is raised with it, and learns to change an older store. 2: what a run took
-of resources."""
+"""Of these tables. What reads and writes them is raised with it, and learns to change an older store. 2: what a run
+took of resources."""
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """SQLite counts rows only in a column of the type INTEGER, which has 64 bits there."""
@@ -95,7 +95,7 @@ def raise_version(connection: sa.Connection) -> int:
     if found == 1:
         for name, cell in ADDED["runs"].items():
             kind = sa.schema.CreateColumn(sa.Column(name, sa.Text, nullable=False, server_default=cell))
-            connection.execute(sa.DDL(f"ALTER TABLE runs ADD COLUMN {kind.compile(dialect=connection.dialect)}"))
+            connection.execute(sa.text(f"ALTER TABLE runs ADD COLUMN {kind.compile(dialect=connection.dialect)}"))
         connection.execute(sa.update(versions).values(version=VERSION))
         return VERSION
     return int(found or 0)

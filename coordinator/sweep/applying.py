@@ -40,9 +40,9 @@ def check_conditions(config: ClusterConfig, conditions: Sequence[NetworkConditio
             f"Conditions cannot be applied to the links of '{config.name}', because {remote} is not local and its "
             "agent shapes no real link:",
             *faults,
-            "Instead: measure these links as they are (condition as-is); or have the machines slow what they send, each "
-            "condition by its command, and sweep as-is once for each (needs ssh sections, root there, and a kernel with "
-            "netem):",
+            "Instead: measure these links as they are (condition as-is); or have the machines slow what they send, by "
+            "the command of each condition, and sweep as-is once for each (needs ssh sections, root there, and a "
+            "kernel with netem):",
             *(f"  {_shape_command(condition.every_link, names)}" for condition, _ in refused),
             "or emulate the nodes here (local: true).",
         )

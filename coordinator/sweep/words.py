@@ -118,8 +118,9 @@ def contraction_sentences(conditions: Sequence[tuple[str, Contraction]]) -> tupl
     names = "; ".join(name for name, _ in held[:MOST_RANGES])
     more = f"; and {len(held) - MOST_RANGES} more" if len(held) > MOST_RANGES else ""
     n_splits = held[0][1].n_splits
+    whose = "" if all(found.is_link_bound for _, found in held) else " of the splits, or of all that send more"
     return (
-        f"Under {len(held)} of {len(conditions)} conditions ({names}{more}) a link is the bottleneck, and the front "
+        f"Under {len(held)} of {len(conditions)} conditions ({names}{more}) a link is the bottleneck{whose}, and the front "
         f"contracts to the splits with the smallest boundaries: to {most} of {n_splits} split points or fewer.",
     )
 
@@ -132,7 +133,8 @@ def contraction_sentence(name: str, found: Contraction) -> str:
     small = (
         "the smallest boundary" if found.is_smallest else f"one of the {found.n_no_larger} smallest boundaries"
     ) + (f" of {found.n_splits} (up to {n_bytes(found.largest_bytes)})")
-    return f"Under {name} a link is the bottleneck, and the front contracts to {kept} with {small}."
+    whose = "" if found.is_link_bound else " of every split that sends more"
+    return f"Under {name} a link is the bottleneck{whose}, and the front contracts to {kept} with {small}."
 
 
 def comparison_sentence(first: str, second: str, what: str, found: PairedComparison) -> str:

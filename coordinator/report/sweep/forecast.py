@@ -161,4 +161,3 @@ def _finite(value: float | None) -> float | None:
 
 def _exactly(value: float) -> Estimate:
     return Estimate(value=value, low=value, high=value)
-

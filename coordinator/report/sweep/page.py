@@ -9,8 +9,8 @@ from coordinator.report.document import definitions, inline_json, page, plot_of
 from coordinator.report.figure import Figure
 from coordinator.report.names import printable
 from coordinator.report.sweep.crossover_figure import crossover_figure
-from coordinator.report.sweep.front_figure import front_figure
 from coordinator.report.sweep.forecast_tables import forecast_tables
+from coordinator.report.sweep.front_figure import front_figure
 from coordinator.report.sweep.judging import OBJECTIVES
 from coordinator.report.sweep.overlay_figure import overlay_figure
 from coordinator.report.sweep.prediction_figure import prediction_figure
@@ -145,7 +145,10 @@ def _each(series: SweepSeries, render: Callable[[SettingSeries], str]) -> str:
 
 
 def _regrets(setting: SettingSeries) -> str:
-    found = [*map(regret_page_table, setting.regrets), *(forecast_tables(setting.forecast).values() if setting.forecast else ())]
+    found = [
+        *map(regret_page_table, setting.regrets),
+        *(forecast_tables(setting.forecast).values() if setting.forecast else ()),
+    ]
     return "\n".join(map(html_table.to_html, found)) or '<p class="note">No plan was measured under any condition.</p>'
 
 

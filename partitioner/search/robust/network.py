@@ -4,11 +4,11 @@ A probed link takes `fixed_seconds + bytes / bytes_per_second`; a condition chan
 What changes the rate changes the rate that the link sustains alike.
 Loss is told apart. A packet of 1,500 bytes is lost with probability p and sent again until it arrives, which keeps the
 link busy for it again: the link sustains the share `1 - p` of its rate. What was lost is repaired while further packets
-are under way, so that repairs keep no others off; but a lone message, of which all must arrive, waits a round trip (twice
-the fixed time, at least 1 ms) for each: a byte of it takes `(1 / rate + p · round_trip / 1500) / (1 - p)` seconds. It is
-what links emulated by `node_agent/dataplane/shaping.py` do, and what an ordered connection does whose window holds what
-is under way. A congestion control that takes losses for congestion sends less: one like Reno's sustains no more than
-some `1.22 · 1460 / (round_trip · √p)` (Mathis et al., 1997), and real links are probed rather than asked for losses.
+are under way, so that repairs keep no others off; but a lone message, of which all must arrive, waits a round trip
+(twice the fixed time, at least 1 ms) for each: a byte of it takes `(1 / rate + p · round_trip / 1500) / (1 - p)`
+seconds. So do links that `node_agent/dataplane/shaping.py` emulates, and ordered connections whose window holds what is
+under way. A congestion control that takes losses for congestion sends less: one like Reno's sustains no more than some
+`1.22 · 1460 / (round_trip · √p)` (Mathis et al., 1997); real links are probed rather than asked for losses.
 Jitter moves no mean and is kept for simulations.
 """
 

@@ -22,7 +22,7 @@ DELAYS, RATES = (1e-3, 0.05), (5e4, 1.1e5, 1e6, 5e7)
 
 
 def predicted(delays=DELAYS, rates=RATES) -> PredictedSweep:
-    model = chain_model(2, 12)
+    model = chain_model(2, 20)
     found = predict_sweep(model, grid_conditions(model.cluster, delays, rates))
     return replace(found, model="mobilenet_v2", data_plane="grpc", cluster="pi and server")
 
@@ -96,7 +96,9 @@ def test_of_a_thousand_conditions_some_are_drawn_and_all_are_mapped(sweep) -> No
 
 
 def test_it_is_written_like_any_other(sweep, found, tmp_path) -> None:
-    written = {path.relative_to(tmp_path).as_posix() for path in write_sweep_report(sweep, [], tmp_path, forecasts=[found])}
+    written = {
+        path.relative_to(tmp_path).as_posix() for path in write_sweep_report(sweep, [], tmp_path, forecasts=[found])
+    }
     slug = "mobilenet_v2-predicted"
     assert {f"tables/{slug}/plans.csv", f"tables/{slug}/covers.tex", f"figures/{slug}/crossover.pdf"} <= written
     assert "predicted only" in (tmp_path / "report.html").read_text(encoding="utf-8")

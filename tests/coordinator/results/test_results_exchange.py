@@ -56,7 +56,8 @@ def test_exports_of_before_resources_were_kept_are_read(tmp_path):
     found = json.loads(as_json.read_text())
     del found["sweeps"][0]["runs"][0]["resources"]
     as_json.write_text(json.dumps(found | {"schema": "splitfront/results/1"}))
-    rows = list(csv.DictReader((as_csv / "runs.csv").open()))
+    with (as_csv / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
     with (as_csv / "runs.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [name for name in rows[0] if name != "resources"], extrasaction="ignore")
         writer.writeheader()

@@ -128,7 +128,11 @@ def test_remote_nodes_are_refused_before_anything_is_started() -> None:
     told = str(caught.value)
     assert "'lte' changes client → far, a → far" in told
     assert "'near'" not in told
-    for alternative in ("as-is", "splitfront nodes shape far --delay 25ms --jitter 8ms --rate 30mbit --loss 0.1%", "local: true"):
+    for alternative in (
+        "as-is",
+        "splitfront nodes shape far --delay 25ms --jitter 8ms --rate 30mbit --loss 0.1%",
+        "local: true",
+    ):
         assert alternative in told
 
 
