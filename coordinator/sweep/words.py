@@ -120,8 +120,8 @@ def contraction_sentences(conditions: Sequence[tuple[str, Contraction]]) -> tupl
     n_splits = held[0][1].n_splits
     whose = "" if all(found.is_link_bound for _, found in held) else " of the splits, or of all that send more"
     return (
-        f"Under {len(held)} of {len(conditions)} conditions ({names}{more}) a link is the bottleneck{whose}, and the front "
-        f"contracts to the splits with the smallest boundaries: to {most} of {n_splits} split points or fewer.",
+        f"Under {len(held)} of {len(conditions)} conditions ({names}{more}) a link is the bottleneck{whose}, and the "
+        f"front contracts to the splits with the smallest boundaries: to {most} of {n_splits} split points or fewer.",
     )
 
 

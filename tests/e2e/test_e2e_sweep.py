@@ -217,4 +217,4 @@ def test_the_papers_short_sweep_runs(tmp_path):
     assert {point.condition for point in bound} == {"paper-degraded"}
     assert min(point.bottleneck.best_share for point in bound) > 0.9
     assert run(["report", str(out), "--figures", "paper"]) == 0
-    assert (out / "figures/mobilenet_v2/fronts_column.pdf").is_file()
+    assert (out / "figures/mobilenet_v2/fronts_1col.pdf").is_file()

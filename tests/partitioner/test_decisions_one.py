@@ -127,7 +127,9 @@ def test_a_front_of_the_smallest_boundaries_has_contracted():
 
 
 def test_it_has_also_where_links_hold_back_all_that_send_more():
-    found = find_contraction([1], [100.0, 7.0, 50.0, 60.0, 900.0], [True] * 4 + [False], [True, False, True, True, False])
+    found = find_contraction(
+        [1], [100.0, 7.0, 50.0, 60.0, 900.0], [True] * 4 + [False], [True, False, True, True, False]
+    )
     assert found.holds
     assert (found.is_link_bound, found.is_rest_link_bound) == (False, True)
 
