@@ -1,12 +1,16 @@
 """The paper's sweep, shortened (`paper/short.yaml`), done twice: is it quick, and does it find the same again?
 
-Each time anew: seed, order, weights, profile and probed links. Plans are compared under each condition: those that are
-on the front with probability 0.9 or more (Jaccard's index of both sets), and whether the 95 % intervals of latency and
-of throughput overlap. Where a link whose rate was asked for was a plan's bottleneck, its throughput is held against
-what that rate lets through; the worst plan of both sweeps is told.
+The second has another seed, and so another order and other inputs, on the testbed of the first: what an emulated device
+is, its profile says, so that profile and bare links are taken over. The first begins from nothing; its seconds count.
+
+Plans are compared under each condition: those that are on the front with probability 0.9 or more (Jaccard's index of
+both sets), and whether the 95 % intervals overlap, of the latency and of the throughput of each plan. Where a link
+whose rate was asked for was a plan's bottleneck, its throughput is held against what that rate lets through; the worst
+plan of both sweeps is told.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,7 +38,12 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
-        done = [swept(folder / f"seed-{seed}", seed, is_quick=arguments.quick) for seed in SEEDS]
+        done = []
+        for seed in SEEDS:
+            own = folder / f"seed-{seed}"
+            if done:
+                take_over(folder / f"seed-{SEEDS[0]}", own)
+            done.append(swept(own, seed, is_quick=arguments.quick))
     seconds, found = [each for each, _ in done], [points_of(series) for _, series in done]
     said = [contractions(series) for _, series in done]
     return publish(
@@ -55,7 +64,7 @@ def main() -> int:
 
 
 def swept(folder: Path, seed: int, *, is_quick: bool) -> tuple[float, SweepSeries]:
-    """Seconds of the whole command, and what its report is drawn from. Nothing is known from earlier runs."""
+    """Seconds of the whole command, and what its report is drawn from. No cache knows of earlier runs."""
     command = [sys.executable, "-m", "coordinator", "sweep", str(FILE), "--out", str(folder), "--seed", str(seed)]
     began = time.perf_counter()
     subprocess.run(
@@ -68,6 +77,11 @@ def swept(folder: Path, seed: int, *, is_quick: bool) -> tuple[float, SweepSerie
     with open_store(str(folder), is_made=False) as store:
         (name,) = store.sweeps()
         return seconds, read_sweep(store.sweep(name), store.runs(name, with_samples=True))
+
+
+def take_over(first: Path, second: Path) -> None:
+    """Gives a sweep that is to come the profiles and bare links of one that was."""
+    shutil.copytree(first / "clusters", second / "clusters", ignore=shutil.ignore_patterns("nodes"))
 
 
 def points_of(series: SweepSeries) -> Points:
@@ -93,12 +107,11 @@ def jaccard(one: set[tuple[str, str]], two: set[tuple[str, str]]) -> float:
 
 
 def overlap_figure(first: Points, second: Points) -> Figure:
-    """Share of plans whose intervals overlap in both figures; those that one sweep lacks do not."""
-    alike = {name: [overlaps(first[key], second.get(key), name) for key in first] for name in ("latency", "throughput")}
-    both = [all(pair) for pair in zip(*alike.values(), strict=True)]
-    shares = [sum(each) / len(each) for each in alike.values()]
-    value = sum(both) / len(both)
-    return at_least("sweep_repeat_intervals_overlap", value, (value, max(shares)), "share", LEAST_OVERLAP)
+    """Share of the plans' intervals that overlap; those that a sweep lacks do not. Its interval: of single figures."""
+    alike = [[overlaps(first[key], second.get(key), name) for key in first] for name in ("latency", "throughput")]
+    shares = [sum(each) / len(each) for each in alike]
+    value = sum(shares) / len(shares)
+    return at_least("sweep_repeat_intervals_overlap", value, (min(shares), max(shares)), "share", LEAST_OVERLAP)
 
 
 def overlaps(one: PlanPoint, two: PlanPoint | None, name: str) -> bool:

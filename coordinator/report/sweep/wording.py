@@ -39,11 +39,11 @@ def recommendation(
         headline = f"{verb} {_worded(shared)}: {where} it is {_near(worst)}."
         reasons = [*when, *alone]
     elif one:
-        headline = f"{verb} {_worded(shared)} {where}: {_regrets(worst)}."
+        headline = f"{verb} {_worded(shared)} {where}, {_regrets(worst)}."
         reasons = [*when, *alone]
     else:
         headline = f"{'As predicted, what' if is_predicted else 'What'} to run depends on the network."
-        reasons = [*when, f"If one plan must do {where}: {_worded(shared)}, at worst {_regrets(worst)}.", *alone]
+        reasons = [*when, f"If one plan must do {where}: {_worded(shared)}, {_regrets(worst, 'at worst ')}.", *alone]
         reasons += [_ready(regrets, max(worst))]
     if not is_predicted:
         told = [(one.name, one.contraction) for one in conditions if one.contraction is not None]
@@ -115,9 +115,13 @@ def _near(worst: Sequence[float]) -> str:
     return f"within {quantities.percent(max(worst))} of the best plan in latency and in throughput"
 
 
-def _regrets(worst: Sequence[float]) -> str:
-    names = ("above the least latency", "more time per sample than the best throughput")
-    return " and ".join(f"{quantities.percent(value)} {name}" for value, name in zip(worst, names, strict=False))
+def _regrets(worst: Sequence[float], how: str = "") -> str:
+    """`with the least latency and at worst 12 % more time per sample than the best throughput`."""
+    names = (("the least latency", "above"), ("the best throughput", "more time per sample than"))
+    return " and ".join(
+        f"{how}{quantities.percent(value)} {more} {best}" if value > 0 else f"with {best}"
+        for value, (best, more) in zip(worst, names, strict=False)
+    )
 
 
 def _when(conditions: Sequence[ConditionSeries], objective: str) -> str:
