@@ -142,4 +142,9 @@ class Sweep:
     n_repeats: int
     """At least, for each case."""
     order: tuple[tuple[str, int], ...]
-    """(case key, repeat) in the order in which they are measured."""
+    """(case key, repeat) in the order in which they are measured, those included that are only for wide intervals."""
+
+    @property
+    def n_planned(self) -> int:
+        """Runs, at least."""
+        return sum(repeat < self.n_repeats for _, repeat in self.order)

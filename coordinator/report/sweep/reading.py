@@ -54,7 +54,7 @@ def read_sweep(sweep: Sweep, runs: Iterable[Run], forecasts: Sequence[PredictedS
                 for one, title in zip(found, titles[len(measured) :], strict=True)
             ),
         ),
-        n_planned=len(sweep.order),
+        n_planned=sweep.n_planned,
     )
 
 

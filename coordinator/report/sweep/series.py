@@ -214,7 +214,7 @@ class SweepSeries:
     spec: Mapping[str, object]
     settings: tuple[SettingSeries, ...]
     n_planned: int
-    """Runs that the sweep wants: case × repeat."""
+    """Runs that the sweep wants at least: case × repeat."""
 
     @property
     def cases(self) -> tuple[tuple[SettingSeries, PlanPoint], ...]:

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from benchmarks._sweep_model import chain_model, grid_conditions
 from coordinator.report.sweep.reading import read_sweep
 from coordinator.report.sweep.series import SweepSeries
 from coordinator.results.values import Case, LinkFound, ResourceUse, Run, Sample, Sweep
+from coordinator.sweep.predicted import PredictedSweep
+from coordinator.sweep.predicting import predict_sweep
 from partitioner.plan import Plan, Stage
 
 NODES = ("pi-1", "server")
@@ -155,6 +158,15 @@ def usual_series() -> SweepSeries:
 def grid_series() -> SweepSeries:
     """As it is drawn."""
     return read_sweep(*grid_sweep())
+
+
+def predicted_sweep(
+    delays: Sequence[float] = (1e-3, 0.05), rates: Sequence[float] = (5e4, 1.1e5, 1e6, 5e7)
+) -> PredictedSweep:
+    """Of a made-up chain on two devices, under the name of the first model."""
+    model = chain_model(2, 20)
+    found = predict_sweep(model, grid_conditions(model.cluster, delays, rates))
+    return replace(found, model="mobilenet_v2", data_plane="grpc", cluster="pi and server")
 
 
 def large_sweep() -> tuple[Sweep, tuple[Run, ...]]:

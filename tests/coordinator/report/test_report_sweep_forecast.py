@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sweep_sample import sample_sweep
+from sweep_sample import predicted_sweep, sample_sweep
 
-from benchmarks._sweep_model import chain_model, grid_conditions
 from coordinator.report.sweep.crossover_figure import crossover_figure, map_grid
 from coordinator.report.sweep.forecast import MOST_CONDITIONS
 from coordinator.report.sweep.forecast_tables import forecast_tables
@@ -16,20 +15,10 @@ from coordinator.report.sweep.series import SettingSeries
 from coordinator.report.sweep.tables import conditions_table
 from coordinator.report.sweep.write import write_sweep_report
 from coordinator.sweep.predicted import PredictedSweep
-from coordinator.sweep.predicting import predict_sweep
-
-DELAYS, RATES = (1e-3, 0.05), (5e4, 1.1e5, 1e6, 5e7)
-
-
-def predicted(delays=DELAYS, rates=RATES) -> PredictedSweep:
-    model = chain_model(2, 20)
-    found = predict_sweep(model, grid_conditions(model.cluster, delays, rates))
-    return replace(found, model="mobilenet_v2", data_plane="grpc", cluster="pi and server")
-
 
 @pytest.fixture(scope="module")
 def found() -> PredictedSweep:
-    return predicted()
+    return predicted_sweep()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +72,7 @@ def test_its_tables_hold_every_plan_and_cover(setting, found) -> None:
 
 
 def test_of_a_thousand_conditions_some_are_drawn_and_all_are_mapped(sweep) -> None:
-    many = predicted(np.geomspace(1e-3, 0.2, 25).tolist(), np.geomspace(1e5, 1e8, 40).tolist())
+    many = predicted_sweep(np.geomspace(1e-3, 0.2, 25).tolist(), np.geomspace(1e5, 1e8, 40).tolist())
     (setting,) = read_sweep(sweep, [], [many]).settings
     assert MOST_CONDITIONS / 2 <= len(setting.conditions) <= MOST_CONDITIONS
     assert len(setting.maps[0].cells) == 1000
