@@ -16,6 +16,7 @@ from coordinator.report.sweep.tables import conditions_table
 from coordinator.report.sweep.write import write_sweep_report
 from coordinator.sweep.predicted import PredictedSweep
 
+
 @pytest.fixture(scope="module")
 def found() -> PredictedSweep:
     return predicted_sweep()
