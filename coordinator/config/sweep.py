@@ -154,11 +154,11 @@ class SweepConfig(Section):
 def quick(config: SweepConfig) -> SweepConfig:
     """The same cases, each measured once with as few requests as give its figures: for a look, not for results."""
     once = {"least": 1, "most": 1}
-    brief = {"seconds": min(config.effort.seconds, 0.5), "requests": 5, "least": 2, "warmup": 1}
+    brief = {"seconds": min(config.effort.seconds, 0.25), "requests": 5, "least": 2, "warmup": 1}
     return config.model_copy(
         update={
             "repeats": config.repeats.model_copy(update=once),
             "effort": config.effort.model_copy(update=brief),
-            "profile_seconds": min(config.profile_seconds, 4.0),
+            "profile_seconds": min(config.profile_seconds, 2.0),
         }
     )
