@@ -9,7 +9,7 @@ from itertools import pairwise
 from coordinator.measurement import Bottleneck, StageMeasurement
 from coordinator.shared_busy import computing_seconds, shared_seconds
 from partitioner.cluster import CLIENT
-from partitioner.plan import CostEstimate
+from partitioner.plan import CostEstimate, HopCost, Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,16 @@ class _Bearer:
 def find_bottleneck(
     stages: Sequence[StageMeasurement], input_send_seconds: float, cost: CostEstimate | None = None, *, batch: int
 ) -> Bottleneck:
-    """The resource that was busy longest for each request of the pipeline: a device, a link sending, what these share.
+    """The resource that was busy longest for each request of the pipeline; see `busy_seconds`."""
+    busy = busy_seconds(stages, input_send_seconds, cost)
+    resource = max(busy, key=busy.__getitem__)
+    return Bottleneck(resource=resource, busy_seconds=busy[resource], bound_per_second=batch / busy[resource])
+
+
+def busy_seconds(
+    stages: Sequence[StageMeasurement], input_send_seconds: float, cost: CostEstimate | None = None
+) -> dict[str, float]:
+    """For how long each resource was busy for a request of the pipeline: devices, links sending, what these share.
 
     The prediction tells what they share; None: nothing. Of n devices that bear a stage in turn each counts with the
     requests that it bore. Request k went from number k modulo r to number k modulo s: each source's links shared its
@@ -41,9 +50,18 @@ def find_bottleneck(
         for turn in range(n_turns):
             source, target = sources[turn % len(sources)], targets[turn % len(targets)]
             busy[f"link:{source.device}->{target.device}"] += source.send_seconds * len(sources) / n_turns
-    busy |= shared_seconds(stages, input_send_seconds, cost) if cost else {}
-    resource = max(busy, key=busy.__getitem__)
-    return Bottleneck(resource=resource, busy_seconds=busy[resource], bound_per_second=batch / busy[resource])
+    return busy | (shared_seconds(stages, input_send_seconds, cost) if cost else {})
+
+
+def tensor_bytes(plan: Plan, hops: Sequence[HopCost]) -> dict[str, float]:
+    """What each link carries for a request of the pipeline, by `link:SOURCE->TARGET`; replicas take turns."""
+    found: dict[str, float] = defaultdict(float)
+    places = [(CLIENT,), *(stage.devices for stage in plan.stages), (CLIENT,)]
+    for (sources, targets), hop in zip(pairwise(places), hops, strict=True):
+        n_turns = math.lcm(len(sources), len(targets))
+        for turn in range(n_turns):
+            found[f"link:{sources[turn % len(sources)]}->{targets[turn % len(targets)]}"] += hop.n_bytes / n_turns
+    return dict(found)
 
 
 def _bearers(stage: StageMeasurement, cost: CostEstimate | None) -> list[_Bearer]:

@@ -12,6 +12,7 @@ import numpy as np
 from coordinator.connecting import connect_plan
 from coordinator.fleet import Fleet
 from coordinator.lease import LEASE_SECONDS, renewed_lease
+from coordinator.loadgen import ANSWER_SECONDS
 from coordinator.opening import OnLane
 from coordinator.output_gate import OutputErrors, OutputGate
 from coordinator.pipeline import Pipeline
@@ -21,6 +22,9 @@ from node_agent.errors import NodeError
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
 from partitioner.shard import Shard
+
+N_TIMES_PREDICTED = 4.0
+"""So much longer may an answer take than predicted, beyond the time that any may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,12 @@ class Deployment:
     def gate(self) -> OutputGate:
         """What its answers are held against."""
         return OutputGate.of(self.candidate.cost)
+
+    @property
+    def answer_seconds(self) -> float:
+        """For how long an answer is waited for, the window full: well beyond what it is predicted to take."""
+        cost, window = self.candidate.cost, self.candidate.plan.window
+        return ANSWER_SECONDS + N_TIMES_PREDICTED * (cost.latency_seconds + window * cost.bottleneck_seconds)
 
     @property
     def n_ways(self) -> int:
@@ -124,7 +134,13 @@ def verify_deployment(deployment: Deployment, model: Model, *, seed: int = 0) ->
         OutputMismatchError: One is further off than the plan's gate permits.
     """
     inputs = model.sample_inputs(seed)
-    return verify_answers(deployment.pipeline, deployment.candidate, inputs, model.run_whole(inputs))
+    return verify_answers(
+        deployment.pipeline,
+        deployment.candidate,
+        inputs,
+        model.run_whole(inputs),
+        timeout_seconds=deployment.answer_seconds,
+    )
 
 
 def verify_answers(

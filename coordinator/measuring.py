@@ -103,6 +103,7 @@ def measure_deployment(
             budget_seconds=effort.seconds,
             on_done=lambda n_done: on_step(f"{label}: {what}", n_done, n_requests),
             gate=deployment.gate,
+            answer_seconds=deployment.answer_seconds,
         )
 
     load("warm-up", effort.n_warmup)

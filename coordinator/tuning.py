@@ -60,6 +60,7 @@ def tune_deployment(
             budget_seconds=tuning.seconds,
             on_done=lambda _n_done: None,
             gate=deployment.gate,
+            answer_seconds=deployment.answer_seconds,
         )
         if len(result.records) < 2:
             raise MeasurementError(f"{len(result.records)} requests were answered at window {window}: see the logs.")

@@ -20,7 +20,8 @@ from coordinator.results.whole_file import whole_file
 
 Kind = Literal["run", "sweep"]
 SCHEMA = "splitfront/bundle/"
-VERSION = 1
+VERSION = 2
+"""2: results hold what runs took of resources. The first is read as well."""
 MANIFEST = "manifest.json"
 
 MOST_BYTES = 8 << 30
@@ -157,7 +158,7 @@ def _parse(content: Any, path: Path) -> Manifest:
         raise BundleError(
             f"{path} is a bundle of version {version}, this splitfront knows {VERSION}: install a newer one."
         )
-    if version != str(VERSION) or content.get("kind") not in get_args(Kind):
+    if version not in {"1", str(VERSION)} or content.get("kind") not in get_args(Kind):
         raise BundleError(f"{path} is no bundle of splitfront: its {MANIFEST} has the schema {schema!r}.")
     try:
         return Manifest(

@@ -31,8 +31,9 @@ def command(*, bundle: Path, folder: Path, as_json: bool) -> None:
 
     def draw_sweep(sweep: Sweep, runs: tuple[Run, ...], target: Path) -> tuple[Path, ...]:
         from coordinator.report.sweep.write import write_sweep_report
+        from coordinator.sweep.predict_only import load_forecasts
 
-        return write_sweep_report(sweep, runs, target)
+        return write_sweep_report(sweep, runs, target, forecasts=load_forecasts(folder))
 
     terminal = Terminal(as_json=as_json)
     with terminal.progress(f"Drawing {bundle}"):

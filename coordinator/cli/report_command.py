@@ -43,10 +43,17 @@ def command(*, place: Path | None, folder: Path | None, sweep_name: str | None, 
             paths = report_step(RunFolder(source))
     else:
         from coordinator.report.sweep.write import write_sweep_report
+        from coordinator.sweep.predict_only import load_forecasts
 
         sweep, runs = load_sweep(source, sweep_name)
         target = out or (source.parent if source.is_file() else source)
         with terminal.progress(f"Drawing {len(runs):,} runs"):
-            paths = write_sweep_report(sweep, runs, target, figures="paper" if figures == "paper" else "screen")
+            paths = write_sweep_report(
+                sweep,
+                runs,
+                target,
+                forecasts=load_forecasts(source.parent if source.is_file() else source),
+                figures="paper" if figures == "paper" else "screen",
+            )
     for path in paths:
         terminal.say(str(path))

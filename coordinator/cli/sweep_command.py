@@ -16,6 +16,7 @@ from coordinator.cli.options import dry_run_option, json_option
     help="Folder of the sweep; where it exists, the sweep goes on.  [default: sweeps/NAME]",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Of all chance.  [default: that of the file]")
+@click.option("--quick", is_flag=True, help="Each case once and briefly: to see that all of it works.")
 @click.option("--store", "store_url", metavar="URL", help="Where results go.  [default: results.sqlite in the folder]")
 @click.option("--predict-only", is_flag=True, help="Predicts all cases from profiles, and measures none.")
 @click.option("--scheduler", metavar="ADDRESS", help="Predicts on the Dask cluster of this address, not here.")
@@ -26,6 +27,7 @@ def command(
     *,
     folder: Path | None,
     seed: int | None,
+    quick: bool,
     store_url: str | None,
     predict_only: bool,
     scheduler: str | None,
@@ -51,7 +53,7 @@ def command(
     if scheduler is not None and not predict_only:
         raise click.UsageError("--scheduler computes predictions: give it with --predict-only.")
     terminal = Terminal(as_json=as_json)
-    asked = sweep_file(file, seed)
+    asked = sweep_file(file, seed, is_quick=quick)
     place = folder or Path("sweeps") / asked.config.name
     if dry_run:
         terminal.say(dry_run_text(asked, place, terminal))

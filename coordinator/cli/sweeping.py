@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coordinator.cli.terminal import Terminal
 from coordinator.config.quantities import span_text
+from coordinator.config.sweep import quick
 from coordinator.config.sweep_file import SweepFile, load_sweep
 from coordinator.errors import MeasurementError
 from coordinator.results.store import open_store
@@ -18,14 +19,15 @@ from coordinator.sweep.session import describe, open_session
 from partitioner.graph import Graph
 
 
-def sweep_file(path: Path, seed: int | None) -> SweepFile:
-    """The sweep of a file, with another seed where one is given.
+def sweep_file(path: Path, seed: int | None, *, is_quick: bool = False) -> SweepFile:
+    """The sweep of a file, with another seed where one is given; each case once and briefly where it `is_quick`.
 
     Raises:
         ConfigError: With every fault of the file.
     """
     file = load_sweep(path)
-    return file if seed is None else replace(file, config=file.config.model_copy(update={"seed": seed}))
+    config = file.config if seed is None else file.config.model_copy(update={"seed": seed})
+    return replace(file, config=quick(config) if is_quick else config)
 
 
 def dry_run_text(file: SweepFile, folder: Path, terminal: Terminal) -> str:

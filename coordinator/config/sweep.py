@@ -54,6 +54,8 @@ class SweptModel(Section):
     """Sizes of free dimensions."""
     weights: ReadableFile | None = None
     """State dict, for a zoo model or a factory."""
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
+    """Of weights that are made up: not that of the sweep, so that another order measures the same model."""
 
     @property
     def label(self) -> str:
@@ -125,7 +127,7 @@ class SweepConfig(Section):
     name: Name
     """Of the sweep, and unique in a store of results."""
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
-    """Of the order, of random plans, and of weights and inputs."""
+    """Of the order, of random plans, and of inputs."""
     models: Annotated[tuple[Annotated[SweptModel, OrWord(lambda word: {"source": word})], ...], Field(min_length=1)]
     clusters: Annotated[tuple[Annotated[SweptCluster, OrWord(lambda word: {"file": word})], ...], Field(min_length=1)]
     conditions: Annotated[
@@ -147,3 +149,16 @@ class SweepConfig(Section):
     effort: EffortConfig = EffortConfig()
     profile_seconds: SpanSeconds = Field(default=20.0, alias="profile")
     """For profiling each model on each node."""
+
+
+def quick(config: SweepConfig) -> SweepConfig:
+    """The same cases, each measured once with as few requests as give its figures: for a look, not for results."""
+    once = {"least": 1, "most": 1}
+    brief = {"seconds": min(config.effort.seconds, 0.25), "requests": 5, "least": 2, "warmup": 1}
+    return config.model_copy(
+        update={
+            "repeats": config.repeats.model_copy(update=once),
+            "effort": config.effort.model_copy(update=brief),
+            "profile_seconds": min(config.profile_seconds, 2.0),
+        }
+    )

@@ -6,9 +6,11 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from string import Template
 
 from coordinator.report.figure import Figure
-from coordinator.report.names import printable
+from coordinator.report.names import printable, shorten
+from coordinator.report.theme import templates
 
 
 def plotly_library() -> str:
@@ -54,6 +56,28 @@ def inline_json(value: object) -> str:
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
+
+
+def page(body: str, *, title: str, scripts: Sequence[str], styles: Sequence[str] = ("page.css",), **parts: str) -> str:
+    """A page that loads nothing, and whose policy forbids that it could.
+
+    Args:
+        body: Asset that follows the head, with a place for each of `parts`.
+        title: Of the page.
+        scripts: Assets that run in it, after plotly.
+        styles: Assets that dress it.
+        parts: HTML.
+    """
+    library, script = plotly_library(), "".join(map(asset, scripts))
+    return Template(asset("head.html") + asset(body)).substitute(
+        title=html.escape(shorten(title, 120)),
+        policy=policy((library, script)),
+        style="".join(map(asset, styles)),
+        templates_data=inline_json(templates()),
+        library=library,
+        script=script,
+        **parts,
+    )
 
 
 def policy(scripts: Sequence[str]) -> str:

@@ -3,25 +3,15 @@
 import html
 import shlex
 from collections.abc import Sequence
-from string import Template
 
 from coordinator.report import html_table, page_tables
 from coordinator.report.busy_figure import busy_figure
-from coordinator.report.document import (
-    asset,
-    definitions,
-    figure_element,
-    inline_json,
-    plot_of,
-    plotly_library,
-    policy,
-    section,
-)
+from coordinator.report.document import definitions, figure_element, inline_json, page, plot_of, section
 from coordinator.report.events_figure import events_figure
 from coordinator.report.figure import Figure
 from coordinator.report.front_figure import front_figure
 from coordinator.report.key_figures import key_figures
-from coordinator.report.names import printable, shorten
+from coordinator.report.names import printable
 from coordinator.report.pipeline_strip import pipeline_strip
 from coordinator.report.prediction_figure import prediction_figure
 from coordinator.report.prediction_table import prediction_page_table
@@ -37,18 +27,18 @@ from coordinator.report.text import (
     prediction_sentence,
     search_sentence,
 )
-from coordinator.report.theme import templates
 from coordinator.report.timeline_figure import timeline_figure
+
+SCRIPTS = ("plots.js", "page.js")
 
 
 def render_page(run: Run) -> str:
     """The whole page. Equal runs give equal bytes; it loads nothing, and its policy forbids that it could."""
-    library, script = plotly_library(), asset("plots.js") + asset("page.js")
     figures = _figures(run)
-    return Template(asset("page.html")).substitute(
-        title=html.escape(shorten(run.title, 120)),
-        policy=policy((library, script)),
-        style=asset("page.css"),
+    return page(
+        "page.html",
+        title=run.title,
+        scripts=SCRIPTS,
         badges=_badges(run),
         headline=html.escape(headline(run)),
         lead="".join(f"<p>{html.escape(sentence)}</p>" for sentence in _lead(run)),
@@ -57,25 +47,18 @@ def render_page(run: Run) -> str:
         pipeline=pipeline_strip(run),
         search=html.escape(search_sentence(run)),
         figures_data=inline_json({figure.name: plot_of(figure) for figure in figures}),
-        templates_data=inline_json(templates()),
-        library=library,
-        script=script,
         **_sections(run, {figure.name: figure for figure in figures}),
     )
 
 
 def render_figures(title: str, figures: Sequence[Figure]) -> str:
     """A page of figures alone, under the same rules."""
-    library, script = plotly_library(), asset("plots.js") + asset("page.js")
-    return Template(asset("figures.html")).substitute(
-        title=html.escape(shorten(title, 120)),
-        policy=policy((library, script)),
-        style=asset("page.css"),
+    return page(
+        "figures.html",
+        title=title,
+        scripts=SCRIPTS,
         figures="\n".join(figure_element(figure) for figure in figures),
         figures_data=inline_json({figure.name: plot_of(figure) for figure in figures}),
-        templates_data=inline_json(templates()),
-        library=library,
-        script=script,
     )
 
 

@@ -15,7 +15,9 @@ from coordinator.results.summary import SweepSummary
 from coordinator.results.values import Run
 from coordinator.results.whole_file import whole_file
 
-SCHEMA = "splitfront/results/1"
+SCHEMA = "splitfront/results/2"
+KNOWN = ("splitfront/results/1", SCHEMA)
+"""Schemas that are read: the first one had no resources."""
 _NESTED: dict[Table, frozenset[str]] = {
     "sweeps": frozenset(),
     "cases": frozenset({"sweep"}),
@@ -80,7 +82,7 @@ def read_json(path: Path) -> Measured:
     except (ValueError, RecursionError) as error:
         raise ResultStoreError(f"{path}: no JSON, or cut short: {error}.") from error
     schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SCHEMA:
+    if schema not in KNOWN:
         raise ResultStoreError(f"{path}: wanted the schema {SCHEMA!r}, got {schema!r}: this is another kind of file.")
     for sweep in _list(content, "sweeps", str(path)):
         what = f"{path}, sweep {sweep.get('name')!r},"

@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from coordinator.errors import ResultStoreError
-from coordinator.results.tables import VERSION, metadata, versions
+from coordinator.results.tables import VERSION, metadata, raise_version, versions
 
 STORE_FILE = "results.sqlite"
 """In a sweep's folder."""
@@ -154,7 +154,10 @@ def _prepare(engine: sa.Engine, name: str, *, is_made: bool) -> None:
             if not _has_tables(engine, name, is_made=is_made):
                 raise
     with engine.execution_options(**READING).begin() as connection:
-        version = connection.scalar(sa.select(versions.c.version))
+        version = connection.scalar(sa.select(versions.c.version)) or 0
+    if version < VERSION:
+        with engine.begin() as connection:
+            version = raise_version(connection)
     if version != VERSION:
         raise ResultStoreError(
             f"The result store {name} has version {version}, this splitfront knows {VERSION}: install a newer one."

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from coordinator.errors import ResultStoreError
-from coordinator.results.columns import RUN_KEY, TABLES, Row, checked_row, json_text, number_json
-from coordinator.results.values import Case, LinkFound, Run, RunState, Sample, Scenario, Sweep
+from coordinator.results.columns import ADDED, RUN_KEY, TABLES, Row, checked_row, json_text, number_json
+from coordinator.results.values import Case, LinkFound, ResourceUse, Run, RunState, Sample, Scenario, Sweep
 from partitioner.plan import Plan, Stage
 
 NOT_IDENTITY = frozenset({"created_at", "versions", "sha256"})
 """Columns of a sweep that may differ when it is taken up again."""
+_NOT_KEPT = {name: cell for cells in ADDED.values() for name, cell in cells.items()}
 _SAMPLE_CONTENT = tuple(name for name in TABLES["samples"] if name not in RUN_KEY)
 _RUN_CONTENT = tuple(name for name in TABLES["runs"] if name != "sha256")
 
@@ -84,6 +85,7 @@ def run_rows(run: Run) -> tuple[Row, list[Row]]:
         field.name: getattr(run, field.name) for field in dataclasses.fields(run) if field.name in TABLES["runs"]
     } | {
         "links": json_text([_link_json(link) for link in run.links], f"{what}: its links"),
+        "resources": json_text([_resource_json(use) for use in run.resources], f"{what}: its resources"),
         "environment": json_text(dict(run.environment), f"{what}: its environment"),
         "figures": json_text({name: number_json(value) for name, value in run.figures.items()}, f"{what}: its figures"),
         "n_samples": len(samples),
@@ -117,6 +119,7 @@ def to_run(row: Row, samples: Sequence[Row] | None = None) -> Run:
         return Run(
             **plain,
             links=tuple(_to_link(link) for link in json.loads(fields["links"])),
+            resources=tuple(_to_resource(use) for use in json.loads(fields["resources"])),
             environment=json.loads(fields["environment"]),
             figures={name: float(value) for name, value in json.loads(fields["figures"]).items()},
             samples=to_samples(samples or ()),
@@ -199,6 +202,20 @@ def _to_link(content: Mapping[str, Any]) -> LinkFound:
     return LinkFound(source=content["source"], target=content["target"], **numbers)
 
 
+def _resource_json(use: ResourceUse) -> dict[str, object]:
+    n_bytes = None if use.tensor_bytes is None else number_json(use.tensor_bytes)
+    return {"resource": use.resource, "busy_seconds": number_json(use.busy_seconds), "tensor_bytes": n_bytes}
+
+
+def _to_resource(content: Mapping[str, Any]) -> ResourceUse:
+    n_bytes = content["tensor_bytes"]
+    return ResourceUse(
+        resource=content["resource"],
+        busy_seconds=float(content["busy_seconds"]),
+        tensor_bytes=None if n_bytes is None else float(n_bytes),
+    )
+
+
 def _sweep_digest(row: Row, cases: Sequence[Row]) -> str:
     own = _digest([name for name in TABLES["sweeps"] if name not in NOT_IDENTITY], [row])
     return hashlib.sha256((own + _digest(tuple(TABLES["cases"]), cases)).encode()).hexdigest()
@@ -208,7 +225,7 @@ def _digest(columns: Sequence[str], rows: Iterable[Row]) -> str:
     """Of these columns of rows, in their order."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps([row[name] for name in columns]).encode())
+        digest.update(json.dumps([row[name] for name in columns if row[name] != _NOT_KEPT.get(name)]).encode())
     return digest.hexdigest()
 
 

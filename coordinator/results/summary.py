@@ -55,7 +55,7 @@ def summarise(sweep: Sweep, runs: Sequence[Run]) -> SweepSummary:
         name=sweep.name,
         created_at=sweep.created_at,
         seed=sweep.seed,
-        n_planned=len(sweep.order),
+        n_planned=sweep.n_planned,
         n_done=counts["done"],
         n_invalid=counts["invalid"],
         n_failed=counts["failed"],

@@ -7,10 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from coordinator.results.columns import MOST_NAME_LENGTH, RUN_KEY, TABLES, Kind, Table
+from coordinator.results.columns import ADDED, MOST_NAME_LENGTH, RUN_KEY, TABLES, Kind, Table
 
-VERSION = 1
-"""Of these tables. What reads and writes them is raised with it, and learns to change an older store."""
+VERSION = 2
+"""Of these tables. What reads and writes them is raised with it, and learns to change an older store. 2: what a run
+took of resources."""
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """SQLite counts rows only in a column of the type INTEGER, which has 64 bits there."""
@@ -86,3 +87,15 @@ claims = sa.Table(
     sa.ForeignKeyConstraint(["sweep", "case_key"], ["cases.sweep", "cases.key"]),
 )
 """`until_seconds`: since 1970, by the store's clock."""
+
+
+def raise_version(connection: sa.Connection) -> int:
+    """Changes an older store into one of this version; the version that it has then. Several may call it at once."""
+    found = connection.scalar(sa.select(versions.c.version).with_for_update())
+    if found == 1:
+        for name, cell in ADDED["runs"].items():
+            kind = sa.schema.CreateColumn(sa.Column(name, sa.Text, nullable=False, server_default=cell))
+            connection.execute(sa.text(f"ALTER TABLE runs ADD COLUMN {kind.compile(dialect=connection.dialect)}"))
+        connection.execute(sa.update(versions).values(version=VERSION))
+        return VERSION
+    return int(found or 0)

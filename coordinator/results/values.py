@@ -63,6 +63,17 @@ class LinkFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUse:
+    """What a request of the pipeline took of a resource on average, the window full."""
+
+    resource: str
+    """`device:NAME`, `link:SOURCE->TARGET`, `medium:NAME` or `processor:NAME`."""
+    busy_seconds: float
+    tensor_bytes: float | None = None
+    """That a link carried for it, in their codec and without headers; None of what is no link."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One answered request."""
 
@@ -102,6 +113,8 @@ class Run:
     coordinator: str = ""
     """Who measured: host and process."""
     links: tuple[LinkFound, ...] = ()
+    resources: tuple[ResourceUse, ...] = ()
+    """The busiest first; empty where the window was not filled, and in runs of a splitfront that did not keep it."""
     environment: Mapping[str, object] = field(default_factory=dict)
     """Versions, processors, governor, temperature and load, before and after, as JSON."""
     predicted_latency_seconds: float | None = None
@@ -129,4 +142,9 @@ class Sweep:
     n_repeats: int
     """At least, for each case."""
     order: tuple[tuple[str, int], ...]
-    """(case key, repeat) in the order in which they are measured."""
+    """(case key, repeat) in the order in which they are measured, those included that are only for wide intervals."""
+
+    @property
+    def n_planned(self) -> int:
+        """Runs, at least."""
+        return sum(repeat < self.n_repeats for _, repeat in self.order)

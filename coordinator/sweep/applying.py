@@ -30,22 +30,40 @@ def check_conditions(config: ClusterConfig, conditions: Sequence[NetworkConditio
     Raises:
         ConditionError: Naming each condition that cannot, its links, what is missing, and what else can be done.
     """
-    faults = [
-        f"  '{condition.name}' changes {', '.join(real[:4])}{' and others' if len(real) > 4 else ''}"
-        for condition in conditions
-        if (real := [f"{source} → {target}" for source, target in _changed_real_links(config, condition)])
-    ]
-    if faults:
-        remote = ", ".join(f"'{node.name}'" for node in config.nodes if not node.local)
+    found = [(condition, [*_changed_real_links(config, condition)]) for condition in conditions]
+    refused = [(condition, ways) for condition, ways in found if ways]
+    if refused:
+        faults = [f"  '{condition.name}' changes {_ways_text(ways)}" for condition, ways in refused]
+        names = [node.name for node in config.nodes if not node.local]
+        remote = ", ".join(f"'{name}'" for name in names)
         lines = (
             f"Conditions cannot be applied to the links of '{config.name}', because {remote} is not local and its "
             "agent shapes no real link:",
             *faults,
-            "Instead: measure these links as they are (condition as-is); or shape them on the machines themselves (tc "
-            "qdisc add dev DEVICE root netem delay 20ms rate 10mbit, as root, on a kernel that has netem) and sweep "
-            "as-is once for each state; or emulate the nodes here (local: true).",
+            "Instead: measure these links as they are (condition as-is); or have the machines slow what they send, by "
+            "the command of each condition, and sweep as-is once for each (needs ssh sections, root there, and a "
+            "kernel with netem):",
+            *(f"  {_shape_command(condition.every_link, names)}" for condition, _ in refused),
+            "or emulate the nodes here (local: true).",
         )
         raise ConditionError("\n".join(lines))
+
+
+def _ways_text(ways: Sequence[Direction]) -> str:
+    shown = ", ".join(f"{source} → {target}" for source, target in ways[:4])
+    return f"{shown} and others" if len(ways) > 4 else shown
+
+
+def _shape_command(change: LinkCondition, nodes: Sequence[str]) -> str:
+    """What slows the nodes as a condition wants every link; factors are of links that are not known here."""
+    figures = {
+        "--delay": change.delay_seconds and f"{change.delay_seconds * 1e3:g}ms",
+        "--jitter": change.jitter_seconds and f"{change.jitter_seconds * 1e3:g}ms",
+        "--rate": change.bytes_per_second and f"{change.bytes_per_second * 8 / 1e6:g}mbit",
+        "--loss": change.loss and f"{change.loss * 100:g}%",
+    }
+    wanted = [f"{option} {text}" for option, text in figures.items() if text]
+    return " ".join(["splitfront nodes shape", *nodes, *(wanted or ["--delay DELAY --rate RATE"])])
 
 
 def _changed_real_links(config: ClusterConfig, condition: NetworkCondition) -> Iterator[Direction]:
@@ -56,16 +74,20 @@ def _changed_real_links(config: ClusterConfig, condition: NetworkCondition) -> I
 
 
 def change_of(condition: NetworkCondition, direction: Direction) -> LinkCondition:
-    """What a condition makes of one link."""
-    return condition.links.get(direction, condition.every_link).over(condition.every_link)
+    """What a condition makes of one link; a factor of 1 leaves it as it is."""
+    change = condition.links.get(direction, condition.every_link).over(condition.every_link)
+    return replace(
+        change,
+        delay_factor=None if change.delay_factor == 1.0 else change.delay_factor,
+        rate_factor=None if change.rate_factor == 1.0 else change.rate_factor,
+    )
 
 
 def emulated_link(bare: Link, emulation: LinkEmulation | None) -> Link:
     """What a link will be found to be, whose sender emulates it on top of what it is; on average where it changes.
 
     Delays add up; a lone message is first copied and then waits for its turn, so that its times per byte add up, too;
-    many in a row go at the pace of the slower of both. A lost packet is sent again, which keeps the link busy for it;
-    its message waits for the repair, which does not.
+    many in a row go at the pace of the slower of both. What losses cost says `partitioner.search.robust.network`.
     """
     if emulation is None:
         return bare
@@ -80,9 +102,7 @@ def emulated_link(bare: Link, emulation: LinkEmulation | None) -> Link:
         busy_bytes_per_second=max(busy, lone),
         jitter_seconds=(bare.jitter_seconds**2 + emulation.jitter_seconds**2) ** 0.5,
     )
-    lossy = LinkCondition(loss=emulation.loss).apply(found)
-    busy = found.busy_bytes_per_second * (1 - emulation.loss)
-    return replace(lossy, busy_bytes_per_second=max(busy, lossy.bytes_per_second))
+    return LinkCondition(loss=emulation.loss).apply(found)
 
 
 @dataclass(frozen=True, kw_only=True)

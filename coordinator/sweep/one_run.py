@@ -1,15 +1,17 @@
-"""One case, measured once: deployed, loaded in each scenario, checked, taken off; figures and every sample."""
+"""One case, measured once: deployed, loaded in each scenario, checked, taken off; figures, resources, every sample."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
+from coordinator.bottleneck import busy_seconds, tensor_bytes
 from coordinator.config.sweep import SweepConfig
 from coordinator.deployment import deploy_plan
 from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet
 from coordinator.loadgen import LoadResult, Record, Workload, run_load
-from coordinator.results.values import LinkFound, Sample, Scenario
+from coordinator.measuring import Busy, BusyMeans, hops_on_real_links, stage_measurements
+from coordinator.results.values import LinkFound, ResourceUse, Sample, Scenario
 from coordinator.statistics import quantile_estimate, rate_estimate
 from coordinator.sweep.reference import reference_latency_seconds, reference_throughput_per_second, way_seconds
 from node_agent.messages import StageTrace
@@ -27,6 +29,7 @@ class Measured:
 
     figures: dict[str, float]
     samples: tuple[Sample, ...]
+    resources: tuple[ResourceUse, ...]
 
 
 def measure_case(
@@ -69,17 +72,50 @@ def measure_case(
                 on_done=lambda n_done: on_step(what, n_done, n_requests),
                 gate=deployment.gate,
                 n_least=config.effort.least,
+                answer_seconds=deployment.answer_seconds,
             )
 
         load("warm-up", config.effort.warmup)
-        results = {scenario: load(scenario, config.effort.requests) for scenario in config.scenarios}
+        results, busy = {}, None
+        for scenario in config.scenarios:
+            before = Busy.read(fleet, deployment)
+            results[scenario] = load(scenario, config.effort.requests)
+            busy = Busy.read(fleet, deployment).since(before) if scenario == "offline" else busy
     for scenario, result in results.items():
         if len(result.records) < 2:
             raise MeasurementError(
                 f"{len(result.records)} of the requests in {scenario} were answered in time, {result.n_errors} ended "
                 "in errors; at least 2 answers are needed: look at the nodes' logs."
             )
-    return Measured(figures=figures_of(results, candidate, links), samples=samples_of(results))
+    return Measured(
+        figures=figures_of(results, candidate, links),
+        samples=samples_of(results),
+        resources=resources_of(fleet, results, candidate, busy) if busy else (),
+    )
+
+
+def resources_of(
+    fleet: Fleet, results: dict[Scenario, LoadResult], candidate: Candidate, busy: BusyMeans
+) -> tuple[ResourceUse, ...]:
+    """What a request took of each resource, the window full; the busiest first.
+
+    Args:
+        fleet: The nodes.
+        results: Of a run; where lone requests were not measured, what shares a processor counts as stretched by that.
+        candidate: What was deployed.
+        busy: While the window was full.
+    """
+    loaded = results["offline"]
+    paced = frozenset(node.name for node in fleet.nodes if node.is_paced)
+    stages = stage_measurements(candidate, results.get("single_stream", loaded), loaded, busy, paced)
+    cost = replace(candidate.cost, hops=hops_on_real_links(fleet, candidate.cost.hops))
+    seconds = busy_seconds(stages, busy.input_seconds, cost)
+    carried = tensor_bytes(candidate.plan, cost.hops)
+    return tuple(
+        ResourceUse(resource=name, busy_seconds=seconds[name], tensor_bytes=carried.get(name))
+        for name in sorted(seconds, key=lambda name: -seconds[name])
+        if name != f"device:{CLIENT}"
+    )
 
 
 def figures_of(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coordinator.config.sections import DataPlane
@@ -17,7 +17,7 @@ from coordinator.sweep.workers import Workers
 from partitioner.codec import NO_CODEC
 from partitioner.cost import CostModel
 from partitioner.plan import Plan
-from partitioner.serialize import save_artefact
+from partitioner.serialize import load_artefact, save_artefact
 
 FOLDER = "predicted"
 OnStep = Callable[[str, float, str], None]
@@ -53,6 +53,7 @@ def predict_studies(
             found = _predict(
                 file, study, plane, plain, workers=workers, on_progress=lambda *step, name=name: on_step(name, *step)
             )
+            found = replace(found, model=study.key.model, data_plane=plane)
             path = folder / FOLDER / f"{_file_name(name)}.json"
             save_artefact(path, found, schema=PREDICTED_SWEEP, seed=sweep.seed, model_sha256=study.graph.model_sha256)
             yield Forecast(
@@ -62,6 +63,16 @@ def predict_studies(
                 n_conditions=len(found.conditions),
                 n_left_out=len(plans) - len(plain),
             )
+
+
+def load_forecasts(folder: Path) -> tuple[PredictedSweep, ...]:
+    """What was predicted into a sweep's folder, by file name; nothing where nothing was.
+
+    Raises:
+        ArtefactError: One cannot be read.
+    """
+    paths = sorted((folder / FOLDER).glob("*.json"))
+    return tuple(load_artefact(path, PredictedSweep, schema=PREDICTED_SWEEP) for path in paths)
 
 
 def _predict(

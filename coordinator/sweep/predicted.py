@@ -106,3 +106,6 @@ class PredictedSweep:
     covers: tuple[PredictedCover, ...]
     n_judged: int
     """Plans whose regret was computed under every condition: all that are on any front, and the candidates."""
+    model: str = ""
+    """Its name in a sweep; empty of what was predicted by itself. So the next."""
+    data_plane: str = ""

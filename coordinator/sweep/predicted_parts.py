@@ -195,13 +195,16 @@ def _conditions(
 
 
 def _contraction(problem: SearchProblem, stops: IntArray, is_bound: BoolArray) -> Contraction:
-    """Of split points: one is on the front where a plan of the front uses it, link-bound where all of these are."""
+    """Of split points: one is on the front where a plan of the front uses it, link-bound where all of these are.
+
+    What holds the others back was not kept.
+    """
     points = problem.positions[1:-1]
     used = stops[:, :, None] == points
     on_front = used.any(axis=(0, 1))
     is_free = (used.any(axis=1) & ~is_bound[:, None]).any(axis=0)
     return find_contraction(
-        np.flatnonzero(on_front).tolist(), problem.boundary_bytes[points], np.ones(len(points)), ~is_free
+        np.flatnonzero(on_front).tolist(), problem.boundary_bytes[points], np.ones(len(points)), on_front & ~is_free
     )
 
 

@@ -49,7 +49,7 @@ class Rig:
             batch=batch,
             dims=swept.dims,
             weights=str(swept.weights) if swept.weights else None,
-            seed=self._file.config.seed,
+            seed=swept.seed,
         )
 
     def model(self, model: str, batch: int) -> Model:

@@ -157,6 +157,7 @@ class Runner:
             predicted_latency_seconds=attempt.predicted_latency_seconds,
             predicted_throughput_per_second=attempt.predicted_throughput_per_second,
             figures=attempt.figures,
+            resources=attempt.resources,
             samples=attempt.samples,
         )
         try:

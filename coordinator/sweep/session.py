@@ -116,10 +116,11 @@ def describe(file: SweepFile, studies: Sequence[Study], begun: Begun) -> str:
     config, sweep = file.config, begun.sweep
     seconds = expected_seconds(config, studies, sweep.cases)
     once = sum(seconds[case.key] for case in sweep.cases)
+    ends = sorted({config.repeats.least, config.repeats.most})
+    times, spans = (" to ".join(map(text, ends)) for text in (str, lambda n: span_text(once * n)))
     return "\n".join(
         [
-            f"{len(sweep.cases)} cases, each {config.repeats.least} to {config.repeats.most} times: about "
-            f"{span_text(once * config.repeats.least)} to {span_text(once * config.repeats.most)}.",
+            f"{len(sweep.cases)} cases, each {times} times: about {spans}.",
             *(f"Left out: {reason}" for reason in begun.left_out),
         ]
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from coordinator.config.sweep import SweepConfig
 from coordinator.errors import DeploymentError, MeasurementError, OutputMismatchError
 from coordinator.fleet import Fleet
-from coordinator.results.values import Case, LinkFound, RunState, Sample
+from coordinator.results.values import Case, LinkFound, ResourceUse, RunState, Sample
 from coordinator.sweep.environment import fixed_facts, state_now
 from coordinator.sweep.one_run import OnStep, measure_case
 from coordinator.sweep.preparing import check_model
@@ -35,6 +35,7 @@ class Attempt:
     predicted_latency_seconds: float | None = None
     predicted_throughput_per_second: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
+    resources: tuple[ResourceUse, ...] = ()
     samples: tuple[Sample, ...] = ()
 
 
@@ -96,6 +97,7 @@ class Tries:
             reason=doubt or "",
             environment={**attempt.environment, "after": state_now(fleet)},
             figures=found.figures,
+            resources=found.resources,
             samples=found.samples,
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from coordinator.config.quantities import duration_text, rate_text
 from coordinator.report.quantities import n_bytes, number
-from coordinator.sweep.predicted import OBJECTIVES, Objective, PredictedCondition, PredictedPlan, PredictedSweep
+from coordinator.sweep.predicted import OBJECTIVES, Objective, PredictedPlan, PredictedSweep
 from partitioner.decisions.candidates import PlanKind
 from partitioner.decisions.contraction import Contraction
 from partitioner.decisions.crossover import CLOSE_ENOUGH, RateRange, rate_ranges
@@ -23,7 +23,7 @@ def recommendation(sweep: PredictedSweep) -> tuple[str, ...]:
     return (
         *(_advice(sweep, objective) for objective in OBJECTIVES),
         *(sentence for objective in OBJECTIVES for sentence in rate_sentences(sweep, objective)),
-        *contraction_sentences(sweep.conditions),
+        *contraction_sentences([(condition.name, condition.contraction) for condition in sweep.conditions]),
     )
 
 
@@ -107,20 +107,21 @@ def _range_text(one: RateRange) -> str:
     return f"above {rate_text(one.low)}"
 
 
-def contraction_sentences(conditions: Sequence[PredictedCondition]) -> tuple[str, ...]:
-    """One sentence over all conditions under which a link draws the front together; none where none does."""
-    held = [condition for condition in conditions if condition.contraction.holds]
+def contraction_sentences(conditions: Sequence[tuple[str, Contraction]]) -> tuple[str, ...]:
+    """One sentence over all named conditions under which a link draws the front together; none where none does."""
+    held = [(name, found) for name, found in conditions if found.holds]
     if not held:
         return ()
     if len(held) == 1:
-        return (contraction_sentence(held[0].name, held[0].contraction),)
-    most = max(condition.contraction.n_no_larger for condition in held)
-    names = "; ".join(condition.name for condition in held[:MOST_RANGES])
+        return (contraction_sentence(*held[0]),)
+    most = max(found.n_no_larger for _, found in held)
+    names = "; ".join(name for name, _ in held[:MOST_RANGES])
     more = f"; and {len(held) - MOST_RANGES} more" if len(held) > MOST_RANGES else ""
-    n_splits = held[0].contraction.n_splits
+    n_splits = held[0][1].n_splits
+    whose = "" if all(found.is_link_bound for _, found in held) else " of the splits, or of all that send more"
     return (
-        f"Under {len(held)} of {len(conditions)} conditions ({names}{more}) a link is the bottleneck, and the front "
-        f"contracts to the splits with the smallest boundaries: to {most} of {n_splits} split points or fewer.",
+        f"Under {len(held)} of {len(conditions)} conditions ({names}{more}) a link is the bottleneck{whose}, and the "
+        f"front contracts to the splits with the smallest boundaries: to {most} of {n_splits} split points or fewer.",
     )
 
 
@@ -132,7 +133,8 @@ def contraction_sentence(name: str, found: Contraction) -> str:
     small = (
         "the smallest boundary" if found.is_smallest else f"one of the {found.n_no_larger} smallest boundaries"
     ) + (f" of {found.n_splits} (up to {n_bytes(found.largest_bytes)})")
-    return f"Under {name} a link is the bottleneck, and the front contracts to {kept} with {small}."
+    whose = "" if found.is_link_bound else " of every split that sends more"
+    return f"Under {name} a link is the bottleneck{whose}, and the front contracts to {kept} with {small}."
 
 
 def comparison_sentence(first: str, second: str, what: str, found: PairedComparison) -> str:

@@ -25,13 +25,15 @@ class Contraction:
     """Whether a link is the bottleneck of every split on the front."""
     is_smallest: bool
     """Whether no split beside the front has a boundary below `largest_bytes`."""
+    is_rest_link_bound: bool = False
+    """Whether a link is the bottleneck of every split that sends more than those on the front, and there are such."""
 
     @property
     def holds(self) -> bool:
-        """Whether a link is the bottleneck and the front keeps only splits among those that send least."""
+        """Whether links hold back the splits, or all that send more, and the front keeps only those that send least."""
         is_few = self.n_no_larger <= max(1, FEW * self.n_splits)
         is_less = self.n_front > 0 and self.n_no_larger < self.n_splits
-        return is_less and self.is_link_bound and (self.is_smallest or is_few)
+        return is_less and (self.is_link_bound or self.is_rest_link_bound) and (self.is_smallest or is_few)
 
 
 def find_contraction(
@@ -43,18 +45,20 @@ def find_contraction(
         front: Plans on the front.
         boundary_bytes: (n_plans,) largest boundary between the stages of each plan.
         is_split: (n_plans,) whether a plan has several stages; the others do not count.
-        is_link_bound: (n_plans,) whether a link between stages is the busiest resource of a plan.
+        is_link_bound: (n_plans,) whether a link between stages is known to be the busiest resource of a plan.
     """
     sizes, splits = np.asarray(boundary_bytes, dtype=np.float64), np.asarray(is_split, dtype=np.bool_)
     on_front = np.zeros(len(sizes), dtype=np.bool_)
     on_front[list(front)] = True
     kept = on_front & splits
     largest = float(sizes[kept].max(initial=0.0))
+    is_bound, sends_more = np.asarray(is_link_bound, dtype=np.bool_), splits & (sizes > largest)
     return Contraction(
         n_front=int(kept.sum()),
         n_splits=int(splits.sum()),
         largest_bytes=largest,
         n_no_larger=int(np.sum(splits & (sizes <= largest))) if kept.any() else 0,
-        is_link_bound=bool(np.all(np.asarray(is_link_bound, dtype=np.bool_)[kept])) and bool(kept.any()),
+        is_link_bound=bool(np.all(is_bound[kept])) and bool(kept.any()),
         is_smallest=not np.any(splits & ~on_front & (sizes < largest)),
+        is_rest_link_bound=bool(np.all(is_bound[sends_more])) and bool(sends_more.any()),
     )

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from coordinator.bottleneck import find_bottleneck
+from coordinator.bottleneck import find_bottleneck, tensor_bytes
 from coordinator.measurement import Estimate, ReplicaMeasurement, StageMeasurement
-from partitioner.plan import CostEstimate, HopCost, SharedCost, StageCost
+from partitioner.plan import CostEstimate, HopCost, Plan, SharedCost, Stage, StageCost
 
 STAGE = StageMeasurement(
     stage=0,
@@ -108,3 +108,16 @@ def test_coding_keeps_an_emulated_device_as_well_and_a_real_one_beside():
     assert (emulated.resource, emulated.busy_seconds) == ("device:a", pytest.approx(0.029))
     plain = find_bottleneck([replace(STAGE, is_paced=True, send_seconds=0.0), LAST], 0.0, batch=1)
     assert plain.busy_seconds == pytest.approx(0.02)
+
+
+def test_links_of_replicas_carry_their_turns_of_the_bytes():
+    stages = (Stage(device="a", start=0, stop=1, replicas=("c",)), Stage(device="b", start=1, stop=2))
+    plan = Plan(model_sha256="", batch=1, stages=stages, window=1)
+    hops = [HopCost(source="", target="", n_bytes=n, seconds=0.0, busy_seconds=0.0) for n in (600, 100, 8)]
+    assert tensor_bytes(plan, hops) == {
+        "link:client->a": 300,
+        "link:client->c": 300,
+        "link:a->b": 50,
+        "link:c->b": 50,
+        "link:b->client": 8,
+    }

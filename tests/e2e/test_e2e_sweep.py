@@ -13,10 +13,12 @@ import pytest
 from e2e_commands import splitfront
 
 from coordinator.__main__ import run
+from coordinator.report.sweep.reading import read_sweep
 from coordinator.results.store import open_store
 from coordinator.sweep.predicted import PREDICTED_SWEEP, PredictedSweep
 from partitioner.serialize import load_artefact
 
+PAPER = Path(__file__).parents[2] / "benchmarks" / "paper"
 SWEEP = """
 name: toy
 models: [{source: TOY, name: toy}]
@@ -164,7 +166,7 @@ def test_a_condition_that_cannot_be_had_ends_it_before_anything_is_made(toy_mode
     assert run(["sweep", str(file), "--out", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().err
     assert "'slow' changes client → far" in told
-    assert "tc qdisc" in told
+    assert "splitfront nodes shape far" in told
     assert not (tmp_path / "out").exists()
 
 
@@ -197,3 +199,22 @@ def test_killed_at_20_random_moments_it_ends_with_exactly_the_planned_runs(toy_m
     ended = splitfront("sweep", file, "--out", out, timeout=300)
     assert ended.returncode == 0, ended.stderr
     check_complete(out, 12)
+
+
+@pytest.mark.timeout(240)
+def test_the_papers_short_sweep_runs(tmp_path):
+    """All of its cases, each once: measured, and no slower over a link that is the bottleneck than that makes it."""
+    out = tmp_path / "out"
+    ended = splitfront("sweep", PAPER / "short.yaml", "--out", out, "--quick", "--json", timeout=200)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert (found["n_cases"], found["n_done"], found["missing"]) == (2 * (2 + 6), 2 * (2 + 6), [])
+    with open_store(str(out)) as store:
+        points = [point for _, point in read_sweep(store.sweep("paper-short"), store.runs("paper-short")).cases]
+    splits = [point for point in points if point.is_split]
+    assert all(point.bottleneck is not None and point.bottleneck.boundary_bytes > 0 for point in splits)
+    bound = [point for point in splits if point.bottleneck.bytes_bound is not None]
+    assert {point.condition for point in bound} == {"paper-degraded"}
+    assert min(point.bottleneck.best_share for point in bound) > 0.9
+    assert run(["report", str(out), "--figures", "paper"]) == 0
+    assert (out / "figures/mobilenet_v2/fronts_1col.pdf").is_file()

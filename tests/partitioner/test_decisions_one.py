@@ -126,11 +126,19 @@ def test_a_front_of_the_smallest_boundaries_has_contracted():
     assert (found.n_front, found.n_splits, found.largest_bytes, found.n_no_larger) == (1, 4, 7.0, 2)
 
 
+def test_it_has_also_where_links_hold_back_all_that_send_more():
+    found = find_contraction(
+        [1], [100.0, 7.0, 50.0, 60.0, 900.0], [True] * 4 + [False], [True, False, True, True, False]
+    )
+    assert found.holds
+    assert (found.is_link_bound, found.is_rest_link_bound) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("front", "bound"),
     [
         ([0, 1], [True] * 5),  # 100 bytes on the front, 50 beside it
-        ([1], [True, False, True, True, True]),  # a device is the bottleneck
+        ([1], [False, False, True, True, True]),  # a device is the bottleneck, also of one that sends more
         ([4], [True] * 5),  # no split on the front
         ([0, 1, 2, 3], [True] * 5),  # all splits: nothing was drawn together
     ],

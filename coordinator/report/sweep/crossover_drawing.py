@@ -11,6 +11,7 @@ from coordinator.report.sweep.crossover_figure import (
     TITLES,
     MapGrid,
     cell_text,
+    grid_ticks,
     is_sure_everywhere,
     map_grid,
     named_cells,
@@ -59,13 +60,13 @@ def _draw_grid(panel: Axes, grid: MapGrid, styles: Mapping[str, Style], size: Si
             panel.add_patch(
                 Rectangle(corner, 1, 1, fill=False, hatch=style.hatch, edgecolor=style.colour, linewidth=0, alpha=0.45)
             )
-            panel.text(
-                column, row, cell_text(cell).replace(" ≈ ", " ≈\n"), ha="center", va="center", fontsize=size.letter - 1
-            )
+            words = cell_text(cell).replace(" ≈ ", " ≈\n") if grid.is_readable else ""
+            panel.text(column, row, words, ha="center", va="center", fontsize=size.letter - 1)
     panel.set_xlim(-0.5, len(grid.rates) - 0.5)
     panel.set_ylim(-0.5, len(grid.round_trips) - 0.5)
-    panel.set_xticks(range(len(grid.rates)), [f"{rate * 8 / 1e6:,.3g}" for rate in grid.rates])
-    panel.set_yticks(range(len(grid.round_trips)), [f"{time * 1e3:,.3g}" for time in grid.round_trips])
+    rates, times = grid_ticks(grid)
+    panel.set_xticks(*rates)
+    panel.set_yticks(*times)
     panel.grid(visible=False)
 
 

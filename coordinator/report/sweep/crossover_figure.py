@@ -16,6 +16,8 @@ RATE_TITLE, DELAY_TITLE = "rate of the slowest link (Mbit/s)", "round trip (ms)"
 TITLES = {"latency": "least latency", "throughput": "most throughput"}
 LEAST_ROUND_TRIP_MS = 0.01
 """Where a round trip of nothing is drawn on a logarithmic axis."""
+MOST_READABLE = 8
+"""Cells side by side up to which each says its plan, and scales are labelled cell by cell."""
 DOMAINS = ([0.0, 0.455], [0.545, 1.0])
 
 
@@ -29,6 +31,11 @@ class MapGrid:
     """Seconds, ascending."""
     rows: tuple[tuple[MapCell, ...], ...]
     """By round trip, then by rate."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is room for words in its cells."""
+        return max(len(self.rates), len(self.round_trips)) <= MOST_READABLE
 
 
 def map_grid(found: CrossoverMap) -> MapGrid | None:
@@ -133,7 +140,7 @@ def _grid_traces(grid: MapGrid, styles: dict[str, Style], number: str) -> list[J
             "mode": "text",
             "x": [column for row in grid.rows for column in range(len(row))],
             "y": [place for place, row in enumerate(grid.rows) for _ in row],
-            "text": [plot_text(cell_text(cell), 24) for row in grid.rows for cell in row],
+            "text": [plot_text(cell_text(cell), 24) if grid.is_readable else "" for row in grid.rows for cell in row],
             "hoverinfo": "skip",
             "showlegend": False,
             "xaxis": f"x{number}",
@@ -144,21 +151,25 @@ def _grid_traces(grid: MapGrid, styles: dict[str, Style], number: str) -> list[J
 
 def _grid_axes(grid: MapGrid, number: str) -> dict[str, object]:
     domain = DOMAINS[1 if number else 0]
-    rates = [f"{rate * 8 / 1e6:,.3g}" for rate in grid.rates]
-    times = [f"{time * 1e3:,.3g}" for time in grid.round_trips]
+    (rate_places, rates), (time_places, times) = grid_ticks(grid)
     return {
         f"xaxis{number}": axis(
-            RATE_TITLE,
-            domain=domain,
-            anchor=f"y{number}",
-            tickvals=list(range(len(rates))),
-            ticktext=rates,
-            showgrid=False,
+            RATE_TITLE, domain=domain, anchor=f"y{number}", tickvals=rate_places, ticktext=rates, showgrid=False
         ),
-        f"yaxis{number}": axis(
-            DELAY_TITLE, anchor=f"x{number}", tickvals=list(range(len(times))), ticktext=times, showgrid=False
-        ),
+        f"yaxis{number}": axis(DELAY_TITLE, anchor=f"x{number}", tickvals=time_places, ticktext=times, showgrid=False),
     }
+
+
+def grid_ticks(grid: MapGrid) -> tuple[tuple[list[int], list[str]], tuple[list[int], list[str]]]:
+    """(places, texts) along the rates in Mbit/s, and along the round trips in ms."""
+    rates = [f"{rate * 8 / 1e6:,.3g}" for rate in grid.rates]
+    times = [f"{time * 1e3:,.3g}" for time in grid.round_trips]
+    return _ticks(rates), _ticks(times)
+
+
+def _ticks(texts: Sequence[str]) -> tuple[list[int], list[str]]:
+    step = -(-len(texts) // MOST_READABLE)
+    return list(range(0, len(texts), step)), list(texts[::step])
 
 
 def point_scales(found: CrossoverMap) -> tuple[AxisScale, AxisScale]:
@@ -250,7 +261,8 @@ def _caption(setting: SettingSeries, *, is_grid: bool) -> str:
     text = f"{where}, named by its best plan: a split point, or the device that has the whole model."
     if not is_sure_everywhere(setting.maps):
         text += " Where ≈ joins two plans, their 95 % intervals overlap."
-    n_missing = len(setting.conditions) - max(len(one.cells) for one in setting.maps)
+    n_conditions = len(setting.forecast.conditions) if setting.forecast else len(setting.conditions)
+    n_missing = n_conditions - max(len(one.cells) for one in setting.maps)
     if n_missing:
         text += f" {n_missing} conditions are not shown: it is not known how fast their links are."
     return text

@@ -11,7 +11,7 @@ from coordinator.report.axes import AxisScale
 from coordinator.report.figures import scale_axis
 from coordinator.report.names import shorten
 from coordinator.report.sweep.drawing import POINTS_PER_INCH, Size, interval_bars, mark, thin_out
-from coordinator.report.sweep.front_figure import NAMES, named_sides, scales
+from coordinator.report.sweep.front_figure import NAMES, named_sides, panel_scales, scales
 from coordinator.report.sweep.labels import Canvas, offset, upright_and_across
 from coordinator.report.sweep.names import short_plan
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, SettingSeries
@@ -30,20 +30,21 @@ _STYLES: dict[str, dict[str, object]] = {
 
 
 def draw_fronts(setting: SettingSeries, size: Size) -> Figure:
-    """Small multiples with the same axes."""
+    """Small multiples, with the same axes where that shows them."""
     conditions = evenly(setting.conditions, MOST_PANELS if size.is_wide else MOST_PANELS // 2)
     n_columns = min(3 if size.is_wide else 2, len(conditions))
     n_rows = -(-len(conditions) // n_columns)
     figure = Figure(figsize=(size.width, 0.95 + PANEL_HEIGHT * n_rows), layout="constrained")
-    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flatten()
-    x_scale, y_scale = scales(setting.points)
+    views = panel_scales(conditions)
+    is_shared = len(set(views)) < 2
+    panels = figure.subplots(n_rows, n_columns, sharex=is_shared, sharey=is_shared, squeeze=False).flatten()
     width = (size.width - 0.6) / n_columns * POINTS_PER_INCH
-    canvas = Canvas(width=width, height=64, letter=size.letter - 1, x_scale=x_scale, y_scale=y_scale)
-    for panel, condition in zip(panels, conditions, strict=False):
+    for panel, condition, (x_scale, y_scale) in zip(panels, conditions, views, strict=False):
+        canvas = Canvas(width=width, height=64, letter=size.letter - 1, x_scale=x_scale, y_scale=y_scale)
         _draw_panel(panel, setting, condition, canvas)
+        _name_axes(figure, panel, x_scale, y_scale)
     for panel in panels[len(conditions) :]:
         panel.set_visible(False)
-    _name_axes(figure, panels[0], x_scale, y_scale)
     for panel in panels:
         thin_out(panel.xaxis, 4)
     figure.legend(

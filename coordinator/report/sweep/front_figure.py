@@ -1,5 +1,6 @@
 """Fronts of all conditions side by side."""
 
+import math
 from collections.abc import Sequence
 
 from coordinator.measurement import Estimate
@@ -10,10 +11,12 @@ from coordinator.report.names import plot_text
 from coordinator.report.sweep.hover import plan_hover
 from coordinator.report.sweep.labels import SIDES, Canvas, label_sides
 from coordinator.report.sweep.names import short_plan
-from coordinator.report.sweep.panels import Grid
+from coordinator.report.sweep.panels import GAP_ACROSS, Grid
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, SettingSeries
 from coordinator.report.sweep.styles import evenly, faulty_words, front_state, network_words
 
+SQUEEZED = 0.3
+"""Of both shared axes, below which a condition's plans could not be told apart."""
 X_TITLE, Y_TITLE = "latency (ms)", "throughput (/s)"
 NAMES = {
     "beaten": "not on the front",
@@ -37,14 +40,21 @@ _RECOMMENDED: Json = {"symbol": "star", "size": 12, "color": palette.YELLOW, "li
 
 
 def front_figure(setting: SettingSeries) -> Figure:
-    """One panel for each condition, all with the same axes."""
+    """One panel for each condition, all with the same axes where that shows them."""
     conditions = evenly(setting.conditions)
-    x_scale, y_scale = scales(setting.points)
+    views = panel_scales(conditions)
+    is_shared = len(set(views)) < 2
     n_columns = min(3, len(conditions))
-    grid = Grid(n_panels=len(conditions), n_columns=n_columns, panel_height=230, gap_height=46)
+    grid = Grid(
+        n_panels=len(conditions),
+        n_columns=n_columns,
+        panel_height=230,
+        gap_height=46 if is_shared else 66,
+        gap_across=GAP_ACROSS if is_shared else 2 * GAP_ACROSS,
+    )
     traces = [
         {**trace, **grid.axes(panel), "showlegend": False}
-        for panel, condition in enumerate(conditions)
+        for panel, (condition, (x_scale, y_scale)) in enumerate(zip(conditions, views, strict=True))
         for trace in _panel(
             setting, condition, Canvas(width=1090 / n_columns, height=230, letter=10, x_scale=x_scale, y_scale=y_scale)
         )
@@ -53,10 +63,10 @@ def front_figure(setting: SettingSeries) -> Figure:
     notes = [*grid.titles(titles), *_fault_notes(grid, conditions)]
     return Figure(
         name="fronts",
-        caption=_caption(setting, len(conditions)),
+        caption=_caption(setting, len(conditions), is_shared=is_shared),
         traces=(*traces, *_legend(setting)),
         layout={
-            **grid.shared_axes(X_TITLE, x_scale, Y_TITLE, y_scale),
+            **grid.scaled_axes(X_TITLE, Y_TITLE, views),
             "annotations": notes,
             "legend": {**legend_above(), "y": 1 + 8 / grid.height},
             "hovermode": "closest",
@@ -73,6 +83,22 @@ def scales(points: Sequence[PlanPoint]) -> tuple[AxisScale, AxisScale]:
         scale_for([point.latency.value * 1e3 for point in whole if point.latency]),
         scale_for([point.throughput.value for point in whole if point.throughput]),
     )
+
+
+def panel_scales(conditions: Sequence[ConditionSeries]) -> list[tuple[AxisScale, AxisScale]]:
+    """Of each panel: the same for all, unless that would squeeze one of them into a corner."""
+    shared = scales([point for condition in conditions for point in condition.points])
+    own = [scales(condition.points) for condition in conditions]
+    return own if any(_is_squeezed(one, shared) for one in own) else [shared] * len(conditions)
+
+
+def _is_squeezed(own: tuple[AxisScale, AxisScale], shared: tuple[AxisScale, AxisScale]) -> bool:
+    shares = [
+        math.log(one.high / max(one.low, both.low)) / math.log(both.high / both.low)
+        for one, both in zip(own, shared, strict=True)
+        if both.is_logarithmic
+    ]
+    return len(shares) == len(shared) and max(shares) < SQUEEZED
 
 
 def front_line(condition: ConditionSeries, **style: object) -> Json:
@@ -220,7 +246,7 @@ def _fault_notes(grid: Grid, conditions: Sequence[ConditionSeries]) -> list[Json
     ]
 
 
-def _caption(setting: SettingSeries, n_shown: int) -> str:
+def _caption(setting: SettingSeries, n_shown: int, *, is_shared: bool) -> str:
     kind = "Predicted" if setting.is_predicted else "Measured"
     text = (
         f"{kind}: each point is a plan, better towards the upper left; squares do not split. Numbers are split points. "
@@ -231,6 +257,8 @@ def _caption(setting: SettingSeries, n_shown: int) -> str:
             " Bars are 95 % intervals. Attempts that were invalid or failed are counted in the corner and enter no "
             "figure. Click on a point for its raw samples."
         )
+    if not is_shared:
+        text += " Each condition has axes of its own; the overlay below has all on the same ones."
     if n_shown < len(setting.conditions):
         text += f" {n_shown} of {len(setting.conditions)} conditions are shown; the overlay below has them all."
     return text

@@ -18,6 +18,7 @@ from coordinator.report.sweep.series import (
 )
 from coordinator.results.values import Run, Sample
 from partitioner.decisions.condition import decide
+from partitioner.decisions.contraction import Contraction, find_contraction
 from partitioner.decisions.cover import best_cover
 from partitioner.decisions.noisy_front import noisy_front
 from partitioner.decisions.regret import regret_table
@@ -44,7 +45,7 @@ def throughput_estimate(runs: Sequence[Run]) -> Estimate | None:
 
 
 def judged(condition: ConditionSeries) -> ConditionSeries:
-    """The same with its front, knee, front probabilities and hypervolume."""
+    """The same with its front, knee, front probabilities, hypervolume, and whether links drew the front together."""
     places = [place for place, point in enumerate(condition.points) if point.is_whole]
     if not places:
         return condition
@@ -65,11 +66,25 @@ def judged(condition: ConditionSeries) -> ConditionSeries:
     return replace(
         condition,
         points=tuple(points),
+        contraction=_contraction(whole, decision.front),
         hypervolume=Estimate(
             value=noisy.hypervolume / area, low=noisy.low_hypervolume / area, high=noisy.high_hypervolume / area
         )
         if noisy
         else None,
+    )
+
+
+def _contraction(points: Sequence[PlanPoint], front: Sequence[int]) -> Contraction | None:
+    found = [point.bottleneck for point in points]
+    told = [bottleneck for bottleneck in found if bottleneck is not None]
+    if len(told) < len(found):
+        return None
+    return find_contraction(
+        front,
+        [bottleneck.boundary_bytes for bottleneck in told],
+        [point.is_split for point in points],
+        [bottleneck.is_between_devices for bottleneck in told],
     )
 
 

@@ -3,20 +3,13 @@
 import html
 import json
 from collections.abc import Callable, Sequence
-from string import Template
 
 from coordinator.report import html_table
-from coordinator.report.document import (
-    asset,
-    definitions,
-    inline_json,
-    plot_of,
-    plotly_library,
-    policy,
-)
+from coordinator.report.document import definitions, inline_json, page, plot_of
 from coordinator.report.figure import Figure
-from coordinator.report.names import printable, shorten
+from coordinator.report.names import printable
 from coordinator.report.sweep.crossover_figure import crossover_figure
+from coordinator.report.sweep.forecast_tables import forecast_tables
 from coordinator.report.sweep.front_figure import front_figure
 from coordinator.report.sweep.judging import OBJECTIVES
 from coordinator.report.sweep.overlay_figure import overlay_figure
@@ -27,20 +20,18 @@ from coordinator.report.sweep.spread_figure import spread_figure
 from coordinator.report.sweep.styles import network_words
 from coordinator.report.sweep.tables import case_target, cases_table, conditions_table, regret_page_table
 from coordinator.report.sweep.wording import count_sentence, reason_counts
-from coordinator.report.theme import templates
 
 MOST_REASONS = 8
 
 
 def render_sweep(series: SweepSeries) -> str:
     """The whole page. Equal sweeps give equal bytes; it loads nothing, and its policy forbids that it could."""
-    library = plotly_library()
-    script = asset("plots.js") + asset("tables.js") + asset("samples.js") + asset("sweep.js")
     n_samples = sum(len(run.samples) for run in series.runs)
-    return Template(asset("sweep.html")).substitute(
-        title=html.escape(shorten(series.name, 120)),
-        policy=policy((library, script)),
-        style=asset("page.css") + asset("sweep.css"),
+    return page(
+        "sweep.html",
+        title=series.name,
+        scripts=("plots.js", "tables.js", "samples.js", "sweep.js"),
+        styles=("page.css", "sweep.css"),
         badges=_badges(series),
         recommendations=_recommendations(series),
         counts=html.escape(count_sentence(series)),
@@ -56,9 +47,6 @@ def render_sweep(series: SweepSeries) -> str:
             for number, setting in enumerate(series.settings)
         ),
         samples_data=_samples(series, stride_for(n_samples)),
-        templates_data=inline_json(templates()),
-        library=library,
-        script=script,
     )
 
 
@@ -92,8 +80,7 @@ def _samples(series: SweepSeries, stride: int) -> str:
     return "\n".join(
         f'<script type="application/json" id="{case_target(point.case_key)}">'
         f"{inline_json(case_samples(setting, point, stride))}</script>"
-        for setting in series.settings
-        for point in setting.points
+        for setting, point in series.cases
     )
 
 
@@ -158,13 +145,16 @@ def _each(series: SweepSeries, render: Callable[[SettingSeries], str]) -> str:
 
 
 def _regrets(setting: SettingSeries) -> str:
-    tables = [html_table.to_html(regret_page_table(found)) for found in setting.regrets]
-    return "\n".join(tables) or '<p class="note">No plan was measured under any condition.</p>'
+    found = [
+        *map(regret_page_table, setting.regrets),
+        *(forecast_tables(setting.forecast).values() if setting.forecast else ()),
+    ]
+    return "\n".join(map(html_table.to_html, found)) or '<p class="note">No plan was measured under any condition.</p>'
 
 
 def _facts(series: SweepSeries, n_samples: int) -> dict[str, str]:
     return {
-        "cases": f"{sum(len(setting.points) for setting in series.settings):,}",
+        "cases": f"{len(series.cases):,}",
         "attempts": f"{len(series.runs):,}",
         "raw samples": f"{n_samples:,}",
         "planned at": series.created_at,

@@ -1,4 +1,4 @@
-"""Small multiples for plotly: several axes in a grid, all with the same view."""
+"""Small multiples for plotly: several axes in a grid."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ class Grid:
     """Pixels."""
     gap_height: int
     """Pixels between rows, for titles."""
+    gap_across: float = GAP_ACROSS
 
     @property
     def n_rows(self) -> int:
@@ -37,8 +38,8 @@ class Grid:
 
     def across(self, panel: int) -> list[float]:
         """Left and right end of a panel, parts of the picture."""
-        width = (1 - GAP_ACROSS * (self.n_columns - 1)) / self.n_columns
-        left = panel % self.n_columns * (width + GAP_ACROSS)
+        width = (1 - self.gap_across * (self.n_columns - 1)) / self.n_columns
+        left = panel % self.n_columns * (width + self.gap_across)
         return [left, min(left + width, 1.0)]
 
     def upright(self, panel: int) -> list[float]:
@@ -47,10 +48,13 @@ class Grid:
         top = 1 - (row * (self.panel_height + self.gap_height) + self.gap_height) / self.height
         return [max(top - self.panel_height / self.height, 0.0), top]
 
-    def shared_axes(self, x_title: str, x_scale: AxisScale, y_title: str, y_scale: AxisScale) -> dict[str, object]:
-        """Axes that move together; only outer ones have names and numbers."""
+    def scaled_axes(
+        self, x_title: str, y_title: str, scales: Sequence[tuple[AxisScale, AxisScale]]
+    ) -> dict[str, object]:
+        """Axes with the views of each panel; where all are alike they move together, and outer ones have numbers."""
         found: dict[str, object] = {}
-        for panel in range(self.n_panels):
+        is_shared = len(set(scales)) < 2
+        for panel, (x_scale, y_scale) in enumerate(scales):
             number = _number(panel)
             is_lowest, is_left = panel + self.n_columns >= self.n_panels, panel % self.n_columns == 0
             found[f"xaxis{number}"] = scaled_axis(
@@ -58,16 +62,16 @@ class Grid:
                 x_scale,
                 domain=self.across(panel),
                 anchor=f"y{number}",
-                showticklabels=is_lowest,
-                **({"matches": "x"} if panel else {}),
+                showticklabels=is_lowest or not is_shared,
+                **({"matches": "x"} if panel and is_shared else {}),
             )
             found[f"yaxis{number}"] = scaled_axis(
                 y_title if is_left else "",
                 y_scale,
                 domain=self.upright(panel),
                 anchor=f"x{number}",
-                showticklabels=is_left,
-                **({"matches": "y"} if panel else {}),
+                showticklabels=is_left or not is_shared,
+                **({"matches": "y"} if panel and is_shared else {}),
             )
         return found
 

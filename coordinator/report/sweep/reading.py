@@ -7,33 +7,60 @@ from dataclasses import replace
 from coordinator.measurement import Estimate
 from coordinator.report.names import printable
 from coordinator.report.sweep import judging, wording
+from coordinator.report.sweep.bottlenecks import plan_bottleneck
+from coordinator.report.sweep.forecast import forecast_series, forecast_setting
 from coordinator.report.sweep.names import setting_names, slugs
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, RunPoint, Setting, SettingSeries, SweepSeries
 from coordinator.results.values import Case, Run, Sweep
+from coordinator.sweep.predicted import PredictedSweep
 from partitioner.codec import NO_CODEC
 
 
-def read_sweep(sweep: Sweep, runs: Iterable[Run]) -> SweepSeries:
-    """All cases of a sweep with their runs; cases without any are there, too."""
+def read_sweep(sweep: Sweep, runs: Iterable[Run], forecasts: Sequence[PredictedSweep] = ()) -> SweepSeries:
+    """All cases of a sweep with their runs, then what was predicted.
+
+    Cases without runs are there, too, unless all of a setting lack them and it was predicted.
+    """
     by_case: dict[str, list[Run]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.repeat, run.attempt)):
         by_case[run.case_key].append(run)
     cases: dict[Setting, list[Case]] = defaultdict(list)
     for case in sweep.cases:
         cases[setting_of(case)].append(case)
-    names = setting_names(tuple(cases))
+    predicted = {_key(forecast_setting(found)): found for found in forecasts}
+    measured = [
+        setting
+        for setting, own in cases.items()
+        if any(case.key in by_case for case in own) or _key(setting) not in predicted
+    ]
+    known = {_key(setting) for setting in cases}
+    found = [forecast for key, forecast in predicted.items() if key in known]
+    names = setting_names(tuple(dict.fromkeys([*measured, *map(forecast_setting, found)])))
+    titles = [*map(names.__getitem__, measured), *(f"{names[forecast_setting(one)]}, predicted" for one in found)]
+    files = dict(zip(titles, slugs(titles), strict=True))
     return SweepSeries(
         name=sweep.name,
         created_at=sweep.created_at,
         seed=sweep.seed,
         versions=sweep.versions,
         spec=sweep.spec,
-        settings=tuple(
-            _setting(setting, name, slug, cases[setting], by_case)
-            for (setting, name), slug in zip(names.items(), slugs(names.values()), strict=True)
+        settings=(
+            *(
+                _setting(setting, title, files[title], cases[setting], by_case)
+                for setting, title in zip(measured, titles, strict=False)
+            ),
+            *(
+                forecast_series(one, name=title, slug=files[title])
+                for one, title in zip(found, titles[len(measured) :], strict=True)
+            ),
         ),
-        n_planned=len(sweep.order),
+        n_planned=sweep.n_planned,
     )
+
+
+def _key(setting: Setting) -> tuple[str, str, int, str]:
+    """What a prediction is of: it looks at all nodes of a cluster, cases at some."""
+    return setting.model, setting.cluster, setting.batch, setting.data_plane
 
 
 def setting_of(case: Case) -> Setting:
@@ -100,11 +127,12 @@ def _point(case: Case, runs: Sequence[Run]) -> PlanPoint:
         throughput=judging.throughput_estimate(done),
         predicted_latency_seconds=predicted.predicted_latency_seconds if predicted else None,
         predicted_throughput_per_second=predicted.predicted_throughput_per_second if predicted else None,
-        runs=tuple(map(_run_point, runs)),
+        runs=tuple(_run_point(run, case.plan.batch) for run in runs),
+        bottleneck=plan_bottleneck(done, case.plan.batch),
     )
 
 
-def _run_point(run: Run) -> RunPoint:
+def _run_point(run: Run, batch: int) -> RunPoint:
     return RunPoint(
         repeat=run.repeat,
         attempt=run.attempt,
@@ -117,6 +145,7 @@ def _run_point(run: Run) -> RunPoint:
         figures=run.figures,
         links=run.links,
         environment=run.environment,
+        bottleneck=plan_bottleneck([run], batch),
         samples=run.samples,
     )
 

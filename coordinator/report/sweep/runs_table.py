@@ -7,6 +7,7 @@ from coordinator.results.values import LinkFound
 _HEADS = (
     *("case", "model", "cluster", "condition", "plan", "batch", "data plane", "repeat", "attempt", "position"),
     *("state", "reason", "began at", "latency (s)", "throughput (/s)", "loaded latency (s)"),
+    *("bottleneck", "boundary (B)", "link's bound (/s)"),
     *("round trip found (s)", "round trip asked (s)", "rate found (B/s)", "rate asked (B/s)", "samples"),
 )
 
@@ -16,14 +17,12 @@ def runs_table(series: SweepSeries) -> Table:
     return Table(
         caption="All attempts.",
         columns=tuple(Column(head=head) for head in _HEADS),
-        rows=tuple(
-            _row(setting, point, run) for setting in series.settings for point in setting.points for run in point.runs
-        ),
+        rows=tuple(_row(setting, point, run) for setting, point in series.cases for run in point.runs),
     )
 
 
 def _row(setting: SettingSeries, point: PlanPoint, run: RunPoint) -> tuple[Cell, ...]:
-    own, slow, thin = setting.setting, _slowest(run.links), _thinnest(run.links)
+    own, slow, thin, held = setting.setting, _slowest(run.links), _thinnest(run.links), run.bottleneck
     return (
         *map(words, (point.case_key, own.model, own.cluster, point.condition, point.plan, str(own.batch))),
         *map(words, (own.data_plane, str(run.repeat), str(run.attempt), str(run.position), run.state, run.reason)),
@@ -31,6 +30,9 @@ def _row(setting: SettingSeries, point: PlanPoint, run: RunPoint) -> tuple[Cell,
         figure(run.latency_seconds),
         figure(run.throughput_per_second),
         figure(run.figures.get("loaded_latency_seconds")),
+        words(held.resource if held else ""),
+        figure(held.boundary_bytes if held else None),
+        figure(held.bytes_bound if held else None),
         figure(slow.round_trip_seconds if slow else None),
         figure(slow.asked_round_trip_seconds if slow else None),
         figure(thin.bytes_per_second if thin else None),

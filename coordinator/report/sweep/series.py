@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from coordinator.measurement import Estimate
+from coordinator.report.sweep.bottlenecks import PlanBottleneck
 from coordinator.results.values import LinkFound, RunState, Sample
+from coordinator.sweep.predicted import PredictedSweep
+from partitioner.decisions.contraction import Contraction
 
 FigureKind = Literal["screen", "paper"]
 """Pictures for slides and pages, or for the columns of a two-column paper."""
@@ -39,6 +42,8 @@ class RunPoint:
     figures: Mapping[str, float]
     links: tuple[LinkFound, ...]
     environment: Mapping[str, object]
+    bottleneck: PlanBottleneck | None
+    """None where the run does not tell it."""
     samples: tuple[Sample, ...] = field(repr=False)
 
 
@@ -59,6 +64,8 @@ class PlanPoint:
     predicted_latency_seconds: float | None
     predicted_throughput_per_second: float | None
     runs: tuple[RunPoint, ...]
+    bottleneck: PlanBottleneck | None = None
+    """None where no run tells it."""
     is_on_front: bool = False
     is_knee: bool = False
     front_probability: float | None = None
@@ -91,6 +98,8 @@ class ConditionSeries:
     points: tuple[PlanPoint, ...]
     hypervolume: Estimate | None = None
     """Share of the rectangle up to the worst figures that the front dominates; None where it is not known."""
+    contraction: Contraction | None = None
+    """Of the splits, by what they send; None where bottlenecks are not known."""
 
     @property
     def front(self) -> tuple[PlanPoint, ...]:
@@ -185,6 +194,8 @@ class SettingSeries:
     recommendation: Recommendation
     is_predicted: bool
     """Whether nothing was measured, so that all figures are the cost model's."""
+    forecast: PredictedSweep | None = None
+    """What it was drawn from, where it was not from runs."""
 
     @property
     def points(self) -> tuple[PlanPoint, ...]:
@@ -203,7 +214,13 @@ class SweepSeries:
     spec: Mapping[str, object]
     settings: tuple[SettingSeries, ...]
     n_planned: int
-    """Runs that the sweep wants: case × repeat."""
+    """Runs that the sweep wants at least: case × repeat."""
+
+    @property
+    def cases(self) -> tuple[tuple[SettingSeries, PlanPoint], ...]:
+        """All cases with their settings; what was only predicted is none."""
+        measured = (setting for setting in self.settings if setting.forecast is None)
+        return tuple((setting, point) for setting in measured for point in setting.points)
 
     @property
     def runs(self) -> tuple[RunPoint, ...]:

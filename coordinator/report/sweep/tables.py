@@ -6,6 +6,7 @@ from coordinator.measurement import Estimate
 from coordinator.report import quantities
 from coordinator.report.html_table import Cell, Column, Table, estimate, estimate_column, figure, words
 from coordinator.report.names import printable
+from coordinator.report.run import resource_label
 from coordinator.report.sweep.judging import best_point
 from coordinator.report.sweep.names import short_plan
 from coordinator.report.sweep.series import ConditionSeries, PlanPoint, RegretTable, SettingSeries, SweepSeries
@@ -87,6 +88,9 @@ def cases_table(series: SweepSeries) -> Table:
         estimate_column("throughput (/s)"),
         Column(head="predicted (/s)", is_number=True),
         Column(head="error", is_number=True, copied=("throughput error",)),
+        Column(head="bottleneck", is_filter=True),
+        Column(head="boundary", is_number=True, copied=("boundary (B)",)),
+        Column(head="of the link's bound", is_number=True),
         Column(head="runs", is_number=True),
         Column(head="invalid", is_number=True),
         Column(head="failed", is_number=True),
@@ -95,9 +99,13 @@ def cases_table(series: SweepSeries) -> Table:
         Column(head="nodes", is_filter=True),
         Column(head="stages"),
     )
-    pairs = [(setting, point) for setting in series.settings for point in setting.points]
+    pairs = series.cases
     return Table(
-        caption="All cases. Small figures are 95 % intervals; an error is predicted minus measured, over measured.",
+        caption=(
+            "All cases. Small figures are 95 % intervals; an error is predicted minus measured, over measured. "
+            "Bottleneck: what requests kept busy longest; where it is a link, the last share is the best run's "
+            "throughput over what the rate asked for lets through."
+        ),
         columns=columns,
         rows=tuple(_case_row(setting, point) for setting, point in pairs),
         name="cases",
@@ -164,6 +172,7 @@ def _case_row(setting: SettingSeries, point: PlanPoint) -> tuple[Cell, ...]:
         *_measured_cells(
             point.throughput, point.predicted_throughput_per_second, 1.0, is_predicted=setting.is_predicted
         ),
+        *_bottleneck_cells(point),
         *(Cell(text=str(n), raw=(str(n),)) for n in _counts(point)),
         Cell(text=str(own.batch), raw=(str(own.batch),)),
         words(own.cluster),
@@ -188,6 +197,18 @@ def _measured_cells(
         )
         if is_both and measured is not None and predicted is not None
         else _MISSING_ONE,
+    )
+
+
+def _bottleneck_cells(point: PlanPoint) -> tuple[Cell, ...]:
+    """The resource, the largest boundary, and the share of what a link lets through."""
+    found = point.bottleneck
+    if found is None:
+        return (_MISSING_ONE, _MISSING_ONE, _MISSING_ONE)
+    return (
+        words(resource_label(found.resource)),
+        figure(found.boundary_bytes or None, quantities.n_bytes),
+        figure(found.best_share, quantities.percent),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from coordinator.report import quantities
 from coordinator.report.sweep.judging import OBJECTIVES, best_point, cover
 from coordinator.report.sweep.series import ConditionSeries, PlanRegret, Recommendation, RegretTable, SweepSeries
+from coordinator.sweep.words import contraction_sentences
 
 CLOSE = 0.10
 """A plan whose worst regret is below this is as good as the best everywhere."""
@@ -38,14 +39,15 @@ def recommendation(
         headline = f"{verb} {_worded(shared)}: {where} it is {_near(worst)}."
         reasons = [*when, *alone]
     elif one:
-        headline = f"{verb} {_worded(shared)} {where}: {_regrets(worst)}."
+        headline = f"{verb} {_worded(shared)} {where}, {_regrets(worst)}."
         reasons = [*when, *alone]
     else:
         headline = f"{'As predicted, what' if is_predicted else 'What'} to run depends on the network."
-        reasons = [*when, f"If one plan must do {where}: {_worded(shared)}, at worst {_regrets(worst)}.", *alone]
+        reasons = [*when, f"If one plan must do {where}: {_worded(shared)}, {_regrets(worst, 'at worst ')}.", *alone]
         reasons += [_ready(regrets, max(worst))]
     if not is_predicted:
-        reasons.append(_firm(conditions))
+        told = [(one.name, one.contraction) for one in conditions if one.contraction is not None]
+        reasons += [*contraction_sentences(told), _firm(conditions)]
     return Recommendation(headline=headline, reasons=tuple(filter(None, reasons)), plan=shared)
 
 
@@ -113,9 +115,13 @@ def _near(worst: Sequence[float]) -> str:
     return f"within {quantities.percent(max(worst))} of the best plan in latency and in throughput"
 
 
-def _regrets(worst: Sequence[float]) -> str:
-    names = ("above the least latency", "more time per sample than the best throughput")
-    return " and ".join(f"{quantities.percent(value)} {name}" for value, name in zip(worst, names, strict=False))
+def _regrets(worst: Sequence[float], how: str = "") -> str:
+    """`with the least latency and at worst 12 % more time per sample than the best throughput`."""
+    names = (("the least latency", "above"), ("the best throughput", "more time per sample than"))
+    return " and ".join(
+        f"{how}{quantities.percent(value)} {more} {best}" if value > 0 else f"with {best}"
+        for value, (best, more) in zip(worst, names, strict=False)
+    )
 
 
 def _when(conditions: Sequence[ConditionSeries], objective: str) -> str:

@@ -1,11 +1,12 @@
 """Writes the report of a sweep into its folder."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coordinator.report.html_table import Table
+from coordinator.report.sweep.forecast_tables import forecast_tables
 from coordinator.report.sweep.judging import OBJECTIVES
 from coordinator.report.sweep.reading import read_sweep
 from coordinator.report.sweep.runs_table import runs_table
@@ -13,6 +14,7 @@ from coordinator.report.sweep.series import FigureKind, SettingSeries, SweepSeri
 from coordinator.report.sweep.table_files import csv_text, latex_text
 from coordinator.report.sweep.tables import cases_table, conditions_table, regret_page_table
 from coordinator.results.values import Run, Sweep
+from coordinator.sweep.predicted import PredictedSweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def write_sweep_report(
-    sweep: Sweep, runs: Iterable[Run], folder: Path, *, figures: FigureKind = "screen"
+    sweep: Sweep,
+    runs: Iterable[Run],
+    folder: Path,
+    *,
+    forecasts: Sequence[PredictedSweep] = (),
+    figures: FigureKind = "screen",
 ) -> tuple[Path, ...]:
     """Writes `report.html`, `tables/` and `figures/` into `folder`, made where it is missing, and returns the files.
 
@@ -32,6 +39,7 @@ def write_sweep_report(
         sweep: As it was planned.
         runs: All of its runs, with their samples: those that are invalid or failed as well.
         folder: Of the report; normally that of the sweep.
+        forecasts: What was predicted, model by model.
         figures: `screen` for slides and pages, `paper` for the columns of a two-column paper.
 
     Raises:
@@ -40,7 +48,7 @@ def write_sweep_report(
     # They are slow to import, and only here are they needed.
     from coordinator.report.sweep import page  # noqa: PLC0415
 
-    series = read_sweep(sweep, runs)
+    series = read_sweep(sweep, runs, forecasts)
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.html"
     report.write_text(page.render_sweep(series), encoding="utf-8", newline="\n")
@@ -72,7 +80,8 @@ def write_tables(series: SweepSeries, folder: Path) -> list[Path]:
 
 def _setting_tables(setting: SettingSeries) -> dict[str, Table]:
     regrets = {f"regret_{found.objective}": regret_page_table(found) for found in setting.regrets}
-    return {"conditions": conditions_table(setting), **regrets}
+    predicted = forecast_tables(setting.forecast) if setting.forecast else {}
+    return {"conditions": conditions_table(setting), **regrets, **predicted}
 
 
 def _write(path: Path, text: str) -> Path:

@@ -2,9 +2,14 @@
 
 A probed link takes `fixed_seconds + bytes / bytes_per_second`; a condition changes the two, by factors or outright.
 What changes the rate changes the rate that the link sustains alike.
-Loss is told apart and enters both, as on one ordered connection: a packet of 1,500 bytes is lost with probability p and
-sent again until it arrives, which takes a round trip (twice the fixed time, at least 1 ms) each time. So a byte takes
-`(1 / rate + p · round_trip / 1500) / (1 - p)` seconds. Jitter moves no mean and is kept for simulations.
+Loss is told apart. A packet of 1,500 bytes is lost with probability p and sent again until it arrives, which keeps the
+link busy for it again: the link sustains the share `1 - p` of its rate. What was lost is repaired while further packets
+are under way, so that repairs keep no others off; but a lone message, of which all must arrive, waits a round trip
+(twice the fixed time, at least 1 ms) for each: a byte of it takes `(1 / rate + p · round_trip / 1500) / (1 - p)`
+seconds. So do links that `node_agent/dataplane/shaping.py` emulates, and ordered connections whose window holds what is
+under way. A congestion control that takes losses for congestion sends less: one like Reno's sustains no more than some
+`1.22 · 1460 / (round_trip · √p)` (Mathis et al., 1997); real links are probed rather than asked for losses.
+Jitter moves no mean and is kept for simulations.
 """
 
 import math
@@ -66,7 +71,7 @@ class LinkCondition:
         if self.bytes_per_second is not None:
             rates = self.bytes_per_second, 0.0
         if self.loss:
-            rates = _rate_with_loss(rates[0], self.loss, fixed), _rate_with_loss(rates[1], self.loss, fixed)
+            rates = _lone_rate(rates[0], self.loss, fixed), (rates[1] or rates[0]) * (1 - self.loss)
         return replace(
             link,
             fixed_seconds=fixed,
@@ -141,10 +146,8 @@ def random_conditions(
     return tuple(conditions)
 
 
-def _rate_with_loss(bytes_per_second: float, loss: float, fixed_seconds: float) -> float:
-    """0, which says that there is no rate of its own, stays."""
-    if not bytes_per_second:
-        return 0.0
+def _lone_rate(bytes_per_second: float, loss: float, fixed_seconds: float) -> float:
+    """At which a lone message passes that waits for its losses to be repaired."""
     round_trip = max(2 * fixed_seconds, SHORTEST_ROUND_TRIP_SECONDS)
     return (1 - loss) / (1 / bytes_per_second + loss * round_trip / PACKET_BYTES)
 

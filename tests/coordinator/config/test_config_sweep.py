@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from coordinator.config import example_text
+from coordinator.config.sweep import quick
 from coordinator.config.sweep_file import SweepFile, load_sweep, sweep_json_schema
 from coordinator.errors import ConfigError
+from coordinator.sweep.applying import NOTHING, change_of
 from coordinator.sweep.network_profiles import PROFILES
 from partitioner.search.robust.network import LinkCondition
 
@@ -162,6 +164,26 @@ def test_the_example_is_right_and_names_every_profile(tmp_path: Path) -> None:
     file = load(text, tmp_path)
     assert [condition.name for condition in file.config.conditions] == ["gigabit-lan", "wifi-good", "weak-radio"]
     assert all(name in text for name in PROFILES)
+
+
+@pytest.mark.parametrize("name", ["paper", "short"])
+def test_the_papers_files_have_the_inputs_on_the_first_pi(name: str) -> None:
+    file = load_sweep(Path(__file__).parents[3] / "benchmarks" / "paper" / f"{name}.yaml")
+    for choice in file.clusters:
+        nodes = [node.name for node in choice.config.nodes]
+        for condition in file.conditions(choice.config):
+            assert change_of(condition, ("client", nodes[0])) == change_of(condition, (nodes[0], "client")) == NOTHING
+            assert change_of(condition, (nodes[0], nodes[1])) == PROFILES[condition.name].link
+            assert change_of(condition, (nodes[1], "client")) == PROFILES[condition.name].link
+
+
+def test_quick_keeps_all_cases_and_measures_each_once(tmp_path: Path) -> None:
+    config = load(GOOD, tmp_path).config
+    brief = quick(config)
+    assert (brief.repeats.least, brief.repeats.most, brief.effort.least) == (1, 1, 2)
+    assert brief.profile_seconds < config.profile_seconds
+    same = ("name", "seed", "models", "clusters", "conditions", "plans", "batches", "codecs", "data_planes")
+    assert all(getattr(brief, name) == getattr(config, name) for name in same)
 
 
 def test_the_schema_knows_words_and_sections() -> None:

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from benchmarks._sweep_model import chain_model, grid_conditions
 from coordinator.report.sweep.reading import read_sweep
 from coordinator.report.sweep.series import SweepSeries
-from coordinator.results.values import Case, LinkFound, Run, Sample, Sweep
+from coordinator.results.values import Case, LinkFound, ResourceUse, Run, Sample, Sweep
+from coordinator.sweep.predicted import PredictedSweep
+from coordinator.sweep.predicting import predict_sweep
 from partitioner.plan import Plan, Stage
 
 NODES = ("pi-1", "server")
@@ -157,6 +160,15 @@ def grid_series() -> SweepSeries:
     return read_sweep(*grid_sweep())
 
 
+def predicted_sweep(
+    delays: Sequence[float] = (1e-3, 0.05), rates: Sequence[float] = (5e4, 1.1e5, 1e6, 5e7)
+) -> PredictedSweep:
+    """Of a made-up chain on two devices, under the name of the first model."""
+    model = chain_model(2, 20)
+    found = predict_sweep(model, grid_conditions(model.cluster, delays, rates))
+    return replace(found, model="mobilenet_v2", data_plane="grpc", cluster="pi and server")
+
+
 def large_sweep() -> tuple[Sweep, tuple[Run, ...]]:
     """20,000 samples and some more."""
     return sample_sweep(models=tuple(MODELS), planes=PLANES, n_repeats=3, n_samples=8, name="large")
@@ -206,7 +218,7 @@ def _attempts(
         )
     if chance.random() < 0.01:
         attempts.append(replace(run, state="failed", reason="an answer differed by 3.1e-2", attempt=len(attempts)))
-    done = replace(run, attempt=len(attempts), links=links(network, chance))
+    done = replace(run, attempt=len(attempts), links=links(network, chance), resources=resources(case, network))
     return [*attempts, measured(done, latency, interval, n_samples, chance)]
 
 
@@ -246,6 +258,24 @@ def links(network: Network, chance: random.Random, slower: float = 1.0) -> tuple
         )
         for source, target in (("pi-1", "server"), ("server", "client"))
     )
+
+
+def resources(case: Case, network: Network) -> tuple[ResourceUse, ...]:
+    """What the physics of `expected` keep busy."""
+    stages, work = case.plan.stages, MODELS[case.model]
+    pace = {"pi-1": 0.0020 * work, "server": 0.0008 * work}
+    uses = [
+        ResourceUse(resource=f"device:{stage.device}", busy_seconds=pace[stage.device] * (stage.stop - stage.start))
+        for stage in stages
+    ]
+    if len(stages) > 1:
+        sent = boundary_bytes(stages[0].stop)
+        busy = sent / network.bytes_per_second
+        uses.append(ResourceUse(resource="link:pi-1->server", busy_seconds=busy, tensor_bytes=sent))
+    elif stages[0].device == "server":
+        busy = boundary_bytes(0) / network.bytes_per_second
+        uses.append(ResourceUse(resource="link:client->server", busy_seconds=busy, tensor_bytes=boundary_bytes(0)))
+    return tuple(sorted(uses, key=lambda use: -use.busy_seconds))
 
 
 def doubt(found: Sequence[LinkFound]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Page, browser_page
-from sweep_sample import NETWORKS, large_sweep, sample_sweep
+from sweep_sample import NETWORKS, large_sweep, predicted_sweep, sample_sweep
 from test_report_sweep_page import hostile_sweep
 
 from coordinator.report.sweep.page import render_sweep
@@ -156,6 +156,20 @@ def test_names_from_a_sweep_do_not_run(tmp_path: Path) -> None:
         page.wait("document.querySelector('#samples').open")
         assert page.run("document.title") != "owned"
         assert page.run("document.querySelectorAll('img').length") == 0
+        assert page.complaints == []
+
+
+def test_what_was_only_predicted_is_drawn_and_has_its_slider(tmp_path: Path) -> None:
+    sweep, _ = sample_sweep(models=["mobilenet_v2"], n_samples=3)
+    found = predicted_sweep()
+    (tmp_path / "report.html").write_text(render_sweep(read_sweep(sweep, [], [found])), encoding="utf-8")
+    with browser_page(tmp_path) as page:
+        page.open(tmp_path / "report.html")
+        for name in ("fronts", "overlay", "crossover"):
+            page.show(f'[data-figure="{name}"]')
+        assert page.run("document.querySelector('#prediction').hidden")
+        assert page.run("document.querySelector('#condition').max") == str(len(found.conditions) - 1)
+        assert page.run("getComputedStyle(document.querySelector('#setting').closest('label')).display") == "none"
         assert page.complaints == []
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sweep_sample import NETWORKS, grid_series, sample_sweep, usual_series, usual_sweep
+from sweep_sample import NETWORKS, boundary_bytes, grid_series, sample_sweep, usual_series, usual_sweep
 
 from coordinator.report.sweep import wording
 from coordinator.report.sweep.crossover_figure import map_grid
@@ -99,6 +99,39 @@ def test_planes_are_settings_of_their_own_and_predictions_stand_alone() -> None:
     assert predicted.is_predicted
     assert predicted.maps == ()
     assert "predicted" in predicted.recommendation.headline
+
+
+def test_what_held_a_plan_back_is_told_with_what_its_link_lets_through() -> None:
+    sweep, runs = sample_sweep(models=["mobilenet_v2"], networks=NETWORKS[-1:], n_samples=3)
+    setting = read_sweep(sweep, runs).settings[0]
+    cut = next(point for point in setting.points if point.plan == "split 6")
+    assert cut.bottleneck is not None
+    assert (cut.bottleneck.resource, cut.bottleneck.is_between_devices) == ("link:pi-1->server", True)
+    assert cut.bottleneck.boundary_bytes == pytest.approx(boundary_bytes(6))
+    assert cut.bottleneck.bytes_bound == pytest.approx(0.625e6 / boundary_bytes(6))
+    assert cut.throughput is not None
+    assert cut.bottleneck.best_share == pytest.approx(1.0, abs=0.1)
+    whole = next(point for point in setting.points if point.plan == "whole model on pi-1")
+    assert whole.bottleneck is not None
+    assert (whole.bottleneck.resource, whole.bottleneck.bytes_bound) == ("device:pi-1", None)
+    sent = next(point for point in setting.points if point.plan == "whole model on server")
+    assert sent.bottleneck is not None
+    assert sent.bottleneck.is_between_devices is False
+
+
+def test_a_front_that_a_link_draws_together_is_said_to_be() -> None:
+    slow = replace(NETWORKS[-1], name="slow", bytes_per_second=200e3)
+    sweep, runs = sample_sweep(models=["mobilenet_v2"], networks=[NETWORKS[0], slow], n_samples=3)
+    setting = read_sweep(sweep, runs).settings[0]
+    found = {one.name: one.contraction for one in setting.conditions}
+    told = {name: (one.is_link_bound, one.is_rest_link_bound) for name, one in found.items() if one and one.holds}
+    assert told == {"slow": (False, True)}
+    said = [reason for reason in setting.recommendation.reasons if "the front contracts to" in reason]
+    assert len(said) == 1
+    assert said[0].startswith("Under slow a link is the bottleneck of every split that sends more, and the front")
+    silent = read_sweep(sweep, [replace(run, resources=()) for run in runs]).settings[0]
+    assert all(one.contraction is None for one in silent.conditions)
+    assert not any("contracts" in reason for reason in silent.recommendation.reasons)
 
 
 def test_a_sweep_that_has_not_begun_is_read() -> None:

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from coordinator.results.values import Case, LinkFound, Run, Sample, Sweep
+from coordinator.results.values import Case, LinkFound, ResourceUse, Run, Sample, Sweep
 from partitioner.plan import Plan, Stage
 
 DIGEST = "ab" * 32
@@ -64,6 +64,10 @@ def sample_run(sweep, *, case=0, repeat=0, attempt=0, n_samples=3, state="done",
             "coordinator": "desk:4711",
             "links": (
                 LinkFound(source="pi-1", target="server", round_trip_seconds=0.1 + 0.2, asked_bytes_per_second=625e3),
+            ),
+            "resources": (
+                ResourceUse(resource="link:pi-1->server", busy_seconds=0.1 + 0.2, tensor_bytes=1 / 3),
+                ResourceUse(resource="device:pi-1", busy_seconds=0.25),
             ),
             "environment": {"before": {"load": 0.5, "governor": None}, "after": {"load": 1, "throttled": False}},
             "predicted_latency_seconds": 0.1,
@@ -145,6 +149,7 @@ links = st.builds(
     asked_round_trip_seconds=optional_numbers,
     asked_bytes_per_second=optional_numbers,
 )
+resources = st.builds(ResourceUse, resource=texts, busy_seconds=numbers, tensor_bytes=optional_numbers)
 
 
 @st.composite
@@ -174,6 +179,7 @@ def measured_sweeps(draw):
             seconds=draw(numbers),
             coordinator=draw(texts),
             links=tuple(draw(st.lists(links, max_size=2))),
+            resources=tuple(draw(st.lists(resources, max_size=2))),
             environment=draw(documents),
             predicted_latency_seconds=draw(optional_numbers),
             predicted_throughput_per_second=draw(optional_numbers),

@@ -159,7 +159,7 @@ def test_endless_zeros_are_refused_before_they_are_unpacked(tmp_path):
     ("options", "words"),
     [
         ({"names": []}, "'a.json' is missing, or is not in its manifest"),
-        ({"change": lambda content: content | {"schema": "splitfront/bundle/2"}}, "version 2, this splitfront knows 1"),
+        ({"change": lambda content: content | {"schema": "splitfront/bundle/3"}}, "version 3, this splitfront knows 2"),
         ({"change": lambda content: content | {"schema": "other"}}, "no bundle of splitfront"),
         ({"change": lambda content: content | {"kind": "cake"}}, "no bundle of splitfront"),
         ({"change": lambda content: content | {"files": {"a.json": {"sha256": "00"}}}}, "cannot be read"),

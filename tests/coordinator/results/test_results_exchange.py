@@ -47,6 +47,25 @@ def test_everything_comes_back_to_the_last_bit(kind, found, tmp_path_factory):
     assert content(read_exported(path)) == content(found)
 
 
+def test_exports_of_before_resources_were_kept_are_read(tmp_path):
+    sweep = sample_sweep()
+    run = sample_run(sweep, resources=())
+    as_json, as_csv = tmp_path / "old.json", tmp_path / "old"
+    for kind, path in (("json", as_json), ("csv", as_csv)):
+        export([(sweep, iter([run]))], kind, path)
+    found = json.loads(as_json.read_text())
+    del found["sweeps"][0]["runs"][0]["resources"]
+    as_json.write_text(json.dumps(found | {"schema": "splitfront/results/1"}))
+    with (as_csv / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (as_csv / "runs.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [name for name in rows[0] if name != "resources"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    for path in (as_json, as_csv):
+        assert content(read_exported(path)) == content([(sweep, [run])])
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_store_goes_into_another_one_and_its_export_is_the_same(kind, tmp_path, store_url):
     with stored(tmp_path, sample_sweep("one"), sample_sweep("two", n_cases=2)) as store:
@@ -174,7 +193,7 @@ def test_what_is_no_export_is_told(tmp_path):
     for name, words in (
         ("nothing", "There is no"),
         (".", "holds neither sweeps.csv nor sweeps.parquet"),
-        ("other.json", "wanted the schema 'splitfront/results/1', got 'splitfront/plan/1'"),
+        ("other.json", "wanted the schema 'splitfront/results/2', got 'splitfront/plan/1'"),
         ("text.json", "no JSON"),
     ):
         with pytest.raises(ResultStoreError, match=words):

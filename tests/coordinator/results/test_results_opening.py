@@ -67,8 +67,32 @@ def test_it_writes_ahead_and_to_the_disk(file):
 
 def test_a_newer_store_is_refused_as_such(store_url):
     with open_store(store_url) as store, store._engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE splitfront_results SET version = 2")
-    assert "version 2, this splitfront knows 1: install a newer one" in told(store_url)
+        connection.exec_driver_sql("UPDATE splitfront_results SET version = 3")
+    assert "version 3, this splitfront knows 2: install a newer one" in told(store_url)
+
+
+def test_a_store_of_the_first_version_is_read_and_goes_on_as_one_of_this(store_url):
+    sweep = sample_sweep()
+    old = sample_run(sweep, resources=())
+    with open_store(store_url) as store:
+        store.add_sweep(sweep)
+        store.record(old)
+        with store._engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN resources")
+            connection.exec_driver_sql("UPDATE splitfront_results SET version = 1")
+    new = sample_run(sweep, repeat=1)
+    for _ in range(2):
+        with open_store(store_url, is_made=False) as store:
+            store.record(old)
+            store.record(new)
+            assert store.runs("paper", with_samples=True) == (old, new)
+            with store._engine.begin() as connection:
+                assert connection.exec_driver_sql("SELECT version FROM splitfront_results").scalar() == 2
+
+
+def test_what_a_run_took_cannot_be_forgotten_unseen(file):
+    change(file, "UPDATE runs SET resources = '[]'")
+    assert "damaged" in fault(file)
 
 
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path):

@@ -78,6 +78,17 @@ def test_absolute_values_replace_factors_are_on_the_description_and_silence_keep
     assert CONFIG.plane_of("a", "b") == "grpc"
 
 
+def test_a_factor_of_one_leaves_a_link_as_it_is() -> None:
+    same = LinkCondition(delay_factor=1.0, rate_factor=1.0)
+    condition = NetworkCondition(
+        name="slow",
+        every_link=LinkCondition(delay_seconds=0.02, bytes_per_second=1e6),
+        links={("client", "a"): same},
+    )
+    assert applied(condition).config.link_emulation("client", "a") == CONFIG.link_emulation("client", "a")
+    assert applied(condition).config.link_emulation("a", "b").bytes_per_second == 1e6
+
+
 def test_unlimited_and_no_delay_can_be_asked_for() -> None:
     config = applied(NetworkCondition(name="free", every_link=LinkCondition(delay_seconds=0.0))).config
     assert config.link_emulation("a", "b") == LinkEmulation(
@@ -117,7 +128,11 @@ def test_remote_nodes_are_refused_before_anything_is_started() -> None:
     told = str(caught.value)
     assert "'lte' changes client → far, a → far" in told
     assert "'near'" not in told
-    for alternative in ("as-is", "tc qdisc", "local: true"):
+    for alternative in (
+        "as-is",
+        "splitfront nodes shape far --delay 25ms --jitter 8ms --rate 30mbit --loss 0.1%",
+        "local: true",
+    ):
         assert alternative in told
 
 
@@ -194,6 +209,16 @@ def test_every_profile_can_be_had_on_a_quick_machine() -> None:
     for name in PROFILES:
         assert applied(profile_condition(name)).cluster.links
     assert sweep_file().conditions(CONFIG)
+
+
+def test_a_search_over_conditions_counts_losses_as_emulation_has_them() -> None:
+    """`LinkCondition` is what robust searches and predicted sweeps apply; here it is held against the emulated link."""
+    ideal = Link(source="a", target="b", fixed_seconds=0.05, bytes_per_second=1e6)
+    lossy = LinkCondition(loss=0.1).apply(ideal)
+    shaped = ShapedLink(LinkEmulation(delay_seconds=0.05, bytes_per_second=1e6, loss=0.1, seed=3))
+    passages = [shaped.schedule(0.0, 15_000) for _ in range(3000)]
+    assert lossy.sustained_bytes_per_second == pytest.approx(3000 * 15_000 / passages[-1].free_at, rel=0.01)
+    assert lossy.bytes_per_second < lossy.sustained_bytes_per_second
 
 
 def test_repairs_delay_a_lone_message_and_keep_no_link_busy() -> None:

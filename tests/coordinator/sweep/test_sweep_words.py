@@ -9,6 +9,7 @@ from coordinator.sweep.words import (
     advice,
     comparison_sentence,
     contraction_sentence,
+    contraction_sentences,
     outlier_sentence,
     ranges_text,
     rate_sentences,
@@ -97,6 +98,12 @@ def test_contraction_in_words():
     said = contraction_sentence("wifi-poor", found)
     assert said.startswith("Under wifi-poor a link is the bottleneck, and the front contracts to the split with the ")
     assert "smallest boundary of 8 (up to 900 B)" in said
+    rest = find_contraction([0], sizes, [True] * 8, [False] + [True] * 7)
+    assert contraction_sentence("lte", rest).startswith(
+        "Under lte a link is the bottleneck of every split that sends more, and the front contracts to the split "
+    )
+    both = contraction_sentences([("wifi-poor", found), ("lte", rest), ("lan", find_contraction([], [], [], []))])
+    assert "Under 2 of 3 conditions (wifi-poor; lte) a link is the bottleneck of the splits, or of all that" in both[0]
     assert contraction_sentence("x", find_contraction([0, 1], sizes, [True] * 8, [False] * 8)) == ""
 
 
