@@ -22,7 +22,7 @@ from coordinator.cli.nodes_view import (
 from coordinator.cli.terminal import Terminal
 from coordinator.config import load_cluster
 from coordinator.config.quantities import parse_bytes_per_second, parse_loss, parse_seconds
-from coordinator.nodes import FleetAccess, hosts_of, signer
+from coordinator.nodes import FleetAccess, hosts_of, remote_nodes, signer, speak_to_agents
 from coordinator.profile_cache import default_cache_file
 from deploy import operations
 from deploy.apply import describe_step
@@ -44,11 +44,8 @@ Plan = Callable[[Runner, Host, Say], Planned]
 
 
 @contextmanager
-def _access(
-    nodes: Sequence[str], cluster_file: Path, *, accept_new: bool
-) -> Iterator[tuple[FleetAccess, dict[str, DeployError]]]:
-    """Connections to the nodes, and why some have none."""
-    hosts = hosts_of(load_cluster(cluster_file), nodes)
+def _access(hosts: Sequence[Host], *, accept_new: bool) -> Iterator[tuple[FleetAccess, dict[str, DeployError]]]:
+    """Connections to machines, and why some have none."""
     rules = HostKeyRules(known_hosts=Path.home() / ".ssh" / "known_hosts", accept_new=accept_new)
     with FleetAccess(hosts, rules, ask) as access:
         yield access, access.connect()
@@ -65,7 +62,7 @@ def _carry_out(
 ) -> None:
     """Plans for each node and does it, or says what would be done. Ends with status 1 where a node failed."""
     terminal = Terminal(as_json=as_json)
-    with _access(nodes, cluster_file, accept_new=accept_new) as (access, unreached):
+    with _access(hosts_of(load_cluster(cluster_file), nodes), accept_new=accept_new) as (access, unreached):
         table = LiveTable([host.name for host in access.hosts], Console(stderr=True))
 
         def work(runner: Runner, host: Host) -> Report:
@@ -178,7 +175,7 @@ def run_shape(
 def run_status(*, nodes: Sequence[str], cluster_file: Path, accept_new: bool, as_json: bool) -> None:
     """`nodes status`."""
     terminal = Terminal(as_json=as_json)
-    with _access(nodes, cluster_file, accept_new=accept_new) as (access, unreached):
+    with _access(hosts_of(load_cluster(cluster_file), nodes), accept_new=accept_new) as (access, unreached):
         states: list[NodeState] = _in_order(
             access.hosts, {**unreached, **access.on_each(operations.state)}, failed_state
         )
@@ -193,7 +190,7 @@ def run_logs(
 ) -> None:
     """`nodes logs`: each line with its node in front where there are several."""
     terminal = Terminal(as_json=as_json)
-    with _access(nodes, cluster_file, accept_new=accept_new) as (access, unreached):
+    with _access(hosts_of(load_cluster(cluster_file), nodes), accept_new=accept_new) as (access, unreached):
         is_one = len(access.hosts) == 1
 
         def work(runner: Runner, host: Host) -> list[str]:
@@ -226,19 +223,18 @@ def run_doctor(
     accept_new: bool,
     as_json: bool,
 ) -> None:
-    """`nodes doctor`."""
-    terminal = Terminal(as_json=as_json)
-    with _access(nodes, cluster_file, accept_new=accept_new) as (access, unreached):
-        found = access.on_each(examine)
-        findings = [
-            Finding(node=name, about="SSH", level=PROBLEM, message=str(error), remedy="")
-            for name, error in unreached.items()
-        ]
-        for name, result in found.items():
+    """`nodes doctor`: over SSH where it may, and to the agents of all nodes as a run would speak to them."""
+    terminal, config = Terminal(as_json=as_json), load_cluster(cluster_file)
+    remote = remote_nodes(config, nodes)
+    managed = [node.name for node in remote if node.ssh]
+    with _access(hosts_of(config, managed) if managed else (), accept_new=accept_new) as (access, unreached):
+        findings: list[Finding] = []
+        for name, result in {**unreached, **access.on_each(examine)}.items():
             if isinstance(result, DeployError):
                 findings.append(Finding(node=name, about="SSH", level=PROBLEM, message=str(result), remedy=""))
             else:
                 findings += result
+        findings += speak_to_agents(config, remote)
         if has_links:
             reached = [(access.runner(host.name), host) for host in access.hosts if host.name not in unreached]
             findings += examine_links(reached)
@@ -247,5 +243,5 @@ def run_doctor(
     if shown:
         terminal.show(findings_table(shown))
     else:
-        terminal.say(f"{len(found)} machines are in order.")
+        terminal.say(f"{len(remote)} nodes are in order.")
     _exit_where(any(finding.level == PROBLEM for finding in findings))
