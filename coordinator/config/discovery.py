@@ -1,7 +1,8 @@
 """Nodes that Kubernetes starts: a headless service leads to the addresses of its pods.
 
-A pod is spoken to by the name that the cluster's DNS gives it within its service, `10-0-0-7.agents.lab.svc.cluster.local`,
-because that is what a certificate can name. Nothing but DNS is asked: no token, no right to read anything.
+A pod is spoken to by the name that the cluster's DNS gives it within its service, such as
+`10-0-0-7.agents.lab.svc.cluster.local`, because that is what a certificate can name. Nothing but DNS is asked: no token,
+no right to read anything.
 """
 
 import ipaddress
@@ -37,7 +38,7 @@ def _nodes_of(node: NodeConfig, resolve: Resolve) -> Iterator[NodeConfig]:
     if service is None:
         yield node
         return
-    for address in sorted(set(_addresses(node.name, service, resolve)), key=ipaddress.ip_address):
+    for address in sorted(set(_addresses(node.name, service, resolve)), key=_order):
         label = re.sub(r"[.:]", "-", address)
         host = f"{label}.{service.host}"
         try:
@@ -52,6 +53,11 @@ def _nodes_of(node: NodeConfig, resolve: Resolve) -> Iterator[NodeConfig]:
         yield node.model_copy(
             update={"name": f"{node.name}-{label}", "address": f"{host}:{service.port}", "kubernetes": None}
         )
+
+
+def _order(address: str) -> tuple[int, int]:
+    found = ipaddress.ip_address(address)
+    return found.version, int(found)
 
 
 def _addresses(name: str, service: KubernetesConfig, resolve: Resolve) -> Sequence[str]:

@@ -20,8 +20,8 @@ _FLAG = "/run/splitfront-shaping"
 _LATENCY_MILLISECONDS = 400
 _MIN_BURST_BYTES = 4096
 _NO_DISCIPLINE = (
-    "the kernel has no netem or no tbf: install its extra modules (linux-modules-extra), or have the agents wait instead "
-    "of the kernel: `emulated: true` with delay, rate and loss at its links in the cluster file"
+    "the kernel has no netem or no tbf: install its extra modules (linux-modules-extra), or have the agents wait "
+    "instead of the kernel: `emulated: true` with delay, rate and loss at its links in the cluster file"
 )
 
 
