@@ -1,8 +1,8 @@
 """Nodes that Kubernetes starts: a headless service leads to the addresses of its pods.
 
 A pod is spoken to by the name that the cluster's DNS gives it within its service, such as
-`10-0-0-7.agents.lab.svc.cluster.local`, because that is what a certificate can name. Nothing but DNS is asked: no token,
-no right to read anything.
+`10-0-0-7.agents.lab.svc.cluster.local`, because that is what a certificate can name. Nothing but DNS is asked, so
+that no token is needed and no right to read anything.
 """
 
 import ipaddress

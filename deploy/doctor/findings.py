@@ -220,8 +220,8 @@ def _qdiscs(facts: Facts) -> Iterator[Row]:
         yield "shaping", WARNING, "`nodes shape` would not work: there is no tc", "install iproute2"
     elif missing:
         remedy = (
-            "only for `nodes shape`: install the kernel's extra modules (linux-modules-extra), or say emulated: true at "
-            "its links"
+            "only for `nodes shape`: install the kernel's extra modules (linux-modules-extra), or say emulated: true "
+            "at its links"
         )
         yield "shaping", WARNING, f"the kernel may lack {' and '.join(missing)}", remedy
     else:

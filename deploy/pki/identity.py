@@ -101,7 +101,7 @@ def check_addresses(texts: Sequence[str]) -> tuple[str, ...]:
     """Names and IP addresses in the form that certificates have, each once.
 
     Raises:
-        PkiError: One is no single machine's: a wildcard, a range, a port, a URL.
+        PkiError: One is no single machine's: a wildcard but for the pods of one service, a range, a port, a URL.
     """
     return tuple(dict.fromkeys(map(_check_address, texts)))
 

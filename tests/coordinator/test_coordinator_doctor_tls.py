@@ -95,7 +95,7 @@ def revoked_one(ends, folder):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_wrong_at_this_end_is_named(doctor, agent, ends, node_files, tmp_path, files_of, cause):
+def test_what_is_wrong_at_this_end_is_named(doctor, agent, ends, node_files, tmp_path, *, files_of, cause):
     files = files_of(ends, tmp_path)
     ends.hand_list(node_files)
     finding = doctor(agent.address, files)
