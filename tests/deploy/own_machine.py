@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from private_sshd import SSHD, PrivateSshd, run, running_sshd
+from private_sshd import SSHD, PrivateSshd, running_sshd
 
 USER = "dana"
 _UID = 61001
@@ -79,6 +79,3 @@ def _add_user(etc: Path, password: str) -> None:
     ):
         with (etc / name).open("a") as file:
             file.write(f"{line}\n")
-
-
-__all__ = ["USER", "commands_of", "missing_for_it", "run", "running_machine"]
