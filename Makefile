@@ -43,6 +43,8 @@ system: ## Install the system packages that some tests need, where apt-get is al
 	command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 	PATH=$$PATH:/usr/sbin command -v sshd >/dev/null || missing+=(openssh-server)
+	command -v sudo >/dev/null || missing+=(sudo)
+	command -v systemd-analyze >/dev/null || missing+=(systemd)
 	if (($${#missing[@]} == 0)); then echo "System packages: nothing is missing"; exit 0; fi
 	sudo=()
 	((UID == 0)) || sudo=(sudo -n)

@@ -159,7 +159,7 @@ def connect_fleet(
 
         def reach(node: NodeConfig) -> FleetNode | _Unreached:
             # Local agents speak in clear: nobody but this machine can reach them.
-            tls = None if node.local else _tls_files(config.security)
+            tls = None if node.local else tls_files(config.security)
             try:
                 client = connect(addresses[node.name], tls=tls)
                 connections.append(client)
@@ -172,7 +172,8 @@ def connect_fleet(
         yield Fleet(config=config, nodes=_all_reached(reached))
 
 
-def _tls_files(security: SecurityConfig) -> TlsFiles | None:
+def tls_files(security: SecurityConfig) -> TlsFiles | None:
+    """Files of this end, as the data plane wants them; None: it speaks in clear."""
     files = security.files
     if files is None:
         return None
@@ -208,18 +209,23 @@ class _Unreached:
 
     @property
     def remedy(self) -> str:
-        if isinstance(self.error, (AgentConfigError, PeerRefusedError, TlsRefusedError)):
-            return "see `splitfront pki show`, and `splitfront pki --help` for which file goes where"
-        if isinstance(self.error, ProtocolMismatchError):
-            return "install the same version of splitfront on both machines"
-        if isinstance(self.error, RequestRejectedError):
-            return "install the same version of splitfront there, or choose data_plane: grpc for its links"
-        if self.node.local:
-            return "see agent.log in its folder below the run's"
-        return (
-            f"check that `python -m node_agent --listen {self.address}` runs there and that no firewall is between, "
-            "or take the node out of the cluster"
-        )
+        return remedy_of(self.error, self.node, self.address)
+
+
+def remedy_of(error: NodeError, node: NodeConfig, address: str) -> str:
+    """What helps where a node cannot be used; without a full stop."""
+    if isinstance(error, (AgentConfigError, PeerRefusedError, TlsRefusedError)):
+        return "see `splitfront pki show`, and `splitfront pki --help` for which file goes where"
+    if isinstance(error, ProtocolMismatchError):
+        return "install the same version of splitfront on both machines"
+    if isinstance(error, RequestRejectedError):
+        return "install the same version of splitfront there, or choose data_plane: grpc for its links"
+    if node.local:
+        return "see agent.log in its folder below the run's"
+    return (
+        f"check that `python -m node_agent --listen {address}` runs there and that no firewall is between, "
+        "or take the node out of the cluster"
+    )
 
 
 def _all_reached(reached: Sequence[FleetNode | _Unreached]) -> tuple[FleetNode, ...]:

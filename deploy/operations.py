@@ -18,9 +18,9 @@ from deploy.planning.removal import plan_removal
 from deploy.planning.service import health_command, log_command
 from deploy.planning.shaping import Shape, check_shaping, plan_shaping
 from deploy.planning.suitability import Platform, choose_python
-from deploy.planning.wanted import Wanted, Wheel
+from deploy.planning.wanted import Wanted, Wheel, sha256_of
 from deploy.runner import Runner
-from deploy.steps import Step, StepResult
+from deploy.steps import Step, StepResult, write_step
 from deploy.units import agent_address, managed_files
 
 GatherWheels = Callable[[Platform], tuple[Wheel, ...]]
@@ -163,6 +163,23 @@ def uninstall(runner: Runner, host: Host) -> "Planned":
     qdiscs = gather(runner, NETWORK).qdiscs
     steps = plan_removal(found.installed, qdiscs, found.layout)
     return Planned(node=host.name, steps=steps, lock=found.layout.lock, done="nothing of ours is left")
+
+
+def hand_revocations(runner: Runner, host: Host, revoked: bytes) -> "Planned":
+    """What gives a node the newest list of revoked certificates; its agent counts on it from the next call on."""
+    found = survey(runner, host)
+    text = revoked.decode("ascii")
+    step = write_step(
+        "revocations",
+        f"{found.layout.tls}/revoked.pem",
+        text,
+        sha256_of(revoked),
+        mode="0644",
+        as_root=found.layout.is_system,
+    )
+    has_list = bool(found.installed.current and found.installed.confirmed_server_name)
+    done = "knows the newest list of revoked certificates" if has_list else "serves no TLS that we installed"
+    return Planned(node=host.name, steps=(step,) if has_list else (), lock=found.layout.lock, done=done)
 
 
 def shape_host(runner: Runner, host: Host, shape: Shape | None, *, interface: str | None, is_sure: bool) -> "Planned":

@@ -154,6 +154,9 @@ def uninstall(*, dry_run: bool, **common: Any) -> None:
 def doctor(*, shows_all: bool, no_links: bool, **common: Any) -> None:
     """Examines NODES: system, Python, disk, memory, clock, throttling, accelerators, ports, firewall, links.
 
+    Speaks to their agents, too, as a run would, and says why one does not answer: to a run all refusals of TLS look
+    like a dead node. Nodes without an ssh section are only spoken to.
+
     Each finding comes with what helps. The exit status is 1 where something stands in the way of a node.
     """
     from coordinator.cli.nodes_run import run_doctor

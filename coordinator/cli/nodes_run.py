@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -22,7 +22,7 @@ from coordinator.cli.nodes_view import (
 from coordinator.cli.terminal import Terminal
 from coordinator.config import load_cluster
 from coordinator.config.quantities import parse_bytes_per_second, parse_loss, parse_seconds
-from coordinator.nodes import FleetAccess, hosts_of, signer
+from coordinator.nodes import FleetAccess, asking_once, hosts_of, remote_nodes, signer, speak_to_agents
 from coordinator.profile_cache import default_cache_file
 from deploy import operations
 from deploy.apply import describe_step
@@ -44,28 +44,33 @@ Plan = Callable[[Runner, Host, Say], Planned]
 
 
 @contextmanager
-def _access(
-    nodes: Sequence[str], cluster_file: Path, *, accept_new: bool
-) -> Iterator[tuple[FleetAccess, dict[str, DeployError]]]:
-    """Connections to the nodes, and why some have none."""
-    hosts = hosts_of(load_cluster(cluster_file), nodes)
+def _access(hosts: Sequence[Host], *, accept_new: bool) -> Iterator[tuple[FleetAccess, dict[str, DeployError]]]:
+    """Connections to machines, and why some have none."""
     rules = HostKeyRules(known_hosts=Path.home() / ".ssh" / "known_hosts", accept_new=accept_new)
     with FleetAccess(hosts, rules, ask) as access:
         yield access, access.connect()
 
 
-def _carry_out(
+def _carry_out(plan: Plan, *, as_json: bool, **common: Any) -> None:
+    """Plans for each node and does it, or says what would be done. Ends with status 1 where a node failed."""
+    terminal = Terminal(as_json=as_json)
+    reports = _reports(plan, terminal, as_json=as_json, **common)
+    terminal.print_json_line(json_text("nodes", reports))
+    _show_reports(terminal, reports)
+    _exit_where(any(report.outcome == "failed" for report in reports))
+
+
+def _reports(
     plan: Plan,
+    terminal: Terminal,
     *,
     nodes: Sequence[str],
     cluster_file: Path,
     accept_new: bool,
     as_json: bool,
     dry_run: bool,
-) -> None:
-    """Plans for each node and does it, or says what would be done. Ends with status 1 where a node failed."""
-    terminal = Terminal(as_json=as_json)
-    with _access(nodes, cluster_file, accept_new=accept_new) as (access, unreached):
+) -> list[Report]:
+    with _access(hosts_of(load_cluster(cluster_file), nodes), accept_new=accept_new) as (access, unreached):
         table = LiveTable([host.name for host in access.hosts], Console(stderr=True))
 
         def work(runner: Runner, host: Host) -> Report:
@@ -82,11 +87,12 @@ def _carry_out(
 
         with table.shown():
             done = access.on_each(work)
-    reports = _in_order(access.hosts, {**unreached, **done}, failed_report)
-    terminal.print_json_line(json_text("nodes", reports))
+    return _in_order(access.hosts, {**unreached, **done}, failed_report)
+
+
+def _show_reports(terminal: Terminal, reports: Sequence[Report]) -> None:
     terminal.show(reports_table(reports))
     _tell_failures(terminal, {report.node: report.message for report in reports if report.outcome == "failed"})
-    _exit_where(any(report.outcome == "failed" for report in reports))
 
 
 def _say_steps(terminal: Terminal, planned: Planned) -> None:
@@ -120,16 +126,32 @@ def run_install(
 ) -> None:
     """`nodes install` and `nodes upgrade`."""
     cache = default_cache_file().parent / "wheels"
+    sign = signer(load_cluster(cluster_file), asking_once(ask))
 
     def plan(runner: Runner, host: Host, say: Say) -> Planned:
         def wheels(platform: Platform) -> tuple[Wheel, ...]:
             say(f"gathers packages for {platform}")
             return gather_wheels(platform, cache, has_gpu=host.agent.has_gpu, own=wheel, is_fresh=only_upgrade)
 
-        sign = signer(load_cluster(cluster_file), ask)
         return operations.install(runner, host, wheels, sign, health_seconds=health_seconds, only_upgrade=only_upgrade)
 
     _carry_out(plan, cluster_file=cluster_file, **common)  # type: ignore[arg-type] # click's options
+
+
+def hand_revocations(cluster_file: Path, revoked: bytes, *, as_json: bool, dry_run: bool) -> list[Report]:
+    """Gives all nodes that are reached over SSH the list of revoked certificates; shown unless it is for a script."""
+    terminal = Terminal(as_json=as_json)
+    reports = _reports(
+        lambda runner, host, _: operations.hand_revocations(runner, host, revoked),
+        terminal,
+        nodes=(),
+        cluster_file=cluster_file,
+        accept_new=False,
+        as_json=as_json,
+        dry_run=dry_run,
+    )
+    _show_reports(terminal, reports)
+    return reports
 
 
 def run_restart(*, health_seconds: float, **common: object) -> None:
@@ -178,7 +200,7 @@ def run_shape(
 def run_status(*, nodes: Sequence[str], cluster_file: Path, accept_new: bool, as_json: bool) -> None:
     """`nodes status`."""
     terminal = Terminal(as_json=as_json)
-    with _access(nodes, cluster_file, accept_new=accept_new) as (access, unreached):
+    with _access(hosts_of(load_cluster(cluster_file), nodes), accept_new=accept_new) as (access, unreached):
         states: list[NodeState] = _in_order(
             access.hosts, {**unreached, **access.on_each(operations.state)}, failed_state
         )
@@ -193,7 +215,7 @@ def run_logs(
 ) -> None:
     """`nodes logs`: each line with its node in front where there are several."""
     terminal = Terminal(as_json=as_json)
-    with _access(nodes, cluster_file, accept_new=accept_new) as (access, unreached):
+    with _access(hosts_of(load_cluster(cluster_file), nodes), accept_new=accept_new) as (access, unreached):
         is_one = len(access.hosts) == 1
 
         def work(runner: Runner, host: Host) -> list[str]:
@@ -226,19 +248,18 @@ def run_doctor(
     accept_new: bool,
     as_json: bool,
 ) -> None:
-    """`nodes doctor`."""
-    terminal = Terminal(as_json=as_json)
-    with _access(nodes, cluster_file, accept_new=accept_new) as (access, unreached):
-        found = access.on_each(examine)
-        findings = [
-            Finding(node=name, about="SSH", level=PROBLEM, message=str(error), remedy="")
-            for name, error in unreached.items()
-        ]
-        for name, result in found.items():
+    """`nodes doctor`: over SSH where it may, and to the agents of all nodes as a run would speak to them."""
+    terminal, config = Terminal(as_json=as_json), load_cluster(cluster_file)
+    remote = remote_nodes(config, nodes)
+    managed = [node.name for node in remote if node.ssh]
+    with _access(hosts_of(config, managed) if managed else (), accept_new=accept_new) as (access, unreached):
+        findings: list[Finding] = []
+        for name, result in {**unreached, **access.on_each(examine)}.items():
             if isinstance(result, DeployError):
                 findings.append(Finding(node=name, about="SSH", level=PROBLEM, message=str(result), remedy=""))
             else:
                 findings += result
+        findings += speak_to_agents(config, remote)
         if has_links:
             reached = [(access.runner(host.name), host) for host in access.hosts if host.name not in unreached]
             findings += examine_links(reached)
@@ -247,5 +268,5 @@ def run_doctor(
     if shown:
         terminal.show(findings_table(shown))
     else:
-        terminal.say(f"{len(found)} machines are in order.")
+        terminal.say(f"{len(remote)} nodes are in order.")
     _exit_where(any(finding.level == PROBLEM for finding in findings))

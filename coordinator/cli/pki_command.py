@@ -1,6 +1,7 @@
 """`splitfront pki`."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -185,31 +186,60 @@ def _issue_all(
 @command.command(short_help="Take back what the authority has vouched for.")
 @click.argument("names", nargs=-1, required=True)
 @pki_option
+@click.option(
+    "--cluster",
+    "cluster_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Cluster file: brings the list to all its nodes that have an ssh section, over SSH.",
+)
 @passphrase_option
 @dry_run_option
 @json_option
-def revoke(names: tuple[str, ...], *, folder: Path, passphrase_file: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Puts all certificates of NAMES on the list of revoked ones, revoked.pem, which is then to be sent to every node.
+def revoke(
+    names: tuple[str, ...],
+    *,
+    folder: Path,
+    cluster_file: Path | None,
+    passphrase_file: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Puts all certificates of NAMES on the list of revoked ones, revoked.pem, which every node must get.
 
-    An agent that has the new list refuses them with the next call, without a restart.
+    An agent that has the new list refuses them with the next call, without a restart. With --cluster the list is
+    brought to the nodes; a node that was not reached gets it when this is run again.
 
     \b
     Examples:
-      splitfront pki revoke pi-1
+      splitfront pki revoke pi-1 --cluster cluster.yaml
       splitfront pki revoke pi-1 laptop --dry-run
     """
+    from coordinator.cli.nodes_run import hand_revocations
     from coordinator.report.pki_table import certificate_facts
     from deploy.pki import Authority
 
-    authority = Authority(folder)
+    authority, listed = Authority(folder), folder / "revoked.pem"
     chosen = authority.plan_revocation(names)
     if chosen and not dry_run:
         authority.revoke(chosen, read_passphrase(passphrase_file) if authority.is_sealed else None)
     verb = "Would revoke" if dry_run else "Revoked"
     lines = [f"{verb} the certificate {one.serial_text} of the {one.identity}." for one in chosen]
-    last = f"Send {folder / 'revoked.pem'} to every node." if chosen else "There is nothing left to revoke."
+    lines += [] if chosen else ["There is nothing left to revoke."]
+    if cluster_file is None:
+        lines.append(
+            f"No node knows of it yet: run this again with --cluster cluster.yaml, or bring {listed} to every node."
+        )
     facts = [certificate_facts(authority, one, authority.revoked(), datetime.now(UTC)) for one in chosen]
-    tell("\n".join((*lines, last)), {"certificates": facts, "is_done": bool(chosen) and not dry_run}, as_json=as_json)
+    told: dict[str, object] = {"certificates": facts, "is_done": bool(chosen) and not dry_run}
+    if not as_json:
+        click.echo("\n".join(lines))
+    reports = []
+    if cluster_file is not None:
+        reports = hand_revocations(cluster_file, listed.read_bytes(), as_json=as_json, dry_run=dry_run)
+    if as_json:
+        tell("", told | {"nodes": [*map(asdict, reports)]}, as_json=True)
+    if any(report.outcome == "failed" for report in reports):
+        raise click.exceptions.Exit(1)
 
 
 @command.command(short_help="Show certificates and what they are worth.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from coordinator.config.discovery import with_pods
 from coordinator.config.document import YamlDocument, read_yaml
 from coordinator.config.faults import fault_texts, shape_faults
 from coordinator.config.quantities import duration_text, rate_text
@@ -76,12 +77,14 @@ class ClusterConfig(Section):
         """How `source` emulates its link to `target` (node names or `client`).
 
         Returns:
-            None where nothing is emulated: an end is not local, or the description gives no value.
+            None where nothing is emulated: an end is not local and the link does not say `emulated`, or the
+            description gives no value.
         """
         ends = [self.node_of[name] for name in (source, target) if name != CLIENT]
-        if source == target or not all(node.local for node in ends):
+        link, default = self._link_of.get((source, target)), self.links.default
+        if source == target or not (all(node.local for node in ends) or (link is not None and link.emulated)):
             return None
-        chosen, default = self._link_of.get((source, target), self.links.default), self.links.default
+        chosen = link or default
 
         def value(key: str) -> float:
             own = getattr(chosen, key)
@@ -110,12 +113,18 @@ class ClusterConfig(Section):
 
 
 def load_cluster(path: Path) -> ClusterConfig:
-    """The cluster that a YAML file describes; paths in it are taken from its folder.
+    """The cluster that a YAML file describes; paths in it are taken from its folder, and services looked up.
 
     Raises:
-        ConfigError: With every fault of the file.
+        ConfigError: With every fault of the file, or why a service leads to no nodes.
     """
-    return checked_cluster(read_yaml(path), source=str(path), folder=path.parent)
+    config = checked_cluster(read_yaml(path), source=str(path), folder=path.parent)
+    if all(node.kubernetes is None for node in config.nodes):
+        return config
+    try:
+        return config.model_copy(update={"nodes": with_pods(config.nodes)})
+    except ValueError as exc:
+        raise ConfigError(str(path), [str(exc)]) from exc
 
 
 def parse_cluster(content: object, *, source: str = "the cluster") -> ClusterConfig:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from coordinator.config.address import parse_address
 from coordinator.config.cores import parse_core_list
+from coordinator.config.discovery import LONGEST_NAME
 from coordinator.config.faults import Fault, KeyPath, nearest, path_text
 from partitioner.cluster import CLIENT
 
@@ -48,8 +49,12 @@ class _Node:
     is_local: bool
     address: str
     is_remote: bool
-    """Whether the address is one, and is not on loopback."""
+    """Whether it is elsewhere: it has an address that is not on loopback, or is found by a service."""
     raw: Mapping[str, object]
+
+    @property
+    def place(self) -> str:
+        return self.address or "a service of Kubernetes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,7 @@ def _node(index: int, raw: Mapping[str, object]) -> _Node:
         name=_text(raw.get("name")),
         is_local=raw.get("local") is True,
         address=address,
-        is_remote=is_remote,
+        is_remote=is_remote or "kubernetes" in raw,
         raw=raw,
     )
 
@@ -104,7 +109,13 @@ def _link(index: int, raw: Mapping[str, object]) -> _Link:
 def _node_faults(node: _Node) -> Iterator[Fault]:
     if node.is_local and "address" in node.raw:
         yield Fault(path=node.path, message="has both an address and local: true: keep one")
-    if not node.is_local and "address" not in node.raw:
+    has_service = "kubernetes" in node.raw
+    if has_service and (node.is_local or {"address", "ssh"} & set(node.raw)):
+        yield Fault(path=(*node.path, "kubernetes"), message="finds the nodes itself: leave out address, local and ssh")
+    if has_service and len(node.name) > LONGEST_NAME:
+        message = f"gets the addresses of pods added: wanted {LONGEST_NAME} characters at most"
+        yield Fault(path=(*node.path, "name"), message=message)
+    if not node.is_local and not has_service and "address" not in node.raw:
         wanted = "the address (host:port) of a running agent, or local: true to start one on this machine"
         yield Fault(path=node.path, message=f"says nowhere where it is: wanted {wanted}")
     understood = _INSTALLED_TOO if "ssh" in node.raw else set()
@@ -166,10 +177,16 @@ def _link_faults(link: _Link, places: Mapping[str, bool]) -> Iterator[Fault]:
     if link.raw.get("forbidden") is True and said:
         message = f"is forbidden, so that {', '.join(said)} would mean nothing: keep one of the two"
         yield Fault(path=link.path, message=message)
-    elif shaped and (real := [name for name in ends.values() if places.get(name) is False]):
+    elif link.raw.get("emulated") is True and not shaped:
+        yield Fault(path=(*link.path, "emulated"), message=f"says not how: wanted {', '.join(_EMULATED)}")
+    elif (
+        shaped
+        and link.raw.get("emulated") is not True
+        and (real := [name for name in ends.values() if places.get(name) is False])
+    ):
         message = (
             f"'{real[0]}' is not local, so that the link is probed, not emulated: only data_plane or forbidden may "
-            "stand here"
+            "stand here, unless emulated: true has the sender wait on top of the network"
         )
         yield Fault(path=(*link.path, shaped[0]), message=message)
     elif not said and "forbidden" not in link.raw:
@@ -235,7 +252,7 @@ def _security_faults(security: Mapping[str, object], nodes: tuple[_Node, ...]) -
     remote = [node for node in nodes if node.is_remote]
     if remote and plaintext is None and not has_tls:
         message = (
-            f"is missing: '{remote[0].name}' at {remote[0].address} is not on loopback: wanted pki (a folder made by "
+            f"is missing: '{remote[0].name}' at {remote[0].place} is not on loopback: wanted pki (a folder made by "
             "`splitfront pki init`), tls with cert, key and ca, or plaintext: true if everybody on that network may "
             "read and change the tensors"
         )

@@ -107,6 +107,21 @@ class SshConfig(SshEndpointConfig):
     """Of the data plane `tcp`; 0: any free one."""
 
 
+class KubernetesConfig(Section):
+    """A headless service of Kubernetes, each of whose pods is an agent."""
+
+    service: Annotated[StrictStr, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    namespace: Annotated[StrictStr, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "splitfront"
+    domain: Annotated[StrictStr, AfterValidator(_check_host)] = "cluster.local"
+    """Of the cluster's DNS."""
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] = 50051
+
+    @property
+    def host(self) -> str:
+        """Name of the service in the cluster's DNS."""
+        return f"{self.service}.{self.namespace}.svc.{self.domain}"
+
+
 class NodeConfig(Section):
     """One machine that can hold a stage."""
 
@@ -132,6 +147,8 @@ class NodeConfig(Section):
     """How much of a graph the runtime of a local node may rewrite; None: all."""
     idle_watts: Watts | None = None
     active_watts: Watts | None = None
+    kubernetes: KubernetesConfig | None = None
+    """Instead of an address: each pod of a service is a node like this one, named by this name and its address."""
     ssh: SshConfig | None = None
     """How `splitfront nodes` installs and looks after the agent; None: you do."""
 
@@ -185,6 +202,9 @@ class LinkConfig(LinkEnds, LinkShape):
     """How tensors travel over it; None: as over the others."""
     forbidden: StrictBool = False
     """Whether no plan may send this way."""
+    emulated: StrictBool = False
+    """Whether the sender waits also where an end is not local, on top of what the network does: for machines whose
+    kernel `splitfront nodes shape` cannot use. Between local nodes it does in any case."""
 
 
 class LinksConfig(Section):

@@ -1,7 +1,8 @@
 """Machines of a cluster that are reached over SSH: from `cluster.yaml` to `deploy`, many at a time."""
 
-from coordinator.nodes.fleet_access import FleetAccess
-from coordinator.nodes.inventory import hosts_of
+from coordinator.nodes.fleet_access import FleetAccess, asking_once
+from coordinator.nodes.inventory import hosts_of, remote_nodes
 from coordinator.nodes.signing import signer
+from coordinator.nodes.speaking import speak_to_agents
 
-__all__ = ["FleetAccess", "hosts_of", "signer"]
+__all__ = ["FleetAccess", "asking_once", "hosts_of", "remote_nodes", "signer", "speak_to_agents"]

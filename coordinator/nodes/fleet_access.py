@@ -20,7 +20,7 @@ class FleetAccess:
     def __init__(self, hosts: Sequence[Host], rules: HostKeyRules, ask: Ask) -> None:
         self.hosts = tuple(hosts)
         self._rules = rules
-        self._ask = _asking_once(ask)
+        self._ask = asking_once(ask)
         self._runners: dict[str, Runner] = {}
         self._pool = ThreadPoolExecutor(min(MOST_AT_ONCE, max(1, len(self.hosts))), thread_name_prefix="ssh")
 
@@ -61,7 +61,7 @@ class FleetAccess:
         return dict(zip((host.name for host in hosts), self._pool.map(guarded, hosts), strict=True))
 
 
-def _asking_once(ask: Ask) -> Ask:
+def asking_once(ask: Ask) -> Ask:
     """`ask`, one question at a time, each question once: a passphrase serves several machines. Kept in memory only."""
     lock = threading.Lock()
     answers: dict[str, str | None] = {}

@@ -31,6 +31,22 @@ def hosts_of(config: ClusterConfig, names: Collection[str] = ()) -> tuple[Host, 
     return tuple(_host(node, config) for name, node in managed.items() if not names or name in names)
 
 
+def remote_nodes(config: ClusterConfig, names: Collection[str] = ()) -> tuple[NodeConfig, ...]:
+    """The nodes of these names, or all, that run elsewhere: with an `ssh` section or without.
+
+    Raises:
+        ConfigError: A name is unknown, or no node runs elsewhere.
+    """
+    unknown = [name for name in names if name not in config.node_of]
+    faults = [f"there is no node '{name}': {nearest(name, config.node_of)}" for name in unknown]
+    found = tuple(node for node in config.nodes if not node.local and (not names or node.name in names))
+    if not found and not faults:
+        faults.append("none of these nodes runs elsewhere: they are local, and started with a run")
+    if faults:
+        raise ConfigError(config.name, faults)
+    return found
+
+
 def _host(node: NodeConfig, config: ClusterConfig) -> Host:
     if node.ssh is None or node.address is None:
         raise ConfigError(config.name, [f"node '{node.name}' has no ssh section or no address"])

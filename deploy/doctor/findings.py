@@ -219,7 +219,10 @@ def _qdiscs(facts: Facts) -> Iterator[Row]:
     if "tc" not in facts.machine.tools:
         yield "shaping", WARNING, "`nodes shape` would not work: there is no tc", "install iproute2"
     elif missing:
-        remedy = "only for `nodes shape`: install the kernel's extra modules (linux-modules-extra), or emulate links"
+        remedy = (
+            "only for `nodes shape`: install the kernel's extra modules (linux-modules-extra), or say emulated: true "
+            "at its links"
+        )
         yield "shaping", WARNING, f"the kernel may lack {' and '.join(missing)}", remedy
     else:
         yield "shaping", GOOD, "netem and tbf are there", ""

@@ -79,7 +79,8 @@ class Authority:
 
     def certificates(self) -> tuple[Certificate, ...]:
         """All that it has issued, oldest first."""
-        names = sorted(path.name for path in (self.folder / ISSUED).glob("*.pem"))
+        written = sorted((self.folder / ISSUED).glob("*.pem"), key=lambda path: path.stat().st_mtime_ns)
+        names = [path.name for path in written]  # several may be of one second
         found = (x509_door.read_certificate(read_file(self.folder, f"{ISSUED}/{name}"), where=name) for name in names)
         return tuple(sorted(found, key=lambda one: (one.not_before, one.not_after)))
 

@@ -18,6 +18,8 @@ CLOCK_SLACK = timedelta(hours=1)
 _RENEWAL = 2 / 3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_PODS = re.compile(r"\*\.(?=[^.]+\.[^.]+\.svc(\.|$))")
+"""Begins the names of all pods of one Kubernetes service, which nobody knows beforehand. No other wildcard is taken."""
 
 
 class Role(StrEnum):
@@ -99,7 +101,7 @@ def check_addresses(texts: Sequence[str]) -> tuple[str, ...]:
     """Names and IP addresses in the form that certificates have, each once.
 
     Raises:
-        PkiError: One is no single machine's: a wildcard, a range, a port, a URL.
+        PkiError: One is no single machine's: a wildcard but for the pods of one service, a range, a port, a URL.
     """
     return tuple(dict.fromkeys(map(_check_address, texts)))
 
@@ -108,7 +110,7 @@ def _check_address(text: str) -> str:
     try:
         address = ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
     except ValueError:
-        labels = text.split(".")
+        labels = _PODS.sub("", text).split(".")
         if len(text) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
             raise PkiError(
                 f"{text[:64]!r} is no address of a node: want an IP address or a host name, without port, such as "

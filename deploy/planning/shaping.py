@@ -19,6 +19,10 @@ _CONFIRM_SECONDS = 20
 _FLAG = "/run/splitfront-shaping"
 _LATENCY_MILLISECONDS = 400
 _MIN_BURST_BYTES = 4096
+_NO_DISCIPLINE = (
+    "the kernel has no netem or no tbf: install its extra modules (linux-modules-extra), or have the agents wait "
+    "instead of the kernel: `emulated: true` with delay, rate and loss at its links in the cluster file"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,7 @@ def plan_shaping(interface: str, shape: Shape | None, network: Network) -> tuple
         Step(
             name="shape",
             description=f"Shape {interface}",
-            command=again + shape_command(interface, shape),
+            command=again + _told(shape_command(interface, shape), clear_text),
             undo=clear_text,
             as_root=True,
             is_locked=False,
@@ -119,6 +123,18 @@ def plan_shaping(interface: str, shape: Shape | None, network: Network) -> tuple
             as_root=True,
             is_locked=False,
         ),
+    )
+
+
+def _told(commands: str, clear: str) -> str:
+    """`commands`, all or none of them; where the kernel lacks a discipline, with what can be done about that."""
+    joined = " && ".join(commands.splitlines())
+    return (
+        f"if ! said=$({{ {joined}; }} 2>&1); then\n"
+        f"{clear} 2>/dev/null || true\n"
+        f"case $said in *'kind is unknown'*) said={quote(_NO_DISCIPLINE)};; esac\n"
+        "printf '%s\\n' \"$said\" >&2; exit 1\n"
+        "fi"
     )
 
 

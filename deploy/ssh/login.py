@@ -10,6 +10,8 @@ from deploy.inventory import DEFAULT_SSH_PORT, SshEndpoint
 from deploy.ssh.running import CONNECT_SECONDS, Ask, SshRunner
 
 _KEEPALIVE_SECONDS = 15
+_NOTHING_OFFERED = "No authentication methods available"
+"""What paramiko says, in an error of no class of its own, where there is neither a key nor a password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,8 @@ def _try_login(
         if isinstance(exc, HostKeyError):
             raise
         why = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+        if why == _NOTHING_OFFERED:
+            raise paramiko.AuthenticationException(why) from exc
         transport = client.get_transport()
         if transport is not None and transport.is_active():
             raise LoginRefusedError(f"{endpoint} was reached, but logging in failed: {why}.") from exc

@@ -1,6 +1,7 @@
 """Content named by its digest, in one flat folder: graphs of shards and blobs of weights alike."""
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -26,8 +27,9 @@ _SPARE_DISK_BYTES = 16 << 20
 class ShardStore:
     """The store of one agent. Thread-safe; no second one can open the same folder.
 
-    A file appears under its digest only when all of it was written, hashed and brought to disk. What came of a blob
-    whose transfer was cut is kept for the next one; it counts in the quota, and is the first to go.
+    A file appears under its digest only when all of it was written, hashed and brought to disk; one that an earlier
+    agent left is hashed again before its first use. What came of a blob whose transfer was cut is kept for the next
+    one; it counts in the quota, and is the first to go.
     """
 
     def __init__(self, folder: Path, quota_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +44,10 @@ class ShardStore:
         self._lock = threading.Lock()
         self._lock_file = _lock(folder)
         tidy_leftovers(folder)
-        self._index = StoreIndex(self._read_folder())
+        found = tuple(self._read_folder())
+        self._index = StoreIndex(found)
+        self._unproven = {name for name, _ in found}
+        """What an earlier agent left, until it is held against its digest."""
         self._incoming: dict[str, IncomingFile] = {}
         """By digest; the newest where a blob comes in several times."""
 
@@ -128,6 +133,7 @@ class ShardStore:
             file.fill(chunks)
             with self._lock:
                 file.path.rename(self.folder / blob.sha256)
+                self._unproven.discard(blob.sha256)
                 self._index.add(blob.sha256, blob.n_bytes)
                 self._index.protect((blob.sha256,), self._clock())
                 self._remove(partial_name(blob.sha256))
@@ -190,6 +196,18 @@ class ShardStore:
     def _remove(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
         self._index.remove(name)
+        self._unproven.discard(name)
+
+    def _prove(self, digests: Iterable[str]) -> None:
+        """Holds what an earlier agent left against its digest, once: a card may have lost a bit since."""
+        for sha256 in sorted(self._unproven.intersection(digests)):
+            with (self.folder / sha256).open("rb") as file:
+                is_whole = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            with self._lock:
+                if not is_whole:
+                    self._remove(sha256)
+                    raise BlobMissingError(f"Blob {sha256} was damaged on the node's disk and removed: put it again.")
+                self._unproven.discard(sha256)
 
     def _make_room(self, blob: BlobRef, n_bytes: int) -> None:
         """Makes room for `n_bytes` of `blob`, evicting what was not used for longest and is not needed."""
@@ -214,7 +232,7 @@ class ShardStore:
 
         Raises:
             RequestRejectedError: A digest is none.
-            BlobMissingError: Some are not stored; the message names them.
+            BlobMissingError: Some are not stored, or one was damaged; the message names them.
         """
         digests = {blob.sha256 for blob in (shard.graph, *shard.blobs)}
         with self._lock:
@@ -224,6 +242,7 @@ class ShardStore:
                 names = ", ".join(blob.sha256 for blob in lacking[:3])
                 more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
                 raise BlobMissingError(f"The store lacks {names}{more}: ask which are missing and put them first.")
+            self._prove(digests)
             yield
         finally:
             with self._lock:

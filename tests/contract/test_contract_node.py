@@ -152,6 +152,18 @@ class TestNode:
             node.put_blob(blob, (content,))
         assert node.missing_blobs((blob,)) == (blob,)
 
+    @pytest.mark.parametrize("place_of_byte", [0.0, 0.5, 1.0])
+    def test_a_shard_with_one_flipped_byte_is_refused_and_nothing_of_it_kept(self, node, place_of_byte):
+        shard = matmul_shard(seed=104)
+        for sha256, content in shard.contents.items():
+            blob, flipped = BlobRef(sha256=sha256, n_bytes=len(content)), bytearray(content)
+            flipped[round(place_of_byte * (len(content) - 1))] ^= 0xFF
+            with pytest.raises(BlobCorruptError, match=f"Blob {sha256} has content of digest .*: send it again"):
+                node.put_blob(blob, (bytes(flipped),))
+            assert node.missing_blobs((blob,)) == (blob,)
+        with pytest.raises(BlobMissingError):
+            node.load_stage(shard.load())
+
     def test_blobs_come_one_after_another_and_known_ones_are_skipped(self, node):
         contents = [bytes([number]) * n_bytes for number, n_bytes in enumerate((0, 5, 3 << 20, 1000, 2 << 20))]
         blobs = [blob_of(content) for content in contents]
@@ -242,13 +254,15 @@ class TestNode:
     def test_a_node_says_which_process_it_is(self, node):
         assert node.status().instance == node.status().instance != ""
 
-    def test_an_order_of_an_older_epoch_comes_too_late(self, node):
+    def test_an_epoch_that_is_replayed_comes_too_late(self, node):
         shard = matmul_shard(seed=101)
         shard.put_into(node)
-        node.load_stage(shard.load(epoch=3))
-        with pytest.raises(RequestRejectedError, match="epoch 2 comes too late"):
+        for epoch in (2, 3):
+            node.load_stage(shard.load(epoch=epoch))
+        node.unload_stage("d", last_epoch=2)
+        with pytest.raises(RequestRejectedError, match=r"is at epoch 3: an order of epoch 2 comes too late"):
             node.load_stage(shard.load(epoch=2))
-        assert node.list_stages()[0].epoch == 3
+        assert [stage.epoch for stage in node.list_stages()] == [3]
 
     def test_a_stage_without_its_blobs_is_refused(self, node):
         shard = matmul_shard(seed=102)

@@ -4,6 +4,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from node_agent.dataplane.planes import GRPC, PLANES, TCP
 from node_agent.dataplane.tcp.records import RECORD, Wanted, preamble, read_error
 from node_agent.errors import AgentConfigError, NodeUnreachableError, PeerRefusedError
 from node_agent.messages import ProbeRequest
+from node_agent.tls.contexts import refusal
 from node_agent.tls.diagnosis import diagnose_tls
 from node_agent.tls.identity import DATA
 from node_agent.wire import agent_pb2
@@ -235,6 +237,12 @@ def test_without_a_certificate(agent, coordinator, plane):
             assert secured.recv(1) == b"", "gRPC says nothing"
         except ssl.SSLError as exc:
             assert exc.reason == "TLSV13_ALERT_CERTIFICATE_REQUIRED"  # noqa: PT017 - one of the two
+            assert refusal(exc) == "it wants a certificate of this end"  # noqa: PT017
+    if plane == TCP:
+        ends_at = time.monotonic() + 10
+        while "it shows no certificate" not in agent.log.read_text() and time.monotonic() < ends_at:
+            time.sleep(0.01)
+        assert "it shows no certificate" in agent.log.read_text()
 
 
 @pytest.mark.parametrize("plane", PLANES)

@@ -5,6 +5,10 @@ from pathlib import Path
 
 from deploy.planning.wanted import Wheel, sha256_of
 
+_ROOT = Path(__file__).parents[2]
+_REAL = tuple(f"node_agent/{name}.py" for name in ("errors", "limits", "config", "tls/__init__", "tls/request"))
+"""What makes a node's key, as it is."""
+
 _AGENT = """
 import socket, sys, threading, os, time
 def main():
@@ -50,6 +54,7 @@ def fake_wheel(folder: Path, version: str, *, is_broken: bool = False) -> Path:
     agent = _AGENT.replace("VERSION", version).replace("BROKEN", str(is_broken))
     info = f"splitfront-{version}.dist-info"
     files = {
+        **{name: (_ROOT / name).read_text() for name in _REAL},
         "node_agent/__init__.py": "",
         "node_agent/__main__.py": agent,
         "deploy/__init__.py": "",

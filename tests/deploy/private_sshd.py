@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 @dataclass(frozen=True)
 class PrivateSshd:
+    pid: int
     port: int
     folder: Path
     home: Path
@@ -62,7 +63,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_sshd(folder: Path) -> Iterator[PrivateSshd]:
+def running_sshd(folder: Path, settings: str = "", before: Sequence[str] = ()) -> Iterator[PrivateSshd]:
+    """`settings` count before those that are made here; `before` is what the server's command is added to."""
     folder.mkdir(parents=True, exist_ok=True)
     home = folder / "home"
     home.mkdir()
@@ -72,6 +74,7 @@ def running_sshd(folder: Path) -> Iterator[PrivateSshd]:
     port = free_port()
     (folder / "sshd_config").write_text(
         f"""
+{settings}
 Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder / "host"}
@@ -90,12 +93,12 @@ MaxStartups 100
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with (folder / "sshd.log").open("w") as log:
-        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
+        process = subprocess.Popen([*before, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
     try:
         wait_for_port(port, process, folder / "sshd.log")
-        yield PrivateSshd(port, folder, home)
+        yield PrivateSshd(process.pid, port, folder, home)
     finally:
-        process.terminate()
+        process.kill()
         process.wait(10)
 
 

@@ -112,6 +112,46 @@ def test_manifests_say_what_they_are(path) -> None:
     assert path.name == "kustomization.yaml" or content["metadata"]["name"]
 
 
+def schema_faults(content, version: str) -> str:
+    """What Kubernetes of this version would refuse, unknown fields included; empty where it takes it."""
+    import kubernetes_validate
+
+    try:
+        kubernetes_validate.validate(content, version, strict=True)
+    except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as exc:
+        return exc.message
+    return ""
+
+
+RESOURCES = [path for path in MANIFESTS if path.name != "kustomization.yaml"]
+VERSIONS = ["1.29", "1.34"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("path", RESOURCES, ids=lambda path: path.name)
+def test_manifests_keep_to_the_schemas_of_kubernetes(path, version) -> None:
+    assert schema_faults(load(path), version) == ""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_not_in_the_schemas_is_found(version) -> None:
+    content = load(FILES / "kubernetes" / "agents.yaml")
+    pod = content["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    for holder, key, value in (
+        (pod, "nodeSelektor", {"a": "b"}),
+        (container, "ports", [{"containerPort": "50051"}]),
+        (container["startupProbe"], "exec", {"cmd": ["true"]}),
+        (content, "kind", "DemonSet"),
+    ):
+        before = dict(holder)
+        holder[key] = value
+        assert schema_faults(content, version), key
+        holder.clear()
+        holder.update(before)
+    assert schema_faults(content, version) == ""
+
+
 @pytest.mark.parametrize(("name", "pod"), pods(), ids=lambda value: value if isinstance(value, str) else "")
 def test_pods_keep_the_restricted_standard(name, pod) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True

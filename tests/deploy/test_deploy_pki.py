@@ -160,6 +160,11 @@ def test_requests_that_are_refused(authority, pem, said):
     "address",
     [
         "*.local",
+        "*.svc",
+        "*.svc.cluster.local",
+        "*.lab.svc.cluster.local",
+        "*.*.lab.svc.cluster.local",
+        "a.*.lab.svc.cluster.local",
         "0.0.0.0",
         "::",
         "224.0.0.1",
@@ -174,6 +179,7 @@ def test_requests_that_are_refused(authority, pem, said):
     ],
 )
 def test_addresses_that_are_no_machines(address):
+    """Nor a service of Kubernetes, whose pods are the one thing that a wildcard may stand for."""
     with pytest.raises(PkiError, match="address"):
         check_addresses([address])
 
@@ -217,6 +223,11 @@ def test_renewal_is_due_at_two_thirds_of_a_life(days):
     assert state_of(one, {}, NOW + life / 3 * 2 + second) is State.DUE
     assert state_of(one, {}, NOW + life) is State.EXPIRED
     assert state_of(one, {1: NOW}, NOW) is State.REVOKED
+
+
+def test_the_pods_of_one_service_are_taken():
+    for address in ("*.agents.lab.svc.cluster.local", "*.agents.lab.svc"):
+        assert check_addresses([address]) == (address,)
 
 
 def test_renewal_keeps_key_addresses_and_life(authority):

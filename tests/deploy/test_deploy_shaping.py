@@ -1,14 +1,17 @@
 import os
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 import recordings
 from deploy_builders import host, machine
 
-from deploy.errors import DeployError
+from deploy.apply import apply_steps
+from deploy.errors import DeployError, StepFailedError
 from deploy.facts.network import parse_network
 from deploy.planning.shaping import Shape, check_shaping, plan_shaping, shape_command, shaped_interfaces
+from deploy.runner import LocalRunner
 
 NETWORK = parse_network(recordings.PI_NETWORK)
 SLOW = Shape(delay_seconds=0.02, jitter_seconds=0.001, bytes_per_second=6.25e6, loss=0.001)
@@ -58,6 +61,24 @@ def test_shaping_the_ssh_interface_needs_to_be_said() -> None:
     assert host().name == "pi-1"
 
 
+def test_a_kernel_that_lacks_netem_is_told_with_what_helps_and_nothing_stays(tmp_path) -> None:
+    """By a `tc` that says what that of such a kernel says."""
+    calls = tmp_path / "calls"
+    (tmp_path / "tc").write_text(
+        f'#!/bin/sh\necho "$*" >>{calls}\n'
+        "case $* in *tbf*) echo 'Error: Specified qdisc kind is unknown.' >&2; exit 2;; esac\n"
+    )
+    (tmp_path / "tc").chmod(0o755)
+    _, shape, _ = plan_shaping("eth0", SLOW, NETWORK)
+    runner = LocalRunner({"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    with pytest.raises(StepFailedError, match=r"no netem or no tbf: .*`emulated: true`"):
+        apply_steps([replace(shape, as_root=False)], runner, str(tmp_path / "lock"))
+    netem, tbf, clear = calls.read_text().splitlines()
+    assert "netem" in netem
+    assert "tbf" in tbf
+    assert clear == "qdisc del dev eth0 root handle 5f1a:"
+
+
 @pytest.mark.testbed
 @pytest.mark.skipif(os.getuid() != 0, reason="network namespaces need root")
 def test_the_kernel_takes_the_commands_and_the_timer_undoes_them() -> None:
@@ -75,6 +96,7 @@ def test_the_kernel_takes_the_commands_and_the_timer_undoes_them() -> None:
         inside("ip link add name sfa type veth peer name sfb; ip link set sfa up; ip link set sfb up")
         shape = SLOW
         if "kind is unknown" in inside("tc qdisc add dev sfb root netem delay 1ms").stderr:
+            assert "`emulated: true`" in inside(plan_shaping("sfa", SLOW, parse_network(""))[1].command).stderr
             shape = Shape(bytes_per_second=6.25e6)
         timer, apply, _ = plan_shaping("sfa", shape, parse_network(""))
         early = re.sub(r"sleep \d+", "sleep 0.2", timer.command)

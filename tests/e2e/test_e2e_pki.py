@@ -62,9 +62,30 @@ def test_from_nothing_to_a_trusted_node_and_back(tmp_path):
             assert fleet.node_of["pi-1"].client.status().n_stages == 0
         assert made("renew", folder=authority)["planned"] == []
         assert len(made("renew", "pi-1", folder=authority)["certificates"]) == 1
+        assert "No node knows of it yet" in pki("revoke", "pi-1", "--dry-run", folder=authority).stdout
         assert len(made("revoke", "pi-1", folder=authority)["certificates"]) == 2
         shown = made("show", "--all", folder=authority)
         assert [one["state"] for one in shown["certificates"]] == ["valid", "revoked", "revoked"]
+
+
+def test_a_run_under_tls_writes_no_key_anywhere(tmp_path, toy_model):
+    authority, node, run = tmp_path / "pki", tmp_path / "node", tmp_path / "run"
+    pki("init", "lab", folder=authority)
+    (tmp_path / "pi-1.csr").write_bytes(request_on_node(node))
+    pki("issue", "pi-1", "--request", tmp_path / "pi-1.csr", "--address", "127.0.0.1", folder=authority)
+    hand_over(authority, node)
+    with running_agent(tmp_path / "agent", "--pki", str(node), "--log-level", "debug") as agent:
+        (tmp_path / "cluster.yaml").write_text(CLUSTER.format(address=agent.address))
+        words = ("--profile-seconds", 1, "--correct-seconds", 1, "--bench-seconds", 0.5)
+        done = splitfront("run", toy_model, "--cluster", tmp_path / "cluster.yaml", "--out", run, *words)
+        assert done.returncode == 0, done.stderr
+        logged = agent.log.read_text()
+    keys = [authority / "ca.key", authority / "coordinator.key", node / "node.key"]
+    secrets = [line for key in keys for line in key.read_text().splitlines()[1:-1] if len(line) > 30]
+    written = {str(path): path.read_bytes().decode(errors="replace") for path in run.rglob("*") if path.is_file()}
+    assert str(run / "report.html") in written
+    told = written | {"output": done.stdout + done.stderr, "the agent's log": logged}
+    assert [where for where, text in told.items() for secret in secrets if secret in text] == []
 
 
 def test_a_passphrase_opens_the_key_and_is_told_nowhere(tmp_path, monkeypatch):

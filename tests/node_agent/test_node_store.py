@@ -243,6 +243,28 @@ def test_missing_parts_of_a_shard_are_named(store):
         store.path_of(shard.graph)
 
 
+@pytest.mark.parametrize("which", [0, 1], ids=["graph", "blob"])
+def test_what_lost_a_bit_on_disk_is_not_run_by_a_later_agent(tmp_path, which):
+    shard = matmul_shard()
+    blobs = (shard.ref.graph, *shard.ref.blobs)
+    first = ShardStore(tmp_path, 1 << 20)
+    for blob in blobs:
+        first.put(blob, (shard.contents[blob.sha256],))
+    first.close()
+    damaged = blobs[which]
+    content = bytearray(shard.contents[damaged.sha256])
+    content[len(content) // 2] ^= 1
+    (tmp_path / damaged.sha256).write_bytes(content)
+    later = ShardStore(tmp_path, 1 << 20)
+    with pytest.raises(BlobMissingError, match=f"Blob {damaged.sha256} was damaged"), later.in_use(shard.ref):
+        pass
+    assert later.missing(blobs) == (damaged,)
+    later.put(damaged, (shard.contents[damaged.sha256],))
+    with later.in_use(shard.ref):
+        assert later.missing(blobs) == ()
+    later.close()
+
+
 def test_a_file_removed_by_hand_counts_as_missing(store):
     blob = put(store, 1)
     (store.folder / blob.sha256).unlink()

@@ -477,7 +477,7 @@ def test_the_schema_knows_every_key_and_its_form() -> None:
     for text in ("", "0;1", "a", "1-"):
         assert not re.fullmatch(ranges["pattern"], text)
     link = schema["$defs"]["LinkConfig"]["properties"]
-    assert {"from", "to", "both", "forbidden", "delay", "jitter", "rate", "loss", "data_plane"} == set(link)
+    assert {"from", "to", "both", "forbidden", "delay", "jitter", "rate", "loss", "data_plane", "emulated"} == set(link)
     assert schema["properties"]["data_plane"]["enum"] == list(PLANES)
 
 
