@@ -87,8 +87,9 @@ def test_the_agent_understands_its_command_line() -> None:
     from node_agent.arguments import parse_arguments
 
     layout = system_layout(has_systemd=False)
-    words = agent_words(SETTINGS, layout)
+    words = agent_words(replace(SETTINGS, limits=("--trial-seconds=90.0",)), layout)
     config = parse_arguments(words[words.index("node_agent") + 1 :]).config
+    assert config.limits.trial_seconds == 90
     assert (config.name, str(config.listen), config.cores, config.n_threads) == ("pi-1", "0.0.0.0:50051", (0, 2), 2)
     assert str(config.store) == "/var/lib/splitfront/store"
     assert '"--exit-with-stdin"' in supervisor_text(SETTINGS, layout)
