@@ -25,6 +25,7 @@ mount -t devpts -o newinstance,ptmxmode=0666 devpts "$ROOT/dev/pts"
 mount -t tmpfs -o mode=1777 tmpfs "$ROOT/dev/shm"
 ln -s pts/ptmx "$ROOT/dev/ptmx"
 ln -s /proc/self/fd "$ROOT/dev/fd"
+for number in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${number%:*}" "$ROOT/dev/${number#*:}"; done
 for name in null zero full random urandom tty; do
   : >"$ROOT/dev/$name"
   mount --bind "/dev/$name" "$ROOT/dev/$name"
