@@ -49,6 +49,7 @@ def cluster(host, tmp_path):
     path.write_text(
         f"name: lab\nnodes:\n  - name: pi\n    address: {host.address}:50051\n"
         f"    ssh: {{user: root, key: {host.key}, fingerprint: '{host.fingerprint}'}}\n"
+        f"    limits: {{trial: {os.environ.get('T','10min')}, run: 10min}}\n"
         f"security: {{pki: {pki}}}\n"
     )
     return path
@@ -89,6 +90,7 @@ def largest_error(cluster, model, folder):
         assert node.description.machine == "aarch64"
         n_units = model.graph.n_units
         profile = profile_fleet(fleet, model, {node.name: [(0, n_units)]}, n_rounds=1, budget_seconds=1)
+        print("DESC", node.description, profile)
         cost_model = CostModel(model.graph, probe_links(fleet, lambda *_: None), profile)
         candidate = cost_model.candidate((Stage(device=node.name, start=0, stop=n_units),))
         inputs = model.sample_inputs(3)
@@ -106,6 +108,10 @@ def test_a_bare_host_is_installed_computes_as_x86_64_does_and_is_left_as_it_was(
     assert nodes("install", "--health-seconds", str(HEALTH_SECONDS))["outcome"] == "changed"
     assert nodes("install", "--health-seconds", str(HEALTH_SECONDS))["outcome"] == "unchanged"
     assert nodes("status")["state"] == "healthy"
+    try:
+        print("ERR", largest_error(cluster, load_model(str(toy_model)), tmp_path / "run"))
+    finally:
+        print((host.files / "var/log/splitfront/agent.log").read_text()[-5000:])
     assert largest_error(cluster, load_model(str(toy_model)), tmp_path / "run") <= MOST_ERROR
     assert nodes("uninstall")["outcome"] == "changed"
     assert files_of(host) == bare_files
