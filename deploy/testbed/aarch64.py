@@ -156,7 +156,7 @@ def _plug_in(pid: int) -> tuple[str, str]:
     They are of 198.18.0.0/15, which is for tests between devices. Source: RFC 2544.
     """
     for number in range(_MOST_HOSTS):
-        name, network = f"sf-arm{number}", f"198.18.64.{4 * number}"
+        name = f"sf-arm{number}"
         if Path(f"/sys/class/net/{name}").exists():
             continue
         gateway, address = f"198.18.64.{4 * number + 1}", f"198.18.64.{4 * number + 2}"
@@ -175,7 +175,7 @@ def _await_sshd(address: str, boot: subprocess.Popen[bytes], log: Path) -> None:
                 return
         time.sleep(0.1)
     words = log.read_text(errors="replace").strip().splitlines()
-    raise DeployError(f"The host for aarch64 does not come up: {chr(10).join(words[-25:])}")
+    raise DeployError(f"The host for aarch64 does not come up; it said: {' | '.join(words[-5:])}")
 
 
 def _end(boot: subprocess.Popen[bytes]) -> None:

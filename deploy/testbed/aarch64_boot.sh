@@ -1,6 +1,6 @@
 # Boots a Debian for aarch64 inside namespaces of its own; all of it goes away when standard input ends.
 # It is told ROOT (an empty folder), ARCHIVE, KEYS (folder with host and authorized_keys) and QEMU.
-set -eux
+set -eu
 read -r address gateway # once user numbers are mapped and the network is plugged in
 ip link set lo up
 ip address add "$address/30" dev eth0

@@ -17,6 +17,7 @@ _MAKE_SECONDS = 600
 
 # Packages are unpacked, not configured, so that nothing of them has to run here; this is what their scripts would do.
 _FINISH = r"""
+set -e
 cd "$1"
 cp usr/share/base-passwd/passwd.master etc/passwd
 cp usr/share/base-passwd/group.master etc/group
@@ -31,7 +32,7 @@ cp etc/pam.d/common-session etc/pam.d/common-session-noninteractive
 [ -e usr/bin/awk ] || ln -s mawk usr/bin/awk
 [ -e bin/sh ] || ln -s dash bin/sh
 echo 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' >etc/environment
-mkdir -p etc/ssh root
+mkdir -p etc/ssh root opt srv
 rm -rf usr/share/doc usr/share/man usr/share/locale usr/share/perl var/cache/* var/lib/apt
 """
 
@@ -48,8 +49,16 @@ def root_archive(cache: Path) -> Path:
         return archive
     cache.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(f".{os.getpid()}")
-    words = ["mmdebstrap", "--quiet", "--mode=root", "--variant=extract", "--architectures=arm64", "--format=tar", "--skip=output/dev"]
-    words += [f"--include={','.join(_PACKAGES)}", f"--extract-hook={_FINISH_HOOK}", SUITE, str(partial)]
+    words = [
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=extract",
+        "--architectures=arm64",
+        "--format=tar",
+        "--skip=output/dev",
+    ]
+    words += [f"--include={','.join(_PACKAGES)}", f"--extract-hook={_FINISH}", SUITE, str(partial)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_MAKE_SECONDS)  # noqa: S603 - ours
         if done.returncode != 0:
@@ -60,9 +69,6 @@ def root_archive(cache: Path) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return archive
-
-
-_FINISH_HOOK = f"set -e{_FINISH}"
 
 
 def _reason(stderr: str) -> str:
