@@ -207,7 +207,7 @@ def agent_options(config: NodeConfig, *, store: Path) -> list[str]:
         options += ["--cores", cores_text(config.cores)]
     if config.emulate is not None:
         options += ["--slowdown", f"{config.emulate.slowdown:g}"]
-    return options
+    return [*options, *config.limits.agent_options]
 
 
 def _hear(child: _Child, said: bytes) -> None:

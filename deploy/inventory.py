@@ -47,6 +47,8 @@ class AgentSettings:
     threads: int | None = None
     providers: tuple[str, ...] = ()
     optimisation: str | None = None
+    limits: tuple[str, ...] = ()
+    """Options that say how much others may take of the agent, as its command line has them."""
     cores: tuple[int, ...] = ()
     memory_bytes: int | None = None
     """Most that the system lets it have; None: 90 % of the machine's."""

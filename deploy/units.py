@@ -35,7 +35,7 @@ def agent_words(settings: AgentSettings, layout: Layout) -> tuple[str, ...]:
         words += ["--optimisation", settings.optimisation]
     if settings.cores:
         words += ["--cores", ",".join(map(str, settings.cores))]
-    return tuple(words)
+    return (*words, *settings.limits)
 
 
 def managed_files(settings: AgentSettings, layout: Layout, systemd: int | None) -> tuple[ManagedFile, ...]:

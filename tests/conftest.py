@@ -17,10 +17,11 @@ REAL_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 def make_cache_home(path):
     """A cache folder of its own; what is dear to make and says nothing about times is linked from the real one."""
-    models = REAL_CACHE / "splitfront" / "models"
-    models.mkdir(parents=True, exist_ok=True)
     (path / "splitfront").mkdir(parents=True)
-    (path / "splitfront" / "models").symlink_to(models)
+    for name in ("models", "testbed"):
+        kept = REAL_CACHE / "splitfront" / name
+        kept.mkdir(parents=True, exist_ok=True)
+        (path / "splitfront" / name).symlink_to(kept)
     for other in REAL_CACHE.iterdir():
         if other.name != "splitfront":
             (path / other.name).symlink_to(other)

@@ -13,11 +13,12 @@ _LOCAL_ONLY = {
     "emulate": "an agent of your own is started with --slowdown",
     "cores": "an agent of your own is started with --cores",
     "optimisation": "an agent of your own is started with --optimisation",
+    "limits": "an agent of your own is started with --trial-seconds, --run-seconds and --quota",
     "cpu_quota": "an agent of your own is held by its service (CPUQuota=) or its container (--cpus)",
 }
 """Keys that mean nothing elsewhere, and what to do there."""
 
-_INSTALLED_TOO = {"cores", "optimisation", "cpu_quota"}
+_INSTALLED_TOO = {"cores", "optimisation", "limits", "cpu_quota"}
 """Keys of those that an installed node understands as well."""
 
 _EMULATED = ("delay", "jitter", "rate", "loss")

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from coordinator.config.address import check_address
 from coordinator.config.cores import Cores
-from coordinator.config.quantities import Bytes, BytesPerSecond, Loss, Seconds, cores_share_text
+from coordinator.config.quantities import Bytes, BytesPerSecond, Loss, Seconds, SpanSeconds, cores_share_text
 from partitioner.cluster import CLIENT
 
 
@@ -122,6 +122,23 @@ class KubernetesConfig(Section):
         return f"{self.service}.{self.namespace}.svc.{self.domain}"
 
 
+class LimitsConfig(Section):
+    """How much an agent that is started or installed lets others take; None: its own choice."""
+
+    trial_seconds: SpanSeconds | None = Field(default=None, alias="trial", ge=1)
+    """Processor time for opening a new shard and running it once. A slow device needs more than the usual 4 s."""
+    run_seconds: SpanSeconds | None = Field(default=None, alias="run", ge=1)
+    """For one request in one stage."""
+    store_bytes: Bytes | None = Field(default=None, alias="store")
+    """All that the shard store may hold."""
+
+    @property
+    def agent_options(self) -> tuple[str, ...]:
+        """The agent's options for them."""
+        options = {"trial-seconds": self.trial_seconds, "run-seconds": self.run_seconds, "quota": self.store_bytes}
+        return tuple(f"--{name}={value}" for name, value in options.items() if value is not None)
+
+
 class NodeConfig(Section):
     """One machine that can hold a stage."""
 
@@ -145,6 +162,8 @@ class NodeConfig(Section):
     root, or a control group of one's own."""
     optimisation: Literal["none", "basic", "extended", "all"] | None = None
     """How much of a graph the runtime of a local node may rewrite; None: all."""
+    limits: LimitsConfig = LimitsConfig()
+    """Of the agent, for a local node or one that is installed."""
     idle_watts: Watts | None = None
     active_watts: Watts | None = None
     kubernetes: KubernetesConfig | None = None

@@ -71,6 +71,7 @@ def _host(node: NodeConfig, config: ClusterConfig) -> Host:
             threads=node.threads,
             providers=node.providers,
             optimisation=node.optimisation,
+            limits=node.limits.agent_options,
             cores=node.cores or (),
             memory_bytes=node.memory_bytes,
             cpu_quota=node.cpu_quota,

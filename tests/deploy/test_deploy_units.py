@@ -1,6 +1,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from deploy_builders import system_layout
@@ -36,8 +37,6 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 @needs_systemd
 @pytest.mark.parametrize("providers", [(), ("CUDAExecutionProvider", "CPUExecutionProvider")])
 def test_the_unit_exposes_little(tmp_path, providers) -> None:
-    from dataclasses import replace
-
     text = unit_text(replace(SETTINGS, providers=providers), system_layout(), 252)
     assert exposure(tmp_path, text) <= 3.0
 
@@ -66,15 +65,11 @@ def test_the_unit_says_what_the_settings_want() -> None:
 
 
 def test_words_with_a_meaning_for_systemd_are_quoted() -> None:
-    from dataclasses import replace
-
     text = unit_text(replace(SETTINGS, name="100%$x y"), system_layout(), 252)
     assert '--name "100%%$$x y"' in text
 
 
 def test_plaintext_for_other_machines_only_where_it_was_said() -> None:
-    from dataclasses import replace
-
     layout = system_layout()
     clear = TlsPolicy(is_mutual=False, allows_plaintext=True)
     assert "--allow-plaintext" in agent_words(replace(SETTINGS, tls=clear), layout)
@@ -87,8 +82,9 @@ def test_the_agent_understands_its_command_line() -> None:
     from node_agent.arguments import parse_arguments
 
     layout = system_layout(has_systemd=False)
-    words = agent_words(SETTINGS, layout)
+    words = agent_words(replace(SETTINGS, limits=("--trial-seconds=90.0",)), layout)
     config = parse_arguments(words[words.index("node_agent") + 1 :]).config
+    assert config.limits.trial_seconds == 90
     assert (config.name, str(config.listen), config.cores, config.n_threads) == ("pi-1", "0.0.0.0:50051", (0, 2), 2)
     assert str(config.store) == "/var/lib/splitfront/store"
     assert '"--exit-with-stdin"' in supervisor_text(SETTINGS, layout)

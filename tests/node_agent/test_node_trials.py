@@ -17,6 +17,7 @@ from onnx import helper
 
 from node_agent.client import NodeClient
 from node_agent.errors import NodeError, ShardRejectedError
+from node_agent.host.facts import held_bytes
 from node_agent.host.runtime import RuntimeOptions
 from node_agent.host.shard_store import ShardStore
 from node_agent.host.trials import confinement, system_calls
@@ -235,7 +236,7 @@ def child_of(process):
     raise AssertionError("no trial was begun")
 
 
-def test_a_trial_that_crashes_is_told_by_its_signal(place):
+def test_a_trial_that_crashes_is_told_by_its_signal(place, caplog):
     shard = place.put(endless_loop().SerializeToString())
     trials = place.trials(trial_seconds=60.0)
     trials.prepare()
@@ -254,6 +255,8 @@ def test_a_trial_that_crashes_is_told_by_its_signal(place):
     work.join(20)
     (fault,) = faults
     assert "makes onnxruntime crash (SIGSEGV)" in fault
+    (logged,) = (record for record in caplog.records if record.getMessage() == "shard refused")
+    assert (logged.verdict, logged.detail) == ("crashed", "'SIGSEGV'")
 
 
 def fail_to_load(client, load):
@@ -309,6 +312,20 @@ def test_trials_that_are_off_are_said_to_be(place):
 def test_what_is_lacking_is_said(place, monkeypatch, machine, providers, said):
     monkeypatch.setattr("platform.machine", lambda: machine)
     assert place.trials(RuntimeOptions(n_threads=1, providers=providers)).description.startswith(said)
+
+
+def test_what_a_process_holds_is_its_memory_without_mapped_files() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        counted = psutil.Process(process.pid).memory_info()
+        assert held_bytes(process.pid) == counted.rss - counted.shared
+        assert held_bytes() > counted.rss - counted.shared
+    finally:
+        process.kill()
+        process.communicate()
+    assert held_bytes(process.pid) == 0
 
 
 def test_a_helper_is_told_no_secrets():

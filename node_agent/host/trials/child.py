@@ -30,16 +30,16 @@ def work_in_child(order: TrialOrder, answer_to: int, parent: int) -> None:
     """
     try:
         confine(order.confinement, n_weights=len(order.blobs), kept=answer_to, parent=parent)
+        before = held_bytes()
     except OSError as exc:
         outcome = TrialOutcome(verdict=Verdict.NOT_CONFINED, detail=f"{exc.strerror or exc}")
     else:
-        outcome = _try(order)
+        outcome = _try(order, before)
     os.write(answer_to, outcome_to_line(outcome))
     os._exit(0)
 
 
-def _try(order: TrialOrder) -> TrialOutcome:
-    before = held_bytes()
+def _try(order: TrialOrder, before: int) -> TrialOutcome:
     try:
         n_bytes = run_once(order) - before
     except MemoryError:

@@ -110,7 +110,8 @@ class Trials:
         self._fault = outcome.detail if outcome.verdict is Verdict.NOT_CONFINED else ""
         if outcome.verdict is not Verdict.PASSED:
             fault = self._fault_of(outcome, order)
-            _logger.warning("shard refused", extra={"sha256": shard.graph.sha256, "verdict": outcome.verdict.value})
+            why = {"verdict": outcome.verdict.value, "detail": ascii(outcome.detail)}  # the child's word may be hostile
+            _logger.warning("shard refused", extra={"sha256": shard.graph.sha256, **why})
             raise ShardRejectedError(f"{_named(shard)} {fault}")
         self._record.keep(shard.graph.sha256, outcome.memory_bytes)
 

@@ -6,7 +6,7 @@ import pytest
 from coordinator.config import load_cluster, parse_cluster
 from coordinator.config.document import parse_yaml
 from coordinator.config.example import demo_cluster, example_text, local_cluster
-from coordinator.config.sections import SecurityConfig, TlsFiles
+from coordinator.config.sections import LimitsConfig, SecurityConfig, TlsFiles
 from coordinator.errors import ConfigError
 from partitioner.cluster import CLIENT
 
@@ -26,10 +26,11 @@ def in_comments(first: str, n_lines: int) -> Any:
 
 
 def test_what_the_example_has_in_comments_is_right_too() -> None:
-    nodes = [*in_comments("- name: pi-3", 6), {"name": "server", "address": "192.168.1.20:50051"}]
+    nodes = [*in_comments("- name: pi-3", 7), {"name": "server", "address": "192.168.1.20:50051"}]
     links = {"between": in_comments("- {from: pi-3", 1)}
     config = parse_cluster({"name": "real", "nodes": nodes, "links": links, "security": {"plaintext": True}})
     assert config.node_of["pi-3"].active_watts == 6.4
+    assert set(config.node_of["pi-3"].limits.model_fields_set) == set(LimitsConfig.model_fields)
     assert config.is_forbidden("pi-3", "server")
     assert not config.is_forbidden("server", "pi-3")
     security = in_comments("security:", 3)["security"]

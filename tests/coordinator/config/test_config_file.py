@@ -192,6 +192,15 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
             for cores in ([], [True], [-1], [4096], [0, "1"], {"0": 1}, True, 1.5)
         ),
         (
+            cluster_of({"name": "a", "address": "127.0.0.1:1", "limits": {"trial": "60s"}}),
+            "nodes[0].limits: is for nodes with local: true; an agent of your own is started with --trial-seconds, "
+            "--run-seconds and --quota",
+        ),
+        (
+            cluster_of(LOCAL | {"limits": {"run": "100ms"}}),
+            "nodes[0].limits.run: input should be greater than or equal to 1",
+        ),
+        (
             cluster_of(LOCAL | {"optimisation": "most"}),
             "nodes[0].optimisation: input should be 'none', 'basic', 'extended' or 'all'",
         ),

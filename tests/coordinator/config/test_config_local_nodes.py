@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from coordinator.config import ClusterConfig, parse_cluster
 from coordinator.errors import NodeDownError, RunFolderError
 from coordinator.local_nodes import LocalNodes, agent_options
+from node_agent.arguments import parse_arguments
+from node_agent.limits import Limits
 
 FAKE = str(Path(__file__).with_name("fake_agent.py"))
 
@@ -172,6 +175,15 @@ def test_cores_and_level_become_options() -> None:
     options = agent_options(parse_cluster({"name": "one", "nodes": [node]}).nodes[0], store=Path("/store"))
     assert options[options.index("--cores") + 1] == "0-1,3"
     assert options[options.index("--optimisation") + 1] == "extended"
+
+
+def test_limits_become_options_that_the_agent_understands() -> None:
+    limits = {"trial": "90s", "run": "10min", "store": "2GiB"}
+    node = {"name": "pi-1", "local": True, "limits": limits}
+    options = agent_options(parse_cluster({"name": "one", "nodes": [node]}).nodes[0], store=Path("/store"))
+    understood = parse_arguments(options).config.limits
+    assert (understood.trial_seconds, understood.run_seconds, understood.disk_bytes) == (90.0, 600.0, 2 << 30)
+    assert understood == replace(Limits(), trial_seconds=90.0, run_seconds=600.0, disk_bytes=2 << 30)
 
 
 def test_options_leave_out_what_the_agent_decides(cluster: ClusterConfig) -> None:

@@ -22,11 +22,13 @@ def test_a_user_is_enough() -> None:
 def test_all_that_can_be_said() -> None:
     jump = {"host": "gate.example.org", "user": "me", "fingerprint": FINGERPRINT}
     ssh = {"host": "10.0.0.5", "port": 2222, "user": "pi", "fingerprint": FINGERPRINT, "jump": jump, "gpu": True}
-    (host,) = hosts_of(cluster(ssh, cores=[0, 1], cpu_quota=1.5, optimisation="basic", memory="1GiB"))
+    more = {"optimisation": "basic", "memory": "1GiB", "limits": {"trial": "1min"}}
+    (host,) = hosts_of(cluster(ssh, cores=[0, 1], cpu_quota=1.5, **more))
     assert host.ssh.host == "10.0.0.5"
     assert host.jump is not None
     assert host.jump.host == "gate.example.org"
     assert (host.agent.cores, host.agent.cpu_quota, host.agent.memory_bytes) == ((0, 1), 1.5, 2**30)
+    assert host.agent.limits == ("--trial-seconds=60.0",)
     assert host.agent.has_gpu
 
 
