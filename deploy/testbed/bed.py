@@ -61,7 +61,8 @@ def _connect(place: Place, n_hosts: int) -> None:
         [
             f"link add {place.interface} type veth peer name uplink netns {place.namespace}",
             f"address add {place.own_address}/{place.network.prefixlen} dev {place.interface}",
-            f"link set {place.interface} up",
+            # A host's network driver has room for packets of the usual size only, not for those that are cut later.
+            f"link set {place.interface} gso_max_segs 1 up",
         ]
     )
     taps = [tap_of(index) for index in range(n_hosts)]

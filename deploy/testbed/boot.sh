@@ -34,7 +34,8 @@ $b mount -t devtmpfs dev /dev
 $b mkdir -p /dev/pts /dev/shm
 $b mount -t devpts devpts /dev/pts
 $b mount -t tmpfs -o mode=1777 shm /dev/shm
-$b ln -sf /proc/self/fd /dev/fd
+$b ln -s /proc/self/fd /dev/fd
+for number in 0:stdin 1:stdout 2:stderr; do $b ln -s "/proc/self/fd/${number%:*}" "/dev/${number#*:}"; done
 for module in sch_netem sch_tbf; do $b insmod "/usr/lib/uml/modules/$(uname -r)/kernel/net/sched/$module.ko"; done
 $b umount -l /mnt/below
 $b rmdir /mnt/below
