@@ -105,7 +105,7 @@ def _download(platform: Platform, folder: Path, own: Path, extras: Sequence[str]
 
 
 def reason_of(stderr: str) -> str:
-    """pip's last error; where that is a fault of its own, the last line of what it was doing."""
+    """The last error of pip; where that is a fault of its own, the last line of what it was doing."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()] or ["it said nothing."]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return errors[-1] if errors and errors[-1] != "Exception:" else lines[-1]

@@ -49,9 +49,7 @@ def running_testbed(n_hosts: int) -> Iterator[Testbed]:
             stack.callback(machines[-1].end)
         for machine in machines:
             machine.wait_until_up()
-        yield Testbed(
-            hosts=tuple(machine.host for machine in machines), key=key, boot_seconds=time.monotonic() - began
-        )
+        yield Testbed(hosts=tuple(machine.host for machine in machines), key=key, boot_seconds=time.monotonic() - began)
 
 
 def _connect(place: Place, n_hosts: int) -> None:

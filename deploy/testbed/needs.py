@@ -27,7 +27,9 @@ def missing_needs() -> tuple[str, ...]:
     """Why there can be no testbed on this machine, each with its remedy; nothing where there can."""
     reasons = []
     if platform.system() != "Linux" or platform.machine() != "x86_64":
-        reasons.append(f"User-Mode Linux runs on Linux for x86-64 only, not on {platform.system()} {platform.machine()}")
+        reasons.append(
+            f"User-Mode Linux runs on Linux for x86-64 only, not on {platform.system()} {platform.machine()}"
+        )
     packages = sorted({package for name, package in PROGRAMS.items() if program(name) is None})
     if packages:
         reasons.append(f"there is no {', no '.join(packages)}: make testbed (apt-get install {' '.join(packages)})")

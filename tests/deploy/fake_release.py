@@ -46,7 +46,7 @@ def fake_wheels(folder: Path, version: str, *, is_broken: bool = False) -> tuple
     return (_wheel(fake_wheel(folder, version, is_broken=is_broken)),)
 
 
-def fake_wheel(folder: Path, version: str, *, is_broken: bool = False) -> Path:
+def fake_wheel(folder: Path, version: str, *, is_broken: bool = False, payload: bytes = b"") -> Path:
     agent = _AGENT.replace("VERSION", version).replace("BROKEN", str(is_broken))
     info = f"splitfront-{version}.dist-info"
     files = {
@@ -57,11 +57,12 @@ def fake_wheel(folder: Path, version: str, *, is_broken: bool = False) -> Path:
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: splitfront\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD"))
+    contents: dict[str, str | bytes] = {**files, **({"node_agent/payload": payload} if payload else {})}
+    record = "".join(f"{name},,\n" for name in (*contents, f"{info}/RECORD"))
     path = folder / f"splitfront-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 2, 1, 0, 0, 0)), text)
+        for name, content in {**contents, f"{info}/RECORD": record}.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 2, 1, 0, 0, 0)), content)
     return path
 
 

@@ -1,6 +1,10 @@
 """Hosts of the testbed, the files to reach them by, and `splitfront nodes` as a person calls it."""
 
 import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +54,17 @@ class Bed:
             return runner.run(command).stdout
         finally:
             runner.close()
+
+    def tell(self, what: str, value: object) -> None:
+        """Prints a figure, also of tests that pass."""
+        with self.capture.disabled():
+            sys.stdout.write(f"{what}: {value}\n")
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.tell(what, f"{time.monotonic() - began:.1f} s")
 
     def listings(self) -> dict[str, str]:
         """All that can be seen of each host."""
