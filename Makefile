@@ -62,12 +62,13 @@ system: ## Install the system packages that some tests need, where apt-get is al
 .PHONY: testbed
 testbed: ## Install the system packages that the testbed needs, where apt-get is allowed
 	@missing=()
-	need() { PATH=$$PATH:/usr/sbin:/sbin command -v "$$1" >/dev/null || missing+=("$$2"); }
+	need() { PATH=$$PATH:/usr/sbin:/sbin command -v "$$1" >/dev/null || [[ " $${missing[*]} " == *" $$2 "* ]] || missing+=("$$2"); }
 	need linux user-mode-linux
 	need busybox busybox-static
 	need sshd openssh-server
 	need ssh-keygen openssh-client
 	need ip iproute2
+	need tc iproute2
 	$(call INSTALL_MISSING,Testbed packages)
 
 .PHONY: demo

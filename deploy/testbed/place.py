@@ -87,7 +87,7 @@ def taken_place() -> Iterator[Place]:
 
 def remove_leftovers() -> None:
     """Clears the places of testbeds whose processes are gone."""
-    for folder in _ROOT.glob("*"):
+    for folder in _ROOT.glob("[0-9]*"):
         place = _place(int(folder.name))
         with _held(place) as is_held:
             if is_held:

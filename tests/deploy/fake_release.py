@@ -1,4 +1,4 @@
-"""Releases small enough for quick tests: an agent that listens and does nothing else, as a wheel."""
+"""Releases small enough for quick tests: an agent that listens and makes a key, as a wheel."""
 
 import zipfile
 from pathlib import Path
@@ -40,6 +40,17 @@ while True:
     time.sleep(0.02)
 """
 
+_REQUEST = """
+import os, pathlib, subprocess, sys
+folder, name = (sys.argv[sys.argv.index(word) + 1] for word in ("--pki", "--name"))
+key = pathlib.Path(folder, "node.key")
+if not key.exists():
+    words = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", f"{key}.part"]
+    subprocess.run(words, check=True, capture_output=True)
+    os.replace(f"{key}.part", key)
+subprocess.run(["openssl", "req", "-new", "-batch", "-subj", f"/CN={name}", "-key", str(key)], check=True)
+"""
+
 
 def fake_wheels(folder: Path, version: str, *, is_broken: bool = False) -> tuple[Wheel, ...]:
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,6 +63,8 @@ def fake_wheel(folder: Path, version: str, *, is_broken: bool = False, payload: 
     files = {
         "node_agent/__init__.py": "",
         "node_agent/__main__.py": agent,
+        "node_agent/tls/__init__.py": "",
+        "node_agent/tls/request.py": _REQUEST,
         "deploy/__init__.py": "",
         "deploy/health.py": _HEALTH,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: splitfront\nVersion: {version}\n",

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from coordinator.__main__ import run
 from coordinator.config import load_cluster
 from coordinator.nodes import hosts_of
 from coordinator.nodes.testbed_files import testbed_files
-from deploy.ssh import HostKeyRules, connect
+from deploy.ssh import HostKeyRules, SshRunner, connect
 from deploy.testbed import Testbed, missing_needs, running_testbed
 
 
@@ -47,13 +48,20 @@ class Bed:
     def outcomes(self, *words: object) -> dict[str, str]:
         return {node["node"]: node["outcome"] for node in self.json(*words)["nodes"]}
 
-    def shell(self, name: str, command: str) -> str:
+    @contextmanager
+    def runner(self, name: str) -> Iterator[SshRunner]:
+        """A connection to a host."""
         (host,) = hosts_of(load_cluster(self.cluster), [name])
         runner = connect(host.ssh, HostKeyRules(known_hosts=Path("/nowhere")), lambda _: None)
         try:
-            return runner.run(command).stdout
+            yield runner
         finally:
             runner.close()
+
+    def listing(self, name: str) -> str:
+        """All that can be seen of a host."""
+        with self.runner(name) as runner:
+            return runner.run(LISTING).stdout
 
     def tell(self, what: str, value: object) -> None:
         """Prints a figure, also of tests that pass."""
@@ -67,8 +75,9 @@ class Bed:
         self.tell(what, f"{time.monotonic() - began:.1f} s")
 
     def listings(self) -> dict[str, str]:
-        """All that can be seen of each host."""
-        return {name: self.shell(name, LISTING) for name in self.names}
+        """Of each host, all at a time."""
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(self.names, pool.map(self.listing, self.names), strict=True))
 
 
 @pytest.fixture(scope="module")
