@@ -44,7 +44,8 @@ echo "$NAME" >/etc/hostname
 printf '127.0.0.1 localhost\n%s %s\n' "${ADDRESS%/*}" "$NAME" >/etc/hosts
 $b ip link set lo up
 $b ip address add "$ADDRESS" dev vec0
-$b ip link set vec0 up
+# Those at the other ends have room for packets of the usual size only, not for those that are cut later.
+/sbin/ip link set vec0 gso_max_segs 1 up
 $b ip route add default via "$GATEWAY"
 
 /usr/sbin/sshd -D -e -f /etc/ssh/sshd_config &

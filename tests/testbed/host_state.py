@@ -1,5 +1,7 @@
 """All that can be seen of a host: what an uninstall has to leave as it was."""
 
+import difflib
+
 _OTHERS = r"\( -path ./proc -o -path ./sys -o -path ./dev \) -prune"
 
 
@@ -30,3 +32,11 @@ ip route show
 echo "== mounts"
 cat /proc/mounts
 """
+
+
+def unlike(before: dict[str, str], after: dict[str, str]) -> str:
+    """What differs, host by host."""
+    pairs = ((before[name].splitlines(), after[name].splitlines(), name) for name in before)
+    return "\n".join(
+        line for old, new, name in pairs for line in difflib.unified_diff(old, new, name, n=0, lineterm="")
+    )

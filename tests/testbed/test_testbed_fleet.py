@@ -1,7 +1,6 @@
 """Bare hosts become a fleet that computes over a slow network, and are left as they were."""
 
 import contextlib
-import difflib
 import json
 import socket
 import statistics
@@ -9,6 +8,7 @@ import time
 
 import pytest
 from e2e_commands import splitfront
+from host_state import unlike
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(540)]
 
@@ -38,14 +38,6 @@ def bytes_per_second(bed, name: str) -> float:
         began = time.perf_counter()
         n_bytes = len(runner.run(f"head -c {SENT_BYTES} /dev/zero").stdout)
         return n_bytes / (time.perf_counter() - began)
-
-
-def unlike(before: dict[str, str], after: dict[str, str]) -> str:
-    """What differs, host by host."""
-    pairs = ((before[name].splitlines(), after[name].splitlines(), name) for name in before)
-    return "\n".join(
-        line for old, new, name in pairs for line in difflib.unified_diff(old, new, name, n=0, lineterm="")
-    )
 
 
 def test_bare_hosts_become_a_fleet_on_a_slow_network_and_are_left_as_they_were(bed, tmp_path) -> None:
