@@ -19,6 +19,20 @@ PROTOS := $(shell find proto -name '*.proto')
 GENERATE = PATH=.venv-proto/bin:$$PATH python -m grpc_tools.protoc -Iproto \
 	--python_out=$(1) --grpc_python_out=$(1) --mypy_out=$(1) --mypy_grpc_out=$(1) $(PROTOS)
 
+# Ends a recipe that has listed packages of Debian in `missing`; $(1) is what it calls them.
+define INSTALL_MISSING
+if (($${#missing[@]} == 0)); then echo "$(1): nothing is missing"; exit 0; fi
+	sudo=()
+	((UID == 0)) || sudo=(sudo -n)
+	if command -v apt-get >/dev/null && "$${sudo[@]}" true 2>/dev/null; then
+		"$${sudo[@]}" apt-get update -qq
+		"$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null
+		echo "$(1): installed $${missing[*]}"
+	else
+		echo "$(1): may not install $${missing[*]}; the tests that need them are skipped"
+	fi
+endef
+
 ##@ Use
 .PHONY: help
 help: ## List the targets
@@ -45,16 +59,21 @@ system: ## Install the system packages that some tests need, where apt-get is al
 	PATH=$$PATH:/usr/sbin command -v sshd >/dev/null || missing+=(openssh-server)
 	command -v sudo >/dev/null || missing+=(sudo)
 	command -v systemd-analyze >/dev/null || missing+=(systemd)
-	if (($${#missing[@]} == 0)); then echo "System packages: nothing is missing"; exit 0; fi
-	sudo=()
-	((UID == 0)) || sudo=(sudo -n)
-	if command -v apt-get >/dev/null && "$${sudo[@]}" true 2>/dev/null; then
-		"$${sudo[@]}" apt-get update -qq
-		"$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null
-		echo "System packages: installed $${missing[*]}"
-	else
-		echo "System packages: may not install $${missing[*]}; the tests that need them are skipped"
-	fi
+	$(call INSTALL_MISSING,System packages)
+
+.PHONY: testbed
+testbed: ## Install the system packages that the testbed needs, where apt-get is allowed
+	@missing=()
+	need() { PATH=$$PATH:/usr/sbin:/sbin command -v "$$1" >/dev/null || [[ " $${missing[*]} " == *" $$2 "* ]] || missing+=("$$2"); }
+	need linux user-mode-linux
+	need busybox busybox-static
+	need sshd openssh-server
+	need ssh-keygen openssh-client
+	need ip iproute2
+	need tc iproute2
+	need mmdebstrap mmdebstrap
+	need qemu-aarch64-static qemu-user-static
+	$(call INSTALL_MISSING,Testbed packages)
 
 .PHONY: demo
 demo: setup ## Find, run and measure the best split on an emulated cluster
@@ -65,8 +84,12 @@ demo: setup ## Find, run and measure the best split on an emulated cluster
 test: system setup ## Run the quick tests
 	@$(BIN)/python -m pytest -m 'not slow and not testbed'
 
+.PHONY: test-testbed
+test-testbed: testbed setup ## Run the quick tests on hosts of the testbed
+	@$(BIN)/python -m pytest -m 'testbed and not slow'
+
 .PHONY: test-all
-test-all: system setup ## Run all tests
+test-all: system testbed setup ## Run all tests
 	@$(BIN)/python -m pytest
 
 .PHONY: check

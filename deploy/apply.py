@@ -1,5 +1,6 @@
 """Doing what was planned: step by step, and back again when a step fails behind a guard."""
 
+import time
 from collections.abc import Callable, Sequence
 from shlex import quote
 
@@ -24,12 +25,14 @@ def apply_steps(
     guard: Step | None = None
     for step in steps:
         on_step(step)
+        began = time.monotonic()
         try:
             outcome = _do(step, runner, lock)
         except CommandFailedError as exc:
             why = f"{exc}{_diagnosis(step, runner)}"
             raise StepFailedError(f"{why}.{_undo(guard, runner)}") from exc
-        results.append(StepResult(name=step.name, description=step.description, outcome=outcome))
+        seconds = round(time.monotonic() - began, 3)
+        results.append(StepResult(name=step.name, description=step.description, outcome=outcome, seconds=seconds))
         guard = step if step.is_guard else guard
         if step.name == "confirm":
             guard = None

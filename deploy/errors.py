@@ -9,6 +9,7 @@ DeployError
 ├── StepFailedError                          a step ended badly; says what was undone
 ├── UnsuitableHostError                      a machine cannot be a node; holds why
 ├── WheelsError                              the packages for a node cannot be had
+├── NoTestbedError                           there can be no testbed on this machine
 └── PkiError (ValueError)                    the cluster's authority cannot do, or refuses, what was asked
 """
 
@@ -67,6 +68,10 @@ class UnsuitableHostError(DeployError):
 
 class WheelsError(DeployError):
     """The packages that a node needs cannot be had."""
+
+
+class NoTestbedError(DeployError):
+    """There can be no testbed on this machine, or it broke."""
 
 
 class PkiError(DeployError, ValueError):

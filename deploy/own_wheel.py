@@ -4,6 +4,7 @@ import base64
 import hashlib
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from importlib import metadata
@@ -18,6 +19,8 @@ _EPOCH = (1980, 2, 1, 0, 0, 0)
 """Time of all files in the wheel: the same files give the same bytes."""
 
 _building = threading.Lock()
+_made: dict[Path, Path] = {}
+"""The wheel in each folder, made once by a process: nodes that are installed in parallel read it at the same time."""
 
 
 def own_wheel(folder: Path) -> Path:
@@ -27,27 +30,32 @@ def own_wheel(folder: Path) -> Path:
         WheelsError: Neither can be done.
     """
     with _building:
-        folder.mkdir(parents=True, exist_ok=True)
-        root = Path(__file__).resolve().parents[1]
-        return _built(root, folder) if (root / "pyproject.toml").is_file() else _packed(folder)
+        if folder not in _made or not _made[folder].is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            root = Path(__file__).resolve().parents[1]
+            _made[folder] = _built(root, folder) if (root / "pyproject.toml").is_file() else _packed(folder)
+        return _made[folder]
 
 
 def _built(root: Path, folder: Path) -> Path:
-    for old in folder.glob("*.whl"):
-        old.unlink()
+    """Built beside the one before, whose place it takes in one go: another process may be reading that."""
     words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    done = subprocess.run(  # noqa: S603 - ours
-        [*words, "--wheel-dir", str(folder), str(root)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_BUILD_SECONDS,
-    )
-    found = [*folder.glob(f"{_NAME}-*.whl")]
-    if done.returncode != 0 or not found:
-        why = done.stderr.strip().splitlines()
-        raise WheelsError(f"Cannot build the wheel of {root}: {why[-1] if why else 'pip said nothing'}.")
-    return found[0]
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        done = subprocess.run(  # noqa: S603 - ours
+            [*words, "--wheel-dir", fresh, str(root)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_BUILD_SECONDS,
+        )
+        found = [*Path(fresh).glob(f"{_NAME}-*.whl")]
+        if done.returncode != 0 or not found:
+            why = done.stderr.strip().splitlines()
+            raise WheelsError(f"Cannot build the wheel of {root}: {why[-1] if why else 'pip said nothing'}.")
+        target = found[0].replace(folder / found[0].name)
+    for old in {*folder.glob("*.whl")} - {target}:
+        old.unlink()
+    return target
 
 
 def _packed(folder: Path) -> Path:

@@ -64,6 +64,8 @@ class StepResult:
     outcome: str
     """`changed`, `unchanged`, `failed` or `undone`."""
     message: str = ""
+    seconds: float = 0.0
+    """That it took."""
 
 
 def shell_text(step: Step, lock: str) -> str:

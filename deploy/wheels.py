@@ -94,7 +94,7 @@ def _download(platform: Platform, folder: Path, own: Path, extras: Sequence[str]
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise WheelsError(f"pip cannot gather the packages for {platform}: {exc}.") from exc
     if done.returncode != 0:
-        raise WheelsError(f"pip cannot gather the packages for {platform}: {_reason(done.stderr)}")
+        raise WheelsError(f"pip cannot gather the packages for {platform}: {reason_of(done.stderr)}")
     for old in folder.glob("*.whl"):
         old.unlink()
     names = sorted(path.name for path in fresh.glob("*.whl"))
@@ -104,9 +104,11 @@ def _download(platform: Platform, folder: Path, own: Path, extras: Sequence[str]
     return names
 
 
-def _reason(stderr: str) -> str:
-    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    return errors[-1] if errors else f"{stderr.strip() or 'it said nothing'}."
+def reason_of(stderr: str) -> str:
+    """The last error of pip; where that is a fault of its own, the last line of what it was doing."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()] or ["it said nothing."]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return errors[-1] if errors and errors[-1] != "Exception:" else lines[-1]
 
 
 def _installed_versions() -> Mapping[str, str]:

@@ -6,7 +6,21 @@ from importlib import import_module
 import click
 
 COMMANDS = (
-    *("demo", "init", "pki", "nodes", "inspect", "profile", "search", "robust", "plan", "deploy", "bench", "run"),
+    *(
+        "demo",
+        "init",
+        "pki",
+        "nodes",
+        "testbed",
+        "inspect",
+        "profile",
+        "search",
+        "robust",
+        "plan",
+        "deploy",
+        "bench",
+        "run",
+    ),
     *("report", "sweep", "results", "compare", "bundle", "replay"),
 )
 """In the order of a first acquaintance; each lives in `coordinator.cli.NAME_command` as `command`."""

@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from deploy.errors import DeployError
+from deploy.errors import NoTestbedError
 from deploy.inventory import DEFAULT_SSH_PORT, SshEndpoint
+from deploy.testbed.commands import run_ip
+from deploy.testbed.machine import fingerprint_of, make_key
+from deploy.testbed.needs import program
 
 _PACKAGES = {
     "mmdebstrap": "mmdebstrap",
@@ -71,7 +74,7 @@ class Aarch64Host:
 
 def why_no_aarch64() -> str:
     """Why such a host cannot run here, with what helps; empty where it can."""
-    if missing := [package for tool, package in _PACKAGES.items() if not shutil.which(tool, path=_PATH)]:
+    if missing := [package for tool, package in _PACKAGES.items() if program(tool) is None]:
         return f"a host for aarch64 needs {', '.join(missing)}: make testbed"
     if os.geteuid() != 0:
         return "a host for aarch64 needs root, which makes its network and its users"
@@ -90,20 +93,19 @@ def running_aarch64(archive: Path, folder: Path) -> Iterator[Aarch64Host]:
         folder: An absolute one; takes its keys and its log.
 
     Raises:
-        DeployError: It does not come up; the message has its last words.
+        NoTestbedError: It does not come up; the message has its last words.
     """
     root = folder / "root"
     root.mkdir(parents=True)
     for name in ("host", "client"):
-        _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder / name)
+        make_key(folder / name)
     shutil.copy(folder / "client.pub", folder / "authorized_keys")
-    fingerprint = _run("ssh-keygen", "-lf", folder / "host.pub").split()[1]
     environment = {
         "PATH": _PATH,
         "ROOT": str(root),
         "ARCHIVE": str(archive),
         "KEYS": str(folder),
-        "QEMU": str(shutil.which("qemu-aarch64-static", path=_PATH)),
+        "QEMU": str(program("qemu-aarch64-static")),
     }
     log = folder / "log"
     with log.open("wb") as said:
@@ -118,7 +120,9 @@ def running_aarch64(archive: Path, folder: Path) -> Iterator[Aarch64Host]:
         address = _set_going(boot)
         _await_sshd(address, boot, log)
         files = Path(f"/proc/{boot.pid}/root{root}")
-        yield Aarch64Host(address=address, key=folder / "client", fingerprint=fingerprint, files=files)
+        yield Aarch64Host(
+            address=address, key=folder / "client", fingerprint=fingerprint_of(folder / "host"), files=files
+        )
     finally:
         _end(boot)
 
@@ -130,7 +134,7 @@ def _set_going(boot: subprocess.Popen[bytes]) -> str:
         Path(f"/proc/{boot.pid}/{name}").write_text(_ALL_IDS, encoding="ascii")
     gateway, address = _plug_in(boot.pid)
     if boot.stdin is None:
-        raise DeployError("The host for aarch64 has no standard input.")
+        raise NoTestbedError("The host for aarch64 has no standard input.")
     boot.stdin.write(f"{address} {gateway}\n".encode())
     boot.stdin.flush()
     return address
@@ -160,11 +164,15 @@ def _plug_in(pid: int) -> tuple[str, str]:
         if Path(f"/sys/class/net/{name}").exists():
             continue
         gateway, address = f"198.18.64.{4 * number + 1}", f"198.18.64.{4 * number + 2}"
-        _run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", pid)
-        _run("ip", "address", "add", f"{gateway}/30", "dev", name)
-        _run("ip", "link", "set", name, "up")
+        run_ip(
+            (
+                f"link add {name} type veth peer name eth0 netns {pid}",
+                f"address add {gateway}/30 dev {name}",
+                f"link set {name} up",
+            )
+        )
         return gateway, address
-    raise DeployError(f"There are {_MOST_HOSTS} hosts for aarch64 already.")
+    raise NoTestbedError(f"There are {_MOST_HOSTS} hosts for aarch64 already.")
 
 
 def _await_sshd(address: str, boot: subprocess.Popen[bytes], log: Path) -> None:
@@ -175,7 +183,7 @@ def _await_sshd(address: str, boot: subprocess.Popen[bytes], log: Path) -> None:
                 return
         time.sleep(0.1)
     words = log.read_text(errors="replace").strip().splitlines()
-    raise DeployError(f"The host for aarch64 does not come up; it said: {' | '.join(words[-5:])}")
+    raise NoTestbedError(f"The host for aarch64 does not come up; it said: {' | '.join(words[-5:])}")
 
 
 def _end(boot: subprocess.Popen[bytes]) -> None:
@@ -188,16 +196,3 @@ def _end(boot: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         boot.kill()
         boot.wait()
-
-
-def _run(*words: object) -> str:
-    """What a command of this machine prints.
-
-    Raises:
-        DeployError: It failed.
-    """
-    command = [str(word) for word in words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": _PATH})  # noqa: S603 - ours
-    if done.returncode != 0:
-        raise DeployError(f"{command[0]} {command[1]} failed: {done.stderr.strip() or done.returncode}")
-    return done.stdout

@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from deploy.errors import DeployError
+from deploy.errors import NoTestbedError
 
 SUITE = "bookworm"
 _PACKAGES = (
@@ -41,7 +41,7 @@ def root_archive(cache: Path) -> Path:
     """The archive, made by mmdebstrap where it is not yet in the folder `cache`.
 
     Raises:
-        DeployError: It cannot be made.
+        NoTestbedError: It cannot be made.
     """
     recipe = hashlib.sha256("\n".join((SUITE, *_PACKAGES, _FINISH)).encode()).hexdigest()[:10]
     archive = cache / f"aarch64-{SUITE}-{recipe}.tar"
@@ -62,10 +62,10 @@ def root_archive(cache: Path) -> Path:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_MAKE_SECONDS)  # noqa: S603 - ours
         if done.returncode != 0:
-            raise DeployError(f"mmdebstrap cannot make a Debian for aarch64: {_reason(done.stderr)}")
+            raise NoTestbedError(f"mmdebstrap cannot make a Debian for aarch64: {_reason(done.stderr)}")
         partial.replace(archive)
     except (OSError, subprocess.TimeoutExpired) as exc:
-        raise DeployError(f"mmdebstrap cannot make a Debian for aarch64: {exc}.") from exc
+        raise NoTestbedError(f"mmdebstrap cannot make a Debian for aarch64: {exc}.") from exc
     finally:
         partial.unlink(missing_ok=True)
     return archive

@@ -1,4 +1,4 @@
-"""Releases small enough for quick tests: an agent that listens and does nothing else, as a wheel."""
+"""Releases small enough for quick tests: an agent that listens and makes a key, as a wheel."""
 
 import zipfile
 from pathlib import Path
@@ -44,29 +44,43 @@ while True:
     time.sleep(0.02)
 """
 
+_REQUEST = """
+import os, pathlib, subprocess, sys
+folder, name = (sys.argv[sys.argv.index(word) + 1] for word in ("--pki", "--name"))
+key = pathlib.Path(folder, "node.key")
+if not key.exists():
+    words = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", f"{key}.part"]
+    subprocess.run(words, check=True, capture_output=True)
+    os.replace(f"{key}.part", key)
+subprocess.run(["openssl", "req", "-new", "-batch", "-subj", f"/CN={name}", "-key", str(key)], check=True)
+"""
+
 
 def fake_wheels(folder: Path, version: str, *, is_broken: bool = False) -> tuple[Wheel, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     return (_wheel(fake_wheel(folder, version, is_broken=is_broken)),)
 
 
-def fake_wheel(folder: Path, version: str, *, is_broken: bool = False) -> Path:
+def fake_wheel(folder: Path, version: str, *, is_broken: bool = False, payload: bytes = b"") -> Path:
     agent = _AGENT.replace("VERSION", version).replace("BROKEN", str(is_broken))
     info = f"splitfront-{version}.dist-info"
     files = {
         **{name: (_ROOT / name).read_text() for name in _REAL},
         "node_agent/__init__.py": "",
         "node_agent/__main__.py": agent,
+        "node_agent/tls/__init__.py": "",
+        "node_agent/tls/request.py": _REQUEST,
         "deploy/__init__.py": "",
         "deploy/health.py": _HEALTH,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: splitfront\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD"))
+    contents: dict[str, str | bytes] = {**files, **({"node_agent/payload": payload} if payload else {})}
+    record = "".join(f"{name},,\n" for name in (*contents, f"{info}/RECORD"))
     path = folder / f"splitfront-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 2, 1, 0, 0, 0)), text)
+        for name, content in {**contents, f"{info}/RECORD": record}.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 2, 1, 0, 0, 0)), content)
     return path
 
 

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from fake_release import fake_wheel
 from deploy.errors import WheelsError
 from deploy.own_wheel import own_wheel
 from deploy.planning.suitability import Platform
-from deploy.wheels import constraints_text, gather_wheels, pip_words
+from deploy.wheels import constraints_text, gather_wheels, pip_words, reason_of
 
 PI = Platform(machine="aarch64", glibc=(2, 36), python=(3, 11))
 
@@ -65,6 +66,21 @@ def test_an_installation_without_sources_makes_the_same_program_into_a_wheel(tmp
         names = {name for name in one.namelist() if not name.endswith("/RECORD")}
         assert names == {name for name in other.namelist() if not name.endswith("/RECORD")}
         assert all(one.read(name) == other.read(name) for name in names)
+
+
+@pytest.mark.slow
+def test_nodes_that_are_installed_at_the_same_time_read_one_wheel(tmp_path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        made = [*pool.map(lambda _: own_wheel(tmp_path / "own"), range(3))]
+        inodes = {path.stat().st_ino for path in made}
+    assert len(inodes) == 1
+    assert [*(tmp_path / "own").iterdir()] == made[:1]
+
+
+def test_a_fault_of_pip_itself_is_told_by_its_last_line() -> None:
+    text = "WARNING: slow\nERROR: Exception:\nTraceback (most recent call last):\n  File x\nOSError: no space left\n"
+    assert reason_of(text) == "OSError: no space left"
+    assert reason_of("ERROR: No matching distribution\n") == "No matching distribution"
 
 
 @pytest.mark.slow
