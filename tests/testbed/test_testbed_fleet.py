@@ -19,7 +19,7 @@ SENT_BYTES = 12_000_000
 
 
 def round_trip_seconds(address: str) -> float:
-    """Of a connection that is refused, which the kernels see to alone; the least, since cores may be busy."""
+    """The least of several connections that are refused: the kernels at both ends see to that alone."""
     trips = []
     for _ in range(21):
         with socket.socket() as trial:
