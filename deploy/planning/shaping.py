@@ -19,6 +19,7 @@ _CONFIRM_SECONDS = 20
 _FLAG = "/run/splitfront-shaping"
 _LATENCY_MILLISECONDS = 400
 _MIN_BURST_BYTES = 4096
+_CLOCK_HERTZ = 100
 _NO_DISCIPLINE = (
     "the kernel has no netem or no tbf: install its extra modules (linux-modules-extra), or have the agents wait "
     "instead of the kernel: `emulated: true` with delay, rate and loss at its links in the cluster file"
@@ -72,8 +73,8 @@ def shape_command(interface: str, shape: Shape) -> str:
 
 
 def _burst(bytes_per_second: float) -> int:
-    """Bytes that may pass at once: what comes in 4 ms, which the kernel's clock can keep."""
-    return max(_MIN_BURST_BYTES, round(bytes_per_second * 0.004))
+    """Bytes that may pass at once: what comes in a tick of the slowest clock that kernels have, of 100 Hz."""
+    return max(_MIN_BURST_BYTES, round(bytes_per_second / _CLOCK_HERTZ))
 
 
 def _flag(interface: str) -> str:

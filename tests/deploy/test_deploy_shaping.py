@@ -21,7 +21,7 @@ def test_delay_and_loss_are_netems_and_the_rate_is_tbfs() -> None:
     first, second = shape_command("eth0", SLOW).splitlines()
     assert first == ("tc qdisc replace dev eth0 root handle 5f1a: netem delay 20000us 1000us loss 0.1% limit 100000")
     assert second == (
-        "tc qdisc replace dev eth0 parent 5f1a: handle 5f1b: tbf rate 50000000bit burst 25000 latency 400ms"
+        "tc qdisc replace dev eth0 parent 5f1a: handle 5f1b: tbf rate 50000000bit burst 62500 latency 400ms"
     )
     assert shape_command("eth0", Shape(bytes_per_second=1e6)).count("\n") == 0
 
