@@ -26,10 +26,10 @@ from partitioner.plan import Candidate
 from partitioner.profile import Profile
 
 PROFILE_SECONDS = 4.0
-TRIAL_SECONDS = 1.0
-N_ROUNDS = 4
+TRIAL_SECONDS = 0.8
+N_ROUNDS = 3
 """Each plan is visited in every round: where the machine is slow for seconds, it is so for one visit of several."""
-EFFORT = Effort(seconds=0.4, n_requests=300, n_warmup=3)
+EFFORT = Effort(seconds=0.4, n_requests=300, n_warmup=2, n_least=6)
 """Of a visit."""
 N_LIVE = 24
 """Plans at a time: a node serves 64 streams."""

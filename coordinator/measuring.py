@@ -8,7 +8,7 @@ from coordinator.bottleneck import find_bottleneck
 from coordinator.deployment import Deployment, deploy_plan
 from coordinator.errors import MeasurementError
 from coordinator.fleet import Fleet
-from coordinator.loadgen import LoadResult, Record, Workload, run_load
+from coordinator.loadgen import MIN_REQUESTS, LoadResult, Record, Workload, run_load
 from coordinator.measurement import PlanMeasurement, Prediction, ReplicaMeasurement, StageMeasurement, WindowStep
 from coordinator.spans import request_spans
 from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation, scaled
@@ -38,10 +38,12 @@ class Effort:
     n_requests: int = 1000
     """At most, for each."""
     n_warmup: int = 5
+    n_least: int = MIN_REQUESTS
+    """Of each, even when the seconds are spent."""
 
     def halved(self) -> "Effort":
         """Half the seconds and requests."""
-        return Effort(seconds=self.seconds / 2, n_requests=self.n_requests // 2, n_warmup=self.n_warmup)
+        return replace(self, seconds=self.seconds / 2, n_requests=self.n_requests // 2)
 
 
 def measure_plan(
@@ -101,6 +103,7 @@ def measure_deployment(
             is_single_stream=is_single_stream,
             n_requests=n_requests,
             budget_seconds=effort.seconds,
+            n_least=effort.n_least,
             on_done=lambda n_done: on_step(f"{label}: {what}", n_done, n_requests),
             gate=deployment.gate,
             answer_seconds=deployment.answer_seconds,

@@ -34,7 +34,7 @@ from partitioner.profile import StageTrial
 from partitioner.shard import Shard
 from partitioner.tensors import TensorSpec
 
-N_VISITS = 3
+N_VISITS = 2
 """How often each stage is deployed, in turn with the others, so that drift shows in all."""
 N_WARM_UP = 3
 MIN_REQUESTS = 5
