@@ -23,14 +23,13 @@ from deploy.testbed.commands import run_ip
 from deploy.testbed.machine import fingerprint_of, make_key
 from deploy.testbed.needs import program
 
-_PACKAGES = {
+PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "qemu-aarch64-static": "qemu-user-static",
     "ip": "iproute2",
     "ssh-keygen": "openssh-client",
-    "unshare": "util-linux",
 }
-"""Packages of Debian, by the commands that are taken from them."""
+"""Packages of Debian, by the commands that are taken from them; what every Debian has is left out."""
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 _SYSTEM_EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 _OWN_EMULATORS_SINCE = (6, 7)
@@ -74,7 +73,7 @@ class Aarch64Host:
 
 def why_no_aarch64() -> str:
     """Why such a host cannot run here, with what helps; empty where it can."""
-    if missing := [package for tool, package in _PACKAGES.items() if program(tool) is None]:
+    if missing := [package for tool, package in PROGRAMS.items() if program(tool) is None]:
         return f"a host for aarch64 needs {', '.join(missing)}: make testbed"
     if os.geteuid() != 0:
         return "a host for aarch64 needs root, which makes its network and its users"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import NoTestbedError
-from deploy.testbed import missing_needs, running_testbed
+from deploy.testbed import aarch64, missing_needs, running_testbed
 from deploy.testbed.machine import fingerprint_of, make_key
 from deploy.testbed.needs import PROGRAMS, program
 from deploy.testbed.place import Place
@@ -34,7 +34,7 @@ def test_what_is_missing_is_said_with_its_remedy(monkeypatch) -> None:
 def test_make_testbed_installs_what_is_needed() -> None:
     recipe = re.search(r"^testbed:.*?(?=^\.PHONY)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE | re.DOTALL)
     installed = dict(re.findall(r"need (\S+) (\S+)", recipe[0]))
-    assert installed == PROGRAMS
+    assert installed == PROGRAMS | aarch64.PROGRAMS
 
 
 @pytest.mark.skipif(program("ssh-keygen") is None, reason="there is no ssh-keygen: make system")
