@@ -126,13 +126,17 @@ class _NodeWork:
             return {}
         try:
             return self._time(spans, keep)
-        except ShardRejectedError:
+        except ShardRejectedError as exc:
             accepted = {unit for span in known for unit in range(*span)}
             units = sorted({unit for span in spans for unit in range(*span)} - accepted)
             self.refused = [unit for unit in units if self._is_refused(unit)]
+            supported = [span for span in spans if not any(unit in range(*span) for unit in self.refused)]
             if not self.refused:
                 raise
-            supported = [span for span in spans if not any(unit in range(*span) for unit in self.refused)]
+            if not supported and not known:
+                raise ShardRejectedError(
+                    f"'{self._name}' refuses every unit of the model, the first with: {exc}"
+                ) from exc
             return self._time(supported, keep) if supported else {}
 
     def _is_refused(self, unit: int) -> bool:

@@ -160,6 +160,11 @@ def test_units_that_the_runtime_refuses_are_found_and_left_out():
     assert profiled_by(PickyNode(refused=())).unsupported_units == ()
 
 
+def test_a_node_that_refuses_every_unit_is_named_with_its_reason():
+    with pytest.raises(ShardRejectedError, match=r"'picky' refuses every unit of the model.*No kernel for a layer"):
+        profiled_by(PickyNode(refused=range(4)))
+
+
 def test_a_refusal_that_no_single_unit_explains_is_an_error():
     with pytest.raises(ShardRejectedError, match="0:4"):
         profiled_by(PickyNode(refused=(), most_units=3))
