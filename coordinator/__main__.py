@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import NoReturn
 
@@ -13,6 +14,7 @@ from node_agent.tls.versions import TLS_1_3_ONLY
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+_AGAIN_SECONDS = 0.05
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -29,6 +31,7 @@ def main() -> NoReturn:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else onnxruntime starts a thread that reports to its maker
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _interrupt_again
     sys.exit(run(sys.argv[1:]))
 
 
@@ -63,6 +66,17 @@ def _is_ours(error: Exception) -> bool:
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise _Interrupted
+
+
+def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Python drops what is raised in finalisers and callbacks of weak references; an interrupt comes again soon."""
+    if lost.exc_type is not _Interrupted:
+        sys.__unraisablehook__(lost)
+        return
+    main_thread = threading.main_thread().ident
+    again = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, (main_thread, signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 if __name__ == "__main__":

@@ -248,6 +248,28 @@ def test_an_interrupt_in_any_phase_ends_cleanly(toy_model, tmp_path, phase):
     assert not list(folder.rglob("*.tmp*"))
 
 
+def test_an_interrupt_is_not_lost_where_python_drops_what_is_raised(tmp_path):
+    (tmp_path / "interrupted_in_callback.py").write_text(
+        "import os, signal, time, weakref\n"
+        "from coordinator import __main__ as entry\n"
+        "class Thing: pass\n"
+        "def drop(_):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.01)\n"
+        "def work(**_):\n"
+        "    thing = Thing()\n"
+        "    kept = weakref.ref(thing, drop)\n"
+        "    del thing\n"
+        "    time.sleep(30)\n"
+        "entry.splitfront.main = work\n"
+        "entry.main()\n"
+    )
+    command = [sys.executable, "-m", "interrupted_in_callback"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.startswith("splitfront: interrupted")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_generated_text_runs_keeps_the_exit_status(tmp_path, number):
     """Compiling and importing run texts by `exec`; there, `python -m` once turned our status into a kill by SIGINT."""
