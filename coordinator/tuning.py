@@ -72,7 +72,8 @@ def tune_deployment(
         )
 
     bound = tuning.wish.latency_bound_seconds
-    start = suggested_window(latency_seconds, deployment.candidate.cost.bottleneck_seconds)
+    cost = deployment.candidate.cost
+    start = suggested_window(latency_seconds + cost.stretch_seconds, cost.bottleneck_seconds)
     steps = tune_window(measure, start, bound)
     best = best_step(steps, bound)
     deployment.pipeline.resize(best.window)

@@ -109,7 +109,7 @@ class CostModel:
         """
         probe = Plan(model_sha256=self.graph.model_sha256, batch=self.graph.batch, stages=stages, window=1)
         cost = self.predict(probe)
-        window = suggested_window(cost.latency_seconds, cost.bottleneck_seconds)
+        window = suggested_window(cost.latency_seconds + cost.stretch_seconds, cost.bottleneck_seconds)
         plan = replace(probe, window=min(window, self.window or window))
         return Candidate(plan=plan, cost=self.predict(plan))
 

@@ -168,6 +168,15 @@ class CostEstimate:
         )
 
     @property
+    def stretch_seconds(self) -> float:
+        """By how much longer a request takes under load, at most, since stages that contend take turns."""
+        total = {processor.name: processor.busy_seconds for processor in self.processors}
+        return math.fsum(
+            max(total[processor.name] - processor.busy_seconds for processor in self.stages[index].processors)
+            for index in self.contending_stages
+        )
+
+    @property
     def memory_bytes(self) -> int:
         """Of the device that bears most."""
         return max(stage.memory_bytes for stage in self.stages)

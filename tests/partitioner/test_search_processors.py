@@ -1,5 +1,6 @@
 """Devices that share cores: the cost model by hand, engines against enumeration, the simulation against the sums."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +72,15 @@ def test_busy_times_of_two_devices_on_one_core_add_up():
     assert together.throughput_per_second == pytest.approx(1 / 3)
     assert [stage.busy_seconds for stage in together.stages] == [1.0, 2.0]
     assert (apart.contending_stages, together.contending_stages) == (frozenset(), {0, 1})
+
+
+def test_stages_that_contend_want_a_wider_window():
+    """Under load each waits while the other has the core: two requests are in flight for each period of both."""
+    apart, together = by_hand(), by_hand(ONE_CORE)
+    plan = plan_on("a", "b")
+    assert (apart.predict(plan).stretch_seconds, together.predict(plan).stretch_seconds) == (0.0, 1.0 + 2.0)
+    cost = together.predict(plan)
+    assert together.candidate(plan.stages).plan.window == math.ceil((cost.latency_seconds + 3.0) / 3.0) + 1
 
 
 def test_a_part_of_the_cores_counts_by_its_weight():
