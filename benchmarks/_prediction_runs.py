@@ -3,15 +3,17 @@
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks._prediction_plans import Stages
 from benchmarks._prediction_points import Figures, Point, measured_figures, median_figures, predicted_figures
 from benchmarks._prediction_teams import Network, Say, Team, given_team, local_teams
-from coordinator.company import companies_to_try
+from coordinator.company import Company, companies_to_try
 from coordinator.config import ClusterConfig
 from coordinator.correcting import with_trials
 from coordinator.deployment import deploy_plan
@@ -19,20 +21,21 @@ from coordinator.fleet import Fleet, connect_fleet
 from coordinator.loadgen import Workload, make_workload
 from coordinator.measuring import Effort, measure_deployment
 from coordinator.profiling import profile_fleet, spans_to_profile
-from coordinator.trials import try_stages
+from coordinator.trials import Trials
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model, load_model
 from partitioner.plan import Candidate
 from partitioner.profile import Profile
 
-PROFILE_SECONDS = 4.0
-TRIAL_SECONDS = 0.8
+PROFILE_SECONDS = 2.5
 N_ROUNDS = 3
-"""Each plan is visited in every round: where the machine is slow for seconds, it is so for one visit of several."""
-EFFORT = Effort(seconds=0.4, n_requests=300, n_warmup=2, n_least=6)
+"""In each all plans are visited and all stages tried: a machine that is slow for seconds is so for one of each."""
+TRIAL_SECONDS = 0.3
+"""Of a round, for each company of stages."""
+EFFORT = Effort(seconds=0.35, n_requests=300, n_warmup=2, n_least=3)
 """Of a visit."""
-N_LIVE = 24
-"""Plans at a time: a node serves 64 streams."""
+N_LEAST = 3
+"""Requests of each kind in a trial of a round."""
 REPEATED_SHARE = 0.2
 """Of the plans: measured twice."""
 
@@ -68,72 +71,119 @@ def open_named(name: str) -> Model:
     return load_model(source, batch=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Site:
+    """The plans of a team under one condition, and the trials of their stages."""
+
+    network: Network
+    before: CostModel
+    plans: Mapping[str, Stages]
+    companies: Sequence[Company]
+    trials: Trials
+
+    def corrected(self) -> CostModel:
+        """With what the trials found so far, as measure-and-correct does it for a front."""
+        return replace(self.before, profile=with_trials(self.before.profile, self.trials.found()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A plan that is to be measured under a condition."""
 
-    network: Network
+    site: Site
     label: str
-    before: Candidate
-    """As predicted from the profile."""
-    after: Candidate
-    """As predicted after measure-and-correct."""
+    candidate: Candidate
+    """As it is deployed: with the window for what the first trials found."""
 
 
 def run_model(teams: Sequence[Team], model: Model, say: Say) -> list[Point]:
     """All plans of one model: profiled, corrected, measured."""
     began = time.perf_counter()
-    jobs = [job for team in teams for job in predicted_jobs(team, model)]
-    predicted = time.perf_counter()
-    first, second = measure_jobs(jobs, model)
-    say(
-        f"{model.graph.name}: {len(jobs)} plans; profiled and corrected in {predicted - began:.0f} s, "
-        f"measured in {time.perf_counter() - predicted:.0f} s"
-    )
+    profiles = [profile_for(team.fleet, model) for team in teams]
+    say(f"{model.graph.name}: profiled in {time.perf_counter() - began:.0f} s")
+    workload, draw, points = make_workload(model, seed=0), random.Random(0), []
+    for networks in zip(*(team.networks for team in teams), strict=True):
+        began = time.perf_counter()
+        sites = [
+            make_site(team, network, model, profile)
+            for team, network, profile in zip(teams, networks, profiles, strict=True)
+        ]
+        found = run_sites(sites, model, workload, draw)
+        say(f"{model.graph.name}, {networks[0].name}: {len(found)} plans in {time.perf_counter() - began:.0f} s")
+        points += found
+    return points
+
+
+def make_site(team: Team, network: Network, model: Model, profile: Profile) -> Site:
+    """With the shards of all its stages on the nodes."""
+    plans = team.plans_for(model, [node.name for node in team.fleet.nodes])
+    before = CostModel(model.graph, network.cluster, profile)
+    candidates = [before.candidate(stages) for stages in plans.values()]
+    companies = companies_to_try(profile, candidates, team.fleet.places)
+    trials = Trials(team.fleet, model, companies, seed=0, on_trial=lambda *_: None)
+    return Site(network=network, before=before, plans=plans, companies=companies, trials=trials)
+
+
+def run_sites(sites: Sequence[Site], model: Model, workload: Workload, draw: random.Random) -> list[Point]:
+    """All plans are live at once; visits to them and trials of their stages take turns in random order."""
+    tries = [
+        partial(site.trials.visit, company, seconds=TRIAL_SECONDS, n_least=N_LEAST)
+        for site in sites
+        for company in site.companies
+    ]
+    for trial in draw.sample(tries, len(tries)):
+        trial()
+    jobs = [job for site in sites for job in jobs_of(site)]
+    again = draw.sample(range(len(jobs)), round(REPEATED_SHARE * len(jobs)))
+    visits: dict[tuple[bool, int], list[Figures]] = {(False, number): [] for number in range(len(jobs))}
+    visits |= {(True, number): [] for number in again}
+    with ExitStack() as stack:
+        measures = [stack.enter_context(live_job(job, model, workload)) for job in jobs]
+
+        def visit(key: tuple[bool, int]) -> None:
+            visits[key].append(measures[key[1]]())
+
+        for n_done in range(N_ROUNDS):
+            steps = [partial(visit, key) for key in visits] + (tries if n_done else [])
+            for step in draw.sample(steps, len(steps)):
+                step()
+    medians = {key: median_figures(found) for key, found in visits.items()}
+    corrected = {site: site.corrected() for site in sites}
     return [
-        Point(
-            model=model.graph.name,
-            condition=job.network.name,
-            plan=job.label,
-            n_stages=len(job.after.plan.stages),
-            is_split_series=job.label.startswith("split"),
-            sent_bytes=sum(hop.n_bytes for hop in job.after.cost.hops),
-            before=predicted_figures(job.before.cost),
-            after=predicted_figures(job.after.cost),
-            measured=first[number],
-            again=second.get(number),
-        )
+        make_point(job, corrected[job.site], medians[False, number], medians.get((True, number)))
         for number, job in enumerate(jobs)
     ]
 
 
-def measure_jobs(jobs: Sequence[Job], model: Model) -> tuple[dict[int, Figures], dict[int, Figures]]:
-    """Each job by number, and a part of them twice: many are live and are visited in rounds, in random order."""
-    draw = random.Random(0)
-    order = draw.sample(range(len(jobs)), len(jobs))
-    again = set(draw.sample(order, round(REPEATED_SHARE * len(jobs))))
-    workload = make_workload(model, seed=0)
-    first: dict[int, Figures] = {}
-    second: dict[int, Figures] = {}
-    for start in range(0, len(order), N_LIVE):
-        group = order[start : start + N_LIVE]
-        visits: dict[tuple[bool, int], list[Figures]] = {(False, number): [] for number in group}
-        visits |= {(True, number): [] for number in group if number in again}
-        with ExitStack() as stack:
-            measures = {number: stack.enter_context(live_job(jobs[number], model, workload)) for number in group}
-            for _ in range(N_ROUNDS):
-                for visit in draw.sample(list(visits), len(visits)):
-                    visits[visit].append(measures[visit[1]]())
-        for (is_second, number), found in visits.items():
-            (second if is_second else first)[number] = median_figures(found)
-    return first, second
+def jobs_of(site: Site) -> Iterator[Job]:
+    """Its plans, as they are to be deployed."""
+    cost_model = site.corrected()
+    for label, stages in site.plans.items():
+        yield Job(site=site, label=label, candidate=cost_model.candidate(stages))
+
+
+def make_point(job: Job, corrected: CostModel, measured: Figures, again: Figures | None) -> Point:
+    """What is known of a plan in the end."""
+    before, after = (model.predict(job.candidate.plan) for model in (job.site.before, corrected))
+    return Point(
+        model=corrected.graph.name,
+        condition=job.site.network.name,
+        plan=job.label,
+        n_stages=len(after.stages),
+        is_split_series=job.label.startswith("split"),
+        sent_bytes=sum(hop.n_bytes for hop in after.hops),
+        before=predicted_figures(before),
+        after=predicted_figures(after),
+        measured=measured,
+        again=again,
+    )
 
 
 @contextmanager
 def live_job(job: Job, model: Model, workload: Workload) -> Iterator[Callable[[], Figures]]:
     """A plan that is live meanwhile, and how to visit it."""
-    fleet = job.network.fleet
-    with deploy_plan(fleet, model, job.after, on_lane=lambda *_: None) as deployment:
+    fleet = job.site.network.fleet
+    with deploy_plan(fleet, model, job.candidate, on_lane=lambda *_: None) as deployment:
 
         def visit() -> Figures:
             return measured_figures(
@@ -141,32 +191,6 @@ def live_job(job: Job, model: Model, workload: Workload) -> Iterator[Callable[[]
             )
 
         yield visit
-
-
-def predicted_jobs(team: Team, model: Model) -> Iterator[Job]:
-    """All plans of a team under each condition."""
-    plans = team.plans_for(model, [node.name for node in team.fleet.nodes])
-    profile = profile_for(team.fleet, model)
-    for network in team.networks:
-        from_profile = CostModel(model.graph, network.cluster, profile)
-        before = {label: from_profile.candidate(stages) for label, stages in plans.items()}
-        corrected = corrected_profile(team, model, profile, list(before.values()))
-        after = CostModel(model.graph, network.cluster, corrected)
-        for label, stages in plans.items():
-            yield Job(network=network, label=label, before=before[label], after=after.candidate(stages))
-
-
-def corrected_profile(team: Team, model: Model, profile: Profile, plans: Sequence[Candidate]) -> Profile:
-    """The profile with a trial of each stage of the plans, as measure-and-correct runs those of a front."""
-    trials = try_stages(
-        team.fleet,
-        model,
-        companies_to_try(profile, plans, team.fleet.places),
-        seconds=TRIAL_SECONDS,
-        seed=0,
-        on_trial=lambda *_: None,
-    )
-    return with_trials(profile, trials)
 
 
 def profile_for(fleet: Fleet, model: Model) -> Profile:

@@ -4,10 +4,11 @@ For each model, network condition and plan: predict it from the profile alone ("
 ("after": its stages were run alone on the nodes), deploy it, measure it. Nodes are unpaced, pinned to cores and
 unequal by the optimisation level of their runtime. Links are emulated by their senders.
 
-Many plans of a model are live at once and visited in several rounds, in random order, so that a machine that is slow
-for some seconds slows no plan alone. A part of the plans is visited twice in each round: how far the two medians are
-apart is the floor of the noise, that no prediction can be expected to beat. `--points FILE` writes every plan's figures
-as CSV, `--figure FILE.svg` draws them; no plan is left out.
+All plans of a model under one condition are live at once. They are visited and their stages tried in several rounds, in
+random order, so that a machine that is slow for some seconds slows no plan, and no prediction, alone. A part of the
+plans is visited twice in each round: how far the two medians are apart is the floor of the noise, that no prediction
+can be expected to beat. `--points FILE` writes every plan's figures as CSV, `--figure FILE.svg` draws them; no plan is
+left out.
 """
 
 import sys

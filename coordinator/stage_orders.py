@@ -10,12 +10,11 @@ from coordinator.provisioning import shard_ref
 from node_agent import messages
 from node_agent.messages import CodingPace, NextHop, StageLoad
 from partitioner.codec import NO_CODEC
+from partitioner.cost import QUEUE_LIMIT
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate, Plan, StageCost
 from partitioner.shard import Shard
 from partitioner.tensors import TensorSpec
-
-QUEUE_LIMIT = 4
 
 
 def check_runnable(plan: Plan, model: Model) -> None:

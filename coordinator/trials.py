@@ -9,7 +9,7 @@ import random
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,18 +17,19 @@ from functools import partial
 
 import numpy as np
 
-from coordinator.company import Company, Span
+from coordinator.company import Company, Span, TriedStage
 from coordinator.connecting import no_emulation, open_pipeline
 from coordinator.fleet import Fleet, FleetNode
 from coordinator.lease import LEASE_SECONDS, renewed_lease
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.provisioning import send_shards, sending_lane, shard_ref
-from coordinator.stage_orders import QUEUE_LIMIT, wire_specs
+from coordinator.stage_orders import wire_specs
 from coordinator.statistics import quantile_estimate
 from node_agent.dataplane.probing import Prober
 from node_agent.drawing import draw_tensors
 from node_agent.errors import NodeError
 from node_agent.messages import StageLoad
+from partitioner.cost import QUEUE_LIMIT
 from partitioner.onnx_io import Model
 from partitioner.profile import StageTrial
 from partitioner.shard import Shard
@@ -85,32 +86,70 @@ def try_stages(
     Raises:
         NodeError: A node failed, or refused a stage.
     """
-    stages = tuple(dict.fromkeys(stage for company in companies for stage in company.stages))
-    shards = {stage: model.cut(*stage[1]) for stage in stages}
-    spans_of: dict[str, list[Span]] = {}
-    for name, span in stages:
-        spans_of.setdefault(name, []).append(span)
-    for name, spans in spans_of.items():
-        lane = sending_lane(on_trial, name)
-        send_shards(fleet.node_of[name].client, model, [shards[name, span] for span in spans], lane)
-    samples = {stage: _Samples() for stage in stages}
+    trials = Trials(fleet, model, companies, seed=seed, on_trial=on_trial)
     order = random.Random(seed)  # noqa: S311 - an order, not a secret
     visits = [company for _ in range(N_VISITS) for company in order.sample(list(companies), len(companies))]
     for n_done, company in enumerate(visits):
         what = " with ".join(f"{name}[{start}:{stop}]" for name, (start, stop) in company.stages)
         on_trial(company.stages[0][0], n_done, len(visits), f"trying {what}")
-        groups = [
-            [_Guest(fleet.node_of[name], shards[name, span], samples[name, span]) for name, span in group]
-            for group in company.groups
-        ]
-        _visit(groups, seconds=seconds / N_VISITS, rest_seconds=company.rest_seconds, seed=seed)
-    for name in spans_of:
+        trials.visit(company, seconds=seconds / N_VISITS)
+    found = trials.found()
+    for name in found:
         on_trial(name, len(visits), len(visits), "tried")
+    return found
 
-    def trial(name: str, span: Span) -> StageTrial:
-        return _trial(span, samples[name, span], is_paced=fleet.node_of[name].is_paced)
 
-    return {name: tuple(trial(name, span) for span in spans) for name, spans in spans_of.items()}
+class Trials:
+    """Stages whose shards are on the nodes, and what their visits so far found."""
+
+    def __init__(
+        self, fleet: Fleet, model: Model, companies: Iterable[Company], *, seed: int, on_trial: OnTrial
+    ) -> None:
+        """Cuts the stages of all companies and sends them.
+
+        Raises:
+            NodeError: A node failed, or refused a blob.
+        """
+        stages = tuple(dict.fromkeys(stage for company in companies for stage in company.stages))
+        self._fleet = fleet
+        self._seed = seed
+        self._shards = {stage: model.cut(*stage[1]) for stage in stages}
+        self._samples = {stage: _Samples() for stage in stages}
+        for name, spans in self._spans_of().items():
+            lane = sending_lane(on_trial, name)
+            send_shards(fleet.node_of[name].client, model, [self._shards[name, span] for span in spans], lane)
+
+    def _spans_of(self) -> dict[str, list[Span]]:
+        found: dict[str, list[Span]] = {}
+        for name, span in self._shards:
+            found.setdefault(name, []).append(span)
+        return found
+
+    def visit(self, company: Company, *, seconds: float, n_least: int = MIN_REQUESTS) -> None:
+        """Deploys the stages of a company, times them alone and under load, and takes them off.
+
+        Args:
+            company: One of those given at first.
+            seconds: For both together, deployment not counted.
+            n_least: Requests of each, however long they take.
+
+        Raises:
+            NodeError: A node failed, or refused a stage.
+        """
+
+        def guest(stage: TriedStage) -> _Guest:
+            return _Guest(self._fleet.node_of[stage[0]], self._shards[stage], self._samples[stage])
+
+        groups = [[guest(stage) for stage in group] for group in company.groups]
+        _visit(groups, seconds=seconds, n_least=n_least, rest_seconds=company.rest_seconds, seed=self._seed)
+
+    def found(self) -> dict[str, tuple[StageTrial, ...]]:
+        """Trials by device, of stages all of which were visited."""
+
+        def trial(name: str, span: Span) -> StageTrial:
+            return _trial(span, self._samples[name, span], is_paced=self._fleet.node_of[name].is_paced)
+
+        return {name: tuple(trial(name, span) for span in spans) for name, spans in self._spans_of().items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +176,7 @@ class _Guest:
         self.samples.handover.append(answer.latency_seconds - compute - hop_seconds)
 
 
-def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, rest_seconds: float, seed: int) -> None:
+def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, n_least: int, rest_seconds: float, seed: int) -> None:
     guests = [guest for group in groups for guest in group]
     with ExitStack() as stack:
         pipelines = {guest: stack.enter_context(_deployed(guest.node, guest.shard, guest.samples)) for guest in guests}
@@ -154,7 +193,7 @@ def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, rest_seconds: 
             time.sleep(rest_seconds * draw.uniform(*REST_SPREAD))
 
         n_rounds, ends_at = 0, time.perf_counter() + seconds / 2
-        while n_rounds < MIN_REQUESTS or time.perf_counter() < ends_at:
+        while n_rounds < n_least or time.perf_counter() < ends_at:
             for guest in guests:
                 rest()
                 answer = pipelines[guest].infer(inputs[guest])
@@ -163,7 +202,7 @@ def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, rest_seconds: 
             n_rounds += 1
         for group in groups:
             sends = [partial(pipelines[guest].submit, inputs[guest]) for guest in group]
-            for guest, answers in zip(group, _under_load(sends, seconds / 2 / len(groups)), strict=True):
+            for guest, answers in zip(group, _under_load(sends, seconds / 2 / len(groups), n_least), strict=True):
                 guest.samples.busy.append(_busy_seconds(answers))
 
 
@@ -200,11 +239,11 @@ def _n_bytes(specs: Sequence[TensorSpec]) -> int:
     return sum(spec.n_bytes for spec in specs)
 
 
-def _under_load(sends: Sequence[Callable[[], Future[Answer]]], seconds: float) -> list[list[Answer]]:
+def _under_load(sends: Sequence[Callable[[], Future[Answer]]], seconds: float, n_least: int) -> list[list[Answer]]:
     """Answers of stages that all work at once, none ahead of the slowest by more than its window, as in a pipeline."""
     ends_at = time.perf_counter() + seconds
     futures: list[list[Future[Answer]]] = [[] for _ in sends]
-    while len(futures[0]) < WINDOW + MIN_REQUESTS or time.perf_counter() < ends_at:
+    while len(futures[0]) < WINDOW + n_least or time.perf_counter() < ends_at:
         for sent, send in zip(futures, sends, strict=True):
             sent.append(send())
     return [[future.result() for future in sent] for sent in futures]
