@@ -15,7 +15,7 @@ find . /dev/shm -xdev {_OTHERS} -o -printf '%M %u:%g %p %l\n' | sort -k3
 echo "== processes"
 session=$(cut -d' ' -f6 /proc/$$/stat)
 for process in /proc/[0-9]*; do
-  words=$(tr '\0' ' ' <"$process/cmdline")
+  words=$(tr '\0' ' ' <"$process/cmdline" | sed 's/ *$//')
   state=$(sed 's/.*) //' "$process/stat") || continue
   set -- $state
   [ "$4" = "$session" ] && continue
