@@ -40,9 +40,15 @@ class Point:
     """Predicted from the profile."""
     after: Figures
     """Predicted after measure-and-correct."""
-    measured: Figures
+    visits: tuple[Figures, ...]
+    """Measured, in one round after another."""
     again: Figures | None
-    """Measured once more, later; None where it was not."""
+    """Measured once more, in the same rounds; None where it was not."""
+
+    @property
+    def measured(self) -> Figures:
+        """The medians of all visits."""
+        return median_figures(self.visits)
 
 
 def predicted_figures(cost: CostEstimate) -> Figures:

@@ -147,10 +147,9 @@ def run_sites(sites: Sequence[Site], model: Model, workload: Workload, draw: ran
             steps = [partial(visit, key) for key in visits] + (tries if n_done else [])
             for step in draw.sample(steps, len(steps)):
                 step()
-    medians = {key: median_figures(found) for key, found in visits.items()}
     corrected = {site: site.corrected() for site in sites}
     return [
-        make_point(job, corrected[job.site], medians[False, number], medians.get((True, number)))
+        make_point(job, corrected[job.site], visits[False, number], visits.get((True, number)))
         for number, job in enumerate(jobs)
     ]
 
@@ -162,7 +161,7 @@ def jobs_of(site: Site) -> Iterator[Job]:
         yield Job(site=site, label=label, candidate=cost_model.candidate(stages))
 
 
-def make_point(job: Job, corrected: CostModel, measured: Figures, again: Figures | None) -> Point:
+def make_point(job: Job, corrected: CostModel, visits: Sequence[Figures], again: Sequence[Figures] | None) -> Point:
     """What is known of a plan in the end."""
     before, after = (model.predict(job.candidate.plan) for model in (job.site.before, corrected))
     return Point(
@@ -174,8 +173,8 @@ def make_point(job: Job, corrected: CostModel, measured: Figures, again: Figures
         sent_bytes=sum(hop.n_bytes for hop in after.hops),
         before=predicted_figures(before),
         after=predicted_figures(after),
-        measured=measured,
-        again=again,
+        visits=tuple(visits),
+        again=median_figures(again) if again else None,
     )
 
 
