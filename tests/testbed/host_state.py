@@ -21,7 +21,7 @@ for process in /proc/[0-9]*; do
   [ "$4" = "$session" ] && continue
   case "$1 $words" in
     "Z "*) echo "zombie $(sed -n 's/^Name://p' "$process/status")" ;;
-    "? " | " " | *"sshd: root"*) ;;  # threads of the kernel, what has just ended, our login
+    ?" " | " " | *"sshd: root"*) ;;  # threads of the kernel, what has just ended, our login
     *) echo "$words" ;;
   esac
 done 2>/dev/null | sort
