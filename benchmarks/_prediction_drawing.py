@@ -44,11 +44,11 @@ def _draw_panel(axes: Axes, points: Sequence[Point], panel: tuple[str, str, str,
     shown = {source: [*pairs(points, quantity, source).values()] for source, *_ in SOURCES}
     scale = scale_for([value * factor for found in shown.values() for pair in found for value in pair])
     ends = [scale.low, scale.high]
+    name = " and ".join(f"± {share * 100:g} %" for share in reversed(BANDS))
     for share in BANDS:
         below, above = ([end * one for end in ends] for one in (1 - share, 1 + share))
-        axes.fill_between(
-            ends, below, above, color=palette.GREEN, alpha=0.13, linewidth=0, label=f"± {share * 100:g} %"
-        )
+        label = name if share == BANDS[-1] else None
+        axes.fill_between(ends, below, above, color=palette.GREEN, alpha=0.13, linewidth=0, label=label)
     axes.plot(ends, ends, color=palette.GREY, linewidth=0.9)
     for source, label, filling, colour in SOURCES:
         predicted, measured = (np.array(column) * factor for column in zip(*shown[source], strict=True))

@@ -222,6 +222,8 @@ def remedy_of(error: NodeError, node: NodeConfig, address: str) -> str:
         return "install the same version of splitfront there, or choose data_plane: grpc for its links"
     if node.local:
         return "see agent.log in its folder below the run's"
+    if node.ssh:
+        return f"`splitfront nodes install {node.name}`, or, if it has an agent, `splitfront nodes logs {node.name}`"
     return (
         f"check that `python -m node_agent --listen {address}` runs there and that no firewall is between, "
         "or take the node out of the cluster"

@@ -60,6 +60,11 @@ def install(*, wheel: Path | None, health_seconds: float, dry_run: bool, **commo
 
     Packages are gathered here for each machine's architecture and Python, and sent: machines need no internet. What was
     broken off goes on where it ended. When the new agent is not healthy in time, the one before it is brought back.
+
+    \b
+    Examples:
+      splitfront nodes install --dry-run
+      splitfront nodes install pi-1 pi-2 --accept-new
     """
     from coordinator.cli.nodes_run import run_install
 
@@ -75,6 +80,11 @@ def upgrade(*, wheel: Path | None, health_seconds: float, dry_run: bool, **commo
     """Brings installed agents to this version, with the newest packages that fit. Shard stores stay.
 
     When the new agent is not healthy in time, the one before it is brought back.
+
+    \b
+    Examples:
+      splitfront nodes upgrade --dry-run
+      splitfront nodes upgrade pi-1
     """
     from coordinator.cli.nodes_run import run_install
 
@@ -84,7 +94,13 @@ def upgrade(*, wheel: Path | None, health_seconds: float, dry_run: bool, **commo
 @command.command(short_help="Show how agents are.")
 @nodes_options
 def status(**common: Any) -> None:
-    """Shows how the agents of NODES are, by asking each of them on its own machine."""
+    """Shows how the agents of NODES are, by asking each of them on its own machine.
+
+    \b
+    Examples:
+      splitfront nodes status
+      splitfront nodes status pi-1 --json
+    """
     from coordinator.cli.nodes_run import run_status
 
     run_status(**common)
@@ -95,7 +111,13 @@ def status(**common: Any) -> None:
 @click.option("--lines", "-n", "n_lines", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option("--follow", "-f", "follows", is_flag=True, help="Goes on with what comes then; Ctrl-C ends it.")
 def logs(*, n_lines: int, follows: bool, **common: Any) -> None:
-    """Prints the newest lines of the agents' logs."""
+    """Prints the newest lines of the agents' logs.
+
+    \b
+    Examples:
+      splitfront nodes logs pi-1 --lines 200
+      splitfront nodes logs pi-1 --follow
+    """
     from coordinator.cli.nodes_run import run_logs
 
     run_logs(n_lines=n_lines, follows=follows, **common)
@@ -106,7 +128,12 @@ def logs(*, n_lines: int, follows: bool, **common: Any) -> None:
 @health_option
 @dry_run_option
 def restart(*, health_seconds: float, dry_run: bool, **common: Any) -> None:
-    """Starts the agents of NODES anew and waits until they are healthy."""
+    """Starts the agents of NODES anew and waits until they are healthy.
+
+    \b
+    Examples:
+      splitfront nodes restart pi-1
+    """
     from coordinator.cli.nodes_run import run_restart
 
     run_restart(health_seconds=health_seconds, dry_run=dry_run, **common)
@@ -141,7 +168,13 @@ def shape(**options: Any) -> None:
 @nodes_options
 @dry_run_option
 def uninstall(*, dry_run: bool, **common: Any) -> None:
-    """Takes away all that an install made on NODES, shard stores included."""
+    """Takes away all that an install made on NODES, shard stores included.
+
+    \b
+    Examples:
+      splitfront nodes uninstall --dry-run
+      splitfront nodes uninstall pi-1
+    """
     from coordinator.cli.nodes_run import run_uninstall
 
     run_uninstall(dry_run=dry_run, **common)
@@ -158,6 +191,11 @@ def doctor(*, shows_all: bool, no_links: bool, **common: Any) -> None:
     like a dead node. Nodes without an ssh section are only spoken to.
 
     Each finding comes with what helps. The exit status is 1 where something stands in the way of a node.
+
+    \b
+    Examples:
+      splitfront nodes doctor
+      splitfront nodes doctor pi-1 --all --no-links
     """
     from coordinator.cli.nodes_run import run_doctor
 

@@ -28,7 +28,7 @@ from deploy import operations
 from deploy.apply import describe_step
 from deploy.doctor.examination import examine, examine_links
 from deploy.doctor.findings import PROBLEM, Finding, worst_first
-from deploy.errors import DeployError
+from deploy.errors import DeployError, HostUnreachableError
 from deploy.inventory import Host
 from deploy.operations import NodeState, Planned, Report
 from deploy.planning.shaping import Shape
@@ -41,6 +41,8 @@ from deploy.wheels import gather_wheels
 Value = TypeVar("Value")
 Say = Callable[[str], None]
 Plan = Callable[[Runner, Host, Say], Planned]
+
+_NO_SSH_REMEDY = "check that the machine is up and its SSH server runs, and the node's `address` and `ssh: port`"
 
 
 @contextmanager
@@ -256,7 +258,8 @@ def run_doctor(
         findings: list[Finding] = []
         for name, result in {**unreached, **access.on_each(examine)}.items():
             if isinstance(result, DeployError):
-                findings.append(Finding(node=name, about="SSH", level=PROBLEM, message=str(result), remedy=""))
+                remedy = _NO_SSH_REMEDY if isinstance(result, HostUnreachableError) else ""
+                findings.append(Finding(node=name, about="SSH", level=PROBLEM, message=str(result), remedy=remedy))
             else:
                 findings += result
         findings += speak_to_agents(config, remote)

@@ -47,7 +47,7 @@ def command(*, place: Path | None, folder: Path | None, sweep_name: str | None, 
 
         sweep, runs = load_sweep(source, sweep_name)
         target = out or (source.parent if source.is_file() else source)
-        with terminal.progress(f"Drawing {len(runs):,} runs"):
+        with terminal.progress(f"Drawing {len(runs):,} runs" if runs else "Drawing predictions"):
             paths = write_sweep_report(
                 sweep,
                 runs,

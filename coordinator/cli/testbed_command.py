@@ -33,7 +33,10 @@ def up(*, n_hosts: int, folder: Path) -> None:
     \b
     Examples:
       splitfront testbed up --nodes 3
-      splitfront nodes install --cluster testbed/cluster.yaml    # on another terminal
+
+    \b
+    Then, on another terminal, as root:
+      splitfront nodes install --cluster testbed/cluster.yaml
     """
     import signal
 
