@@ -75,12 +75,12 @@ def figure(value: float | None, show: Callable[[float], str] = quantities.number
 
 
 def estimate(measured: Estimate, factor: float = 1.0) -> Cell:
-    """A number with its interval, in the unit of the column."""
+    """A number with its interval, in the unit of the column; a prediction has none."""
     scaled = Estimate(value=measured.value * factor, low=measured.low * factor, high=measured.high * factor)
     return Cell(
         text=quantities.number(scaled.value),
         raw=(repr(scaled.value), repr(scaled.low), repr(scaled.high)),
-        note=quantities.interval(scaled),
+        note="" if scaled.low == scaled.high else quantities.interval(scaled),
     )
 
 

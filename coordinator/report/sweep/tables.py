@@ -127,7 +127,9 @@ def _condition_row(condition: ConditionSeries) -> tuple[Cell, ...]:
         words(", ".join(_front_member(point) for point in condition.front)),
         words(knee.plan if knee else quantities.UNKNOWN),
         _best_cell(fastest.plan, fastest.latency, 1e3, "ms") if fastest and fastest.latency else _best_cell(),
-        _best_cell(busiest.plan, busiest.throughput, 1.0, "/s") if busiest and busiest.throughput else _best_cell(),
+        _best_cell(busiest.plan, busiest.throughput, 1.0, "samples/s")
+        if busiest and busiest.throughput
+        else _best_cell(),
         estimate(condition.hypervolume) if condition.hypervolume else _MISSING,
     )
 
@@ -141,7 +143,9 @@ def _best_cell(plan: str = "", found: Estimate | None = None, factor: float = 1.
     if found is None:
         return Cell(text=quantities.UNKNOWN, raw=("", "", "", ""))
     number = estimate(found, factor)
-    return Cell(text=plan, raw=(plan, *number.raw), note=f"{number.text} {unit} ({number.note})")
+    return Cell(
+        text=plan, raw=(plan, *number.raw), note=f"{number.text} {unit}" + f" ({number.note})" * bool(number.note)
+    )
 
 
 def _front_member(point: PlanPoint) -> str:

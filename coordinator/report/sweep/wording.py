@@ -54,6 +54,8 @@ def recommendation(
 def count_sentence(series: SweepSeries) -> str:
     """How many runs there are and how they ended; nothing is left out of it."""
     runs = series.runs
+    if not runs:
+        return f"None of {series.n_planned:,} planned runs was measured."
     ends = {state: sum(run.state == state for run in runs) for state in ("done", "invalid", "failed")}
     missing = series.n_planned - ends["done"]
     parts = [f"{ends['done']:,} of {series.n_planned:,} planned runs were measured"]

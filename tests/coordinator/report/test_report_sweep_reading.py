@@ -138,4 +138,4 @@ def test_a_sweep_that_has_not_begun_is_read() -> None:
     sweep, _ = usual_sweep()
     series = read_sweep(sweep, [])
     assert series.settings[0].recommendation.plan == ""
-    assert wording.count_sentence(series).endswith("432 planned runs have no figures.")
+    assert wording.count_sentence(series) == "None of 432 planned runs was measured."

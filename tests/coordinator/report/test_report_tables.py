@@ -6,6 +6,7 @@ from report_sample import N_UNITS, predicted_run, sample_run
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
+from coordinator.measurement import Estimate
 from coordinator.report import html_table, inspection, page_tables, tables
 from coordinator.report.html_table import Cell, Column, Table
 from coordinator.report.run import Run
@@ -193,3 +194,9 @@ def test_inspection_for_scripts_has_every_split_point(run: Run) -> None:
         run.graph.boundary_bytes(0),
         run.graph.boundary_bytes(N_UNITS),
     )
+
+
+def test_a_prediction_shows_no_interval_and_is_copied_with_one() -> None:
+    predicted, measured = (html_table.estimate(Estimate(value=0.5, low=low, high=0.5), 1e3) for low in (0.5, 0.4))
+    assert (predicted.text, predicted.note, predicted.raw) == ("500", "", ("500.0", "500.0", "500.0"))
+    assert measured.note != ""
