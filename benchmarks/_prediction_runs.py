@@ -20,6 +20,7 @@ from coordinator.deployment import deploy_plan
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.loadgen import Workload, make_workload
 from coordinator.measuring import Effort, measure_deployment
+from coordinator.profile_cache import ProfileCache
 from coordinator.profiling import profile_fleet, spans_to_profile
 from coordinator.trials import Trials
 from partitioner.cost import CostModel
@@ -30,13 +31,13 @@ from partitioner.profile import Profile
 PROFILE_SECONDS = 2.5
 N_ROUNDS = 3
 """In each all plans are visited and all stages tried: a machine that is slow for seconds is so for one of each."""
-TRIAL_SECONDS = 0.3
+TRIAL_SECONDS = 0.24
 """Of a round, for each company of stages."""
-EFFORT = Effort(seconds=0.35, n_requests=300, n_warmup=2, n_least=3)
+EFFORT = Effort(seconds=0.25, n_requests=300, n_warmup=2, n_least=3)
 """Of a visit."""
 N_LEAST = 3
 """Requests of each kind in a trial of a round."""
-REPEATED_SHARE = 0.2
+REPEATED_SHARE = 0.15
 """Of the plans: measured twice."""
 
 
@@ -61,7 +62,8 @@ def run_all(scope: Scope, say: Say) -> list[Point]:
             if scope.cluster_file
             else local_teams(connect, scope.n_conditions, say)
         )
-        return [point for name in scope.models for point in run_model(teams, open_named(name), say)]
+        cache = stack.enter_context(ProfileCache(Path(folder) / "profiles.sqlite", lambda _: None))
+        return [point for name in scope.models for point in run_model(teams, open_named(name), cache, say)]
 
 
 def open_named(name: str) -> Model:
@@ -96,10 +98,10 @@ class Job:
     """As it is deployed: with the window for what the first trials found."""
 
 
-def run_model(teams: Sequence[Team], model: Model, say: Say) -> list[Point]:
-    """All plans of one model: profiled, corrected, measured."""
+def run_model(teams: Sequence[Team], model: Model, cache: ProfileCache, say: Say) -> list[Point]:
+    """All plans of one model: profiled, each kind of node once, corrected, measured."""
     began = time.perf_counter()
-    profiles = [profile_for(team.fleet, model) for team in teams]
+    profiles = [profile_for(team.fleet, model, cache) for team in teams]
     say(f"{model.graph.name}: profiled in {time.perf_counter() - began:.0f} s")
     workload, draw, points = make_workload(model, seed=0), random.Random(0), []
     for networks in zip(*(team.networks for team in teams), strict=True):
@@ -192,7 +194,8 @@ def live_job(job: Job, model: Model, workload: Workload) -> Iterator[Callable[[]
         yield visit
 
 
-def profile_for(fleet: Fleet, model: Model) -> Profile:
+def profile_for(fleet: Fleet, model: Model, cache: ProfileCache) -> Profile:
     """Units, prefixes, suffixes and random segments."""
     spans = spans_to_profile(model.graph.n_units, 0)
-    return profile_fleet(fleet, model, {node.name: spans for node in fleet.nodes}, budget_seconds=PROFILE_SECONDS)
+    spans_of = {node.name: spans for node in fleet.nodes}
+    return profile_fleet(fleet, model, spans_of, budget_seconds=PROFILE_SECONDS, cache=cache)

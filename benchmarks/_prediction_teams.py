@@ -20,10 +20,10 @@ PAIR = (
 LINE = (
     {"name": "large", "local": True, "threads": 1, "cores": [0]},
     {"name": "middle", "local": True, "threads": 1, "cores": [1], "optimisation": "extended"},
-    {"name": "small", "local": True, "threads": 1, "cores": [0], "optimisation": "extended"},
-    {"name": "low", "local": True, "threads": 1, "cores": [1]},
+    {"name": "small", "local": True, "threads": 1, "cores": [0]},
+    {"name": "low", "local": True, "threads": 1, "cores": [1], "optimisation": "extended"},
 )
-"""Two share each core. Quotas would keep them apart, but a stage of some milliseconds under a quota takes what the tick
+"""Two share each core, and are of the kinds of the pair, so that the profiles of those serve them. Quotas would keep them apart, but a stage of some milliseconds under a quota takes what the tick
 of the kernel's clock leaves to it: measured against itself it was 15 % apart."""
 CONDITIONS = {
     "lan": {"delay": "1ms", "rate": "1Gbit"},
