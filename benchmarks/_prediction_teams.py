@@ -23,8 +23,11 @@ LINE = (
     {"name": "small", "local": True, "threads": 1, "cores": [0]},
     {"name": "low", "local": True, "threads": 1, "cores": [1], "optimisation": "extended"},
 )
-"""Two share each core, and are of the kinds of the pair, so that the profiles of those serve them. Quotas would keep them apart, but a stage of some milliseconds under a quota takes what the tick
-of the kernel's clock leaves to it: measured against itself it was 15 % apart."""
+"""Two share each core, and are of the kinds of the pair, so that the profiles of those serve them.
+
+Quotas would keep them apart, but a stage of some milliseconds under a quota takes what the tick of the kernel's clock
+leaves to it: measured against itself it was 15 % apart.
+"""
 CONDITIONS = {
     "lan": {"delay": "1ms", "rate": "1Gbit"},
     "wifi": {"delay": "3ms", "rate": "100Mbit"},
