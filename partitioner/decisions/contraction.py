@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FEW = 0.25
+FEW = 1 / 3
 """Share of all splits that a front may hold, counted by boundary, and be called contracted."""
 
 
