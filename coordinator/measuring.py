@@ -39,7 +39,7 @@ class Effort:
     """At most, for each."""
     n_warmup: int = 5
     n_least: int = MIN_REQUESTS
-    """Of each, even when the seconds are spent."""
+    """Of each, even when the seconds are spent; offline so many while the window is full."""
 
     def halved(self) -> "Effort":
         """Half the seconds and requests."""
@@ -96,14 +96,14 @@ def measure_deployment(
 ) -> PlanMeasurement:
     """Measures a live plan."""
 
-    def load(what: str, n_requests: int, *, is_single_stream: bool = False) -> LoadResult:
+    def load(what: str, n_requests: int, *, is_single_stream: bool = False, n_edges: int = 0) -> LoadResult:
         return run_load(
             deployment.pipeline,
             workload,
             is_single_stream=is_single_stream,
             n_requests=n_requests,
             budget_seconds=effort.seconds,
-            n_least=effort.n_least,
+            n_least=effort.n_least + n_edges,
             on_done=lambda n_done: on_step(f"{label}: {what}", n_done, n_requests),
             gate=deployment.gate,
             answer_seconds=deployment.answer_seconds,
@@ -122,7 +122,7 @@ def measure_deployment(
             on_window=lambda window: on_step(f"{label}: window {window}", 0, 1),
         )
     before = Busy.read(fleet, deployment)
-    offline = load("offline", effort.n_requests)
+    offline = load("offline", effort.n_requests, n_edges=2 * deployment.candidate.plan.window)
     after = Busy.read(fleet, deployment)
     paced = frozenset(node.name for node in fleet.nodes if node.is_paced)
     hops = hops_on_real_links(fleet, deployment.candidate.cost.hops)

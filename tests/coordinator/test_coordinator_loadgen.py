@@ -9,7 +9,8 @@ import pytest
 
 from coordinator.deployment import Deployment
 from coordinator.errors import OutputMismatchError
-from coordinator.loadgen import Workload, run_load
+from coordinator.loadgen import LoadResult, Record, Workload, run_load
+from coordinator.output_gate import OutputErrors
 from coordinator.pipeline import Answer
 from node_agent.errors import StageFailedError
 from partitioner.plan import Candidate, CostEstimate, Plan, Stage
@@ -106,3 +107,21 @@ def test_an_answer_of_a_slow_plan_is_waited_for_beyond_what_it_is_predicted_to_t
 
     assert patience(0.01, 0.005) == pytest.approx(60, abs=1)
     assert patience(200.0, 164.0) > 2 * (200 + 3 * 164)
+
+
+@pytest.mark.parametrize(
+    ("n_records", "window", "kept"),
+    [
+        (10, 3, range(3, 7)),
+        (10, 1, range(1, 9)),
+        (7, 3, range(2, 5)),
+        (3, 5, range(3)),
+        (2, 5, range(2)),
+        (0, 5, range(0)),
+    ],
+)
+def test_throughput_counts_what_came_while_the_window_was_full(n_records, window, kept):
+    """While it fills and empties, stages that share a core are faster than under load."""
+    records = tuple(Record(request=n, sent_at=n, received_at=n + 1, trace=()) for n in range(n_records))
+    found = LoadResult(records=records, n_errors=0, errors=OutputErrors())
+    assert [record.request for record in found.steady(window)] == list(kept)
