@@ -147,27 +147,24 @@ class Connection:
             self._writing.release()
 
     def end(self, error: NodeError | None = None) -> None:
-        """Ends the stream and tells the other end, with the reason if any. Any thread; the first call counts.
-
-        Where there is a reason, nothing that still comes is taken.
-        """
+        """Ends the stream and tells the other end, with the reason if any. Any thread; the first call counts."""
         deadline = time.monotonic() + _END_SECONDS
         with self._ending:
             if self._has_ended:
                 return
             if not self._writing.acquire(timeout=_END_SECONDS):  # the other end takes nothing
-                self._stop(at_once=True)
+                self._stop()
                 self._transport.shutdown()
                 return
             try:
-                self._stop(at_once=error is not None)
+                self._stop()
                 self._say_last(error_record(error) if error else NAMED[Record.END], deadline)
             finally:
                 self._writing.release()
 
-    def _stop(self, *, at_once: bool) -> None:
+    def _stop(self) -> None:
         self._has_ended = True
-        self._reader.stop(at_once=at_once)
+        self._reader.stop()
 
     def _say_last(self, record: bytes, deadline: float) -> None:
         try:
@@ -195,7 +192,7 @@ class Connection:
     def close(self) -> None:
         """Ends the connection at once and frees its socket. Any thread, several times."""
         PULSE.remove(self)
-        self._stop(at_once=True)
+        self._stop()
         self._transport.shutdown()
         held = [lock for lock in (self._reader.lock, self._writing) if lock.acquire(timeout=_LEAVE_SECONDS)]
         self._transport.close()
