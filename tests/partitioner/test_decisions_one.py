@@ -12,7 +12,7 @@ from partitioner.bounds import parse_bound
 from partitioner.choice import choose
 from partitioner.decisions.candidates import check_candidates, plan_kind, simplest_first
 from partitioner.decisions.condition import decide
-from partitioner.decisions.contraction import find_contraction
+from partitioner.decisions.contraction import FEW, find_contraction
 from partitioner.errors import ChoiceError, PlanError
 from partitioner.front import knee_index
 from partitioner.plan import Candidate, CostEstimate, Plan, Stage
@@ -156,4 +156,4 @@ def test_contraction_agrees_with_its_words(sizes, data):
     assert found.is_smallest == all(size >= largest for size in beside)
     assert found.n_no_larger == (sum(size <= largest for size in sizes) if front else 0)
     if found.holds and not found.is_smallest:
-        assert found.n_no_larger <= max(1, len(sizes) / 4)
+        assert found.n_no_larger <= max(1, FEW * len(sizes))
