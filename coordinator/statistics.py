@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
-from scipy import optimize, stats
 
 from coordinator.errors import MeasurementError
 from coordinator.measurement import Estimate, LatencySummary
@@ -20,10 +20,12 @@ def quantile_estimate(samples: Sequence[float], quantile: float) -> Estimate:
 
     Source: Hahn and Meeker, "Statistical Intervals", section 5.2.
     """
+    from scipy.special import bdtr  # noqa: PLC0415  scipy loads slowly
+
     ordered = np.sort(np.asarray(samples, dtype=np.float64))
     n = len(ordered)
-    low = int(stats.binom.ppf((1 - CONFIDENCE) / 2, n, quantile)) - 1
-    high = int(stats.binom.ppf((1 + CONFIDENCE) / 2, n, quantile))
+    below = bdtr(np.arange(n + 1), n, quantile)
+    low, high = np.searchsorted(below, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - [1, 0]
     return Estimate(
         value=float(np.quantile(ordered, quantile)),
         low=float(ordered[max(low, 0)]),
@@ -38,7 +40,7 @@ def robust_variation(samples: Sequence[float]) -> float:
     outliers, which the plain coefficient follows and which every machine has, do not.
     """
     low, median, high = np.quantile(np.asarray(samples, dtype=np.float64), (0.1, 0.5, 0.9))
-    return float((high - low) / (2 * stats.norm.ppf(0.9) * median))
+    return float((high - low) / (2 * NormalDist().inv_cdf(0.9) * median))
 
 
 def mean_estimate(samples: Sequence[float]) -> Estimate:
@@ -47,7 +49,9 @@ def mean_estimate(samples: Sequence[float]) -> Estimate:
     mean = float(values.mean())
     if len(values) < 2:
         return Estimate(value=mean, low=mean, high=mean)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    from scipy.special import stdtrit  # noqa: PLC0415  scipy loads slowly
+
+    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * values.std(ddof=1) / math.sqrt(len(values)))
     return Estimate(value=mean, low=mean - half, high=mean + half)
 
 
@@ -93,9 +97,11 @@ def fit_line(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
     sizes = np.array(sorted({n_bytes for n_bytes, _ in samples}), dtype=np.float64)
     if len(sizes) < 2:
         raise MeasurementError(f"A line is fitted from at least two sizes, got {len(sizes)}: measure again.")
+    from scipy.optimize import nnls  # noqa: PLC0415  scipy loads slowly
+
     medians = np.array([np.median([seconds for n_bytes, seconds in samples if n_bytes == size]) for size in sizes])
     weights = 1 / np.maximum(medians, 1e-9)
     # In units of the largest size both columns are alike, which keeps the solution accurate.
     columns = np.stack([np.ones_like(sizes), sizes / sizes[-1]], axis=1) * weights[:, None]
-    (fixed, slope), _ = optimize.nnls(columns, medians * weights)
+    (fixed, slope), _ = nnls(columns, medians * weights)
     return min(float(fixed), float(medians.min())), float(slope) / float(sizes[-1])

@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from partitioner.onnx_io.beam import beam_order
 from partitioner.onnx_io.flow import Flow, Group, flow_between
@@ -36,6 +34,9 @@ def group_layers(wiring: Wiring, inner: Collection[str]) -> tuple[Group, ...]:
 
 def _components(edges: Sequence[tuple[int, int]], n_vertices: int, *, connection: str) -> np.ndarray:
     """Label of each vertex's component."""
+    from scipy.sparse import coo_array  # noqa: PLC0415  scipy loads slowly, and only here
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     sources, targets = np.array(edges, dtype=np.int64).reshape(-1, 2).T
     matrix = coo_array((np.ones(len(edges), dtype=np.int8), (sources, targets)), shape=(n_vertices, n_vertices))
     return np.asarray(connected_components(matrix, directed=True, connection=connection)[1])

@@ -11,6 +11,7 @@ import psutil
 import pytest
 from e2e_commands import Deploy, splitfront
 
+SHORT = ("--profile-seconds", "2", "--correct-seconds", "2", "--bench-seconds", "0.5")
 STEP_FILES = {
     "run.json",
     "graph.json",
@@ -26,20 +27,7 @@ STEP_FILES = {
 @pytest.fixture(scope="module")
 def finished_run(toy_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "toy"
-    done = splitfront(
-        "run",
-        toy_model,
-        "--local",
-        2,
-        "--out",
-        folder,
-        "--profile-seconds",
-        2,
-        "--correct-seconds",
-        12,
-        "--bench-seconds",
-        0.5,
-    )
+    done = splitfront("run", toy_model, "--local", 2, "--out", folder, *SHORT, "--correct-seconds", 12)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -137,8 +125,7 @@ def test_inputs_of_a_run_are_taken_up_and_watched(toy_model, tmp_path):
     inputs, folder = tmp_path / "in.npz", tmp_path / "run"
     values = np.random.default_rng(1).standard_normal((2, 16, 256)).astype(np.float32)
     np.savez(inputs, x=values)
-    options = ("--local", 1, "--out", folder, "--profile-seconds", 1, "--correct-seconds", 4, "--bench-seconds", 0.5)
-    done = splitfront("run", toy_model, "--inputs", inputs, *options)
+    done = splitfront("run", toy_model, "--inputs", inputs, "--local", 1, "--out", folder, *SHORT)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "graph.json").read_text())["batch"] == 2
     assert json.loads((folder / "measurement.json").read_text())["max_relative_error"] < 1e-4
@@ -180,20 +167,7 @@ def test_a_node_that_dies_while_the_plan_is_up_is_planned_around_and_the_events_
 
 def test_where_splitting_does_not_pay_the_tool_says_so_and_runs_one_device(toy_model, equal_slow_cluster, tmp_path):
     folder = tmp_path / "slow"
-    done = splitfront(
-        "run",
-        toy_model,
-        "--cluster",
-        equal_slow_cluster,
-        "--out",
-        folder,
-        "--profile-seconds",
-        2,
-        "--correct-seconds",
-        8,
-        "--bench-seconds",
-        0.5,
-    )
+    done = splitfront("run", toy_model, "--cluster", equal_slow_cluster, "--out", folder, *SHORT)
     assert done.returncode == 0, done.stderr
     assert "Do not split" in done.stdout
     assert len(json.loads((folder / "plan.json").read_text())["plan"]["stages"]) == 1
@@ -223,7 +197,7 @@ def test_a_pytorch_factory_is_found_where_the_user_stands(tmp_path):
 def test_an_interrupt_in_any_phase_ends_cleanly(toy_model, tmp_path, phase):
     folder = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, "-m", "coordinator", "run", toy_model, "--local", "2", "--out", folder],
+        [sys.executable, "-m", "coordinator", "run", toy_model, "--local", "2", "--out", folder, *SHORT],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
