@@ -82,11 +82,11 @@ demo: setup ## Find, run and measure the best split on an emulated cluster
 ##@ Check
 .PHONY: test
 test: system setup ## Run the quick tests
-	@$(BIN)/python -m pytest -m 'not slow and not testbed'
+	@$(BIN)/python -m pytest --durations=15 -m 'not slow and not testbed'
 
 .PHONY: test-testbed
 test-testbed: testbed setup ## Run the quick tests on hosts of the testbed
-	@$(BIN)/python -m pytest -m 'testbed and not slow'
+	@$(BIN)/python -m pytest --durations=15 -m 'testbed and not slow'
 
 .PHONY: test-all
 test-all: system testbed setup ## Run all tests

@@ -60,18 +60,26 @@ def find_link(ask: Callable[[ProbeRequest], Sequence[ProbeSample]], request: Pro
 
 
 def probe_adaptively(probe: Probe) -> tuple[ProbeSample, ...]:
-    """Samples from sizes that the link carries in reasonable time: slow links are not asked for megabytes."""
-    samples = list(probe(SIZES_BYTES[:2], ROUNDS[0], 1))
+    """Samples from sizes that the link carries in reasonable time: slow links are not asked for megabytes.
+
+    The first round of each call is not counted: over a long link, a new connection needs several round trips for what
+    one in use sends at once (TCP's slow start).
+    """
+
+    def settled(sizes_bytes: Sequence[int], n_rounds: int, n_messages: int) -> Sequence[ProbeSample]:
+        return probe(sizes_bytes, n_rounds + 1, n_messages)[len(sizes_bytes) :]
+
+    samples = list(settled(SIZES_BYTES[:2], ROUNDS[0], 1))
     for size in SIZES_BYTES[2:]:
         seconds = _lone_seconds(samples, size)
         if seconds > LONGEST_SECONDS:
             break
-        samples.extend(probe((size,), _within(ROUNDS, ROUND_SECONDS / seconds), 1))
-    samples.extend(probe(SIZES_BYTES[:2], _within(ROUNDS, ROUND_SECONDS / _lone_seconds(samples, 0)), 1))
+        samples.extend(settled((size,), _within(ROUNDS, ROUND_SECONDS / seconds), 1))
+    samples.extend(settled(SIZES_BYTES[:2], _within(ROUNDS, ROUND_SECONDS / _lone_seconds(samples, 0)), 1))
     size = max(sample.n_bytes for sample in samples)
     sending_seconds = size / fit_link(samples).bytes_per_second
     n_messages = _within(MESSAGES, LONGEST_SECONDS / sending_seconds)
-    samples.extend(probe((size,), ROUNDS[0], n_messages))
+    samples.extend(settled((size,), ROUNDS[0], n_messages))
     return tuple(samples)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,16 @@ def test_a_fast_link_is_asked_for_every_size():
 def test_one_size_is_not_enough():
     with pytest.raises(MeasurementError, match="at least two"):
         fit_link([ProbeSample(n_bytes=0, round_trip_seconds=0.1)])
+
+
+def test_what_a_new_connection_takes_longer_is_not_counted():
+    steady, _ = make_probe(0.02, 5e6)
+
+    def starting(sizes, n_rounds, n_messages):
+        samples = steady(sizes, n_rounds, n_messages)
+        slow = [replace(one, round_trip_seconds=4 * one.round_trip_seconds) for one in samples[: len(sizes)]]
+        return [*slow, *samples[len(sizes) :]]
+
+    assert {one.n_bytes: one.round_trip_seconds for one in probe_adaptively(starting) if one.n_messages == 1} == (
+        pytest.approx({size: 0.04 + size / 5e6 for size in SIZES_BYTES[:4]})
+    )

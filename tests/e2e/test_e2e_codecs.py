@@ -20,6 +20,7 @@ def test_codecs_are_measured_and_shown(toy_model, tmp_path):
     assert searched.returncode == 0, searched.stderr
 
 
+@pytest.mark.slow
 def test_without_the_option_none_are_measured(toy_model, tmp_path):
     folder = tmp_path / "run"
     said = splitfront("profile", toy_model, "--local", 1, "--profile-seconds", 1, "--out", folder)

@@ -95,6 +95,7 @@ def test_a_killed_profile_goes_on_where_it_ended(toy_model, cache_home, tmp_path
     assert device["seconds"] > device["session_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_a_second_profile_times_anchors_only_and_says_since_when(toy_model, cache_home, tmp_path):
     first = profile(toy_model, tmp_path / "first")
     assert "segments known" not in first.stdout

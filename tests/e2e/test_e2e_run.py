@@ -193,7 +193,10 @@ def test_a_pytorch_factory_is_found_where_the_user_stands(tmp_path):
     assert "Conv" in done.stdout
 
 
-@pytest.mark.parametrize("phase", ["Loading", "Probing", "Profiling", "Searching", "Deploying"])
+SLOW = [pytest.param(phase, marks=pytest.mark.slow) for phase in ("Probing", "Searching")]
+
+
+@pytest.mark.parametrize("phase", ["Loading", "Profiling", "Deploying", *SLOW])
 def test_an_interrupt_in_any_phase_ends_cleanly(toy_model, tmp_path, phase):
     folder = tmp_path / "run"
     process = subprocess.Popen(

@@ -88,7 +88,7 @@ def test_bare_hosts_become_a_fleet_on_a_slow_network_and_are_left_as_they_were(b
             *("--profile-seconds", 1, "--correct-seconds", 0, "--bench-seconds", 1),
             timeout=400,
         )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr + bed.call("logs")
     measurement = json.loads((folder / "measurement.json").read_text())
     latency_seconds = measurement["latency_seconds"]["p50"]["value"]
     stages = [stage["device"] for stage in measurement["plan"]["stages"]]
