@@ -89,19 +89,20 @@ def serve(pipe: Connection, tls: TlsFiles, folder: Path, core: int | None) -> No
     servers: list[Callable[[], object]] = []
     ports = {}
     for name, files in (("", None), ("_tls", tls)):
+        live = None if files is None else LiveTls(files)
         ports[f"bare{name}"] = _serve_bare(files)
         config = AgentConfig(name="peer", store=folder, tls=files)
         listener = TcpListener(cast("Stages", stages), config, 0)
         servers.append(listener.stop)
         ports[f"tcp{name}"] = listener.port
-        handlers = [DataPlaneServicer(cast("Agent", SimpleNamespace(stages=stages)), 8).handler()]
+        handlers = [DataPlaneServicer(cast("Agent", SimpleNamespace(stages=stages)), 8, live).handler()]
         server = grpc.server(
             ThreadPoolExecutor(8), handlers=handlers, options=server_options(config.limits.message_bytes)
         )
         ports[f"grpc{name}"] = (
             server.add_insecure_port("127.0.0.1:0")
-            if files is None
-            else server.add_secure_port("127.0.0.1:0", server_credentials(LiveTls(files)))
+            if live is None
+            else server.add_secure_port("127.0.0.1:0", server_credentials(live))
         )
         server.start()
         servers.append(lambda server=server: server.stop(None))

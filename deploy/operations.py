@@ -166,7 +166,7 @@ def uninstall(runner: Runner, host: Host) -> "Planned":
 
 
 def hand_revocations(runner: Runner, host: Host, revoked: bytes) -> "Planned":
-    """What gives a node the newest list of revoked certificates; its agent counts on it from the next call on."""
+    """What gives a node the newest list of revoked certificates; its agent ends open data streams by it, too."""
     found = survey(runner, host)
     text = revoked.decode("ascii")
     step = write_step(

@@ -41,7 +41,7 @@ class AgentServer:
         self._tls = LiveTls(config.tls) if config.tls else None
         self._server = grpc.server(
             ThreadPoolExecutor(_MAX_CALLS, thread_name_prefix="grpc"),
-            handlers=[DataPlaneServicer(agent, MAX_STREAMS).handler()],
+            handlers=[DataPlaneServicer(agent, MAX_STREAMS, self._tls).handler()],
             interceptors=[RoleInterceptor(self._tls)] if self._tls else None,
             options=server_options(config.limits.message_bytes),
             maximum_concurrent_rpcs=_MAX_CALLS,

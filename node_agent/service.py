@@ -1,8 +1,9 @@
 """The servicers: each method decodes, calls, encodes."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from functools import partial
 from typing import Any
 
 import grpc
@@ -13,7 +14,10 @@ from node_agent.api import PROTOCOL_MAX, PROTOCOL_MIN, remedy_of_mismatch
 from node_agent.dataplane.grpc_link import ACCEPTED, SERVICE, PushReader
 from node_agent.dataplane.outgoing import OutgoingLink
 from node_agent.dataplane.results import take_subscription
-from node_agent.errors import ProtocolMismatchError, RequestRejectedError
+from node_agent.errors import PeerRefusedError, ProtocolMismatchError, RequestRejectedError
+from node_agent.tls.identity import DATA
+from node_agent.tls.interceptor import peer_certificate
+from node_agent.tls.live import LiveTls
 from node_agent.wire import agent_pb2, agent_pb2_grpc
 from node_agent.wire_blobs import IncomingBlobs
 from node_agent.wire_errors import errors_to_status
@@ -21,6 +25,9 @@ from node_agent.wire_errors import errors_to_status
 NODE_SERVICE = agent_pb2.DESCRIPTOR.services_by_name["Node"].full_name
 
 Context = grpc.ServicerContext
+
+_END_SECONDS = 0.5
+"""Whose certificate was revoked has as long to hear why its stream ends."""
 
 
 def negotiate(protocol_min: int, protocol_max: int, own: tuple[int, int] = (PROTOCOL_MIN, PROTOCOL_MAX)) -> int:
@@ -110,8 +117,9 @@ class NodeServicer(agent_pb2_grpc.NodeServicer):
 class DataPlaneServicer:
     """The data plane over gRPC: raw bytes in and out, one thread for each stream."""
 
-    def __init__(self, agent: Agent, max_streams: int) -> None:
+    def __init__(self, agent: Agent, max_streams: int, tls: LiveTls | None) -> None:
         self._agent = agent
+        self._tls = tls
         self._free_streams = threading.BoundedSemaphore(max_streams)
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -128,20 +136,39 @@ class DataPlaneServicer:
         """Takes frames in; answers probes."""
         with errors_to_status(context, "Push"), self._one_stream():
             stream = PushReader(received, self._agent.stages)
-            context.add_callback(stream.close)
-            context.send_initial_metadata((ACCEPTED,))
-            yield from stream.answers()
+            with self._admitted(context, "Push", stream.close):
+                context.add_callback(stream.close)
+                context.send_initial_metadata((ACCEPTED,))
+                yield from stream.answers()
 
     def results(self, received: Iterator[bytes], context: Context) -> Iterator[bytes]:
         """Gives out what the last stage of a deployment makes, until the deployment or the subscriber ends."""
         with errors_to_status(context, "Results"), self._one_stream():
             outbox, link = take_subscription(next(received, b""), self._agent.stages, OutgoingLink)
-            context.add_callback(lambda: outbox.unsubscribe(link))
-            context.send_initial_metadata((ACCEPTED,))
+            end = partial(outbox.unsubscribe, link)
             try:
-                yield from link
+                with self._admitted(context, "Results", end):
+                    context.add_callback(end)
+                    context.send_initial_metadata((ACCEPTED,))
+                    yield from link
             finally:
-                outbox.unsubscribe(link)
+                end()
+
+    def _admitted(
+        self, context: Context, call: str, end: Callable[[PeerRefusedError], object]
+    ) -> AbstractContextManager[None]:
+        """Within, a call goes on for as long as its certificate entitles it to; `end` then ends it with the reason."""
+        if self._tls is None:
+            return nullcontext()
+        has_ended = threading.Event()
+        context.add_callback(has_ended.set)
+
+        def end_in_time(error: PeerRefusedError) -> None:
+            end(error)
+            if not has_ended.wait(_END_SECONDS):  # the other end takes nothing, and so no reason either
+                context.cancel()
+
+        return self._tls.admitted(peer_certificate(context), DATA, call, end_in_time)
 
     def _one_stream(self) -> "_OneStream":
         return _OneStream(self._free_streams)

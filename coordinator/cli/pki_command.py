@@ -206,8 +206,9 @@ def revoke(
 ) -> None:
     """Puts all certificates of NAMES on the list of revoked ones, revoked.pem, which every node must get.
 
-    An agent that has the new list refuses them with the next call, without a restart. With --cluster the list is
-    brought to the nodes; a node that was not reached gets it when this is run again.
+    An agent that has the new list refuses them with the next call, without a restart, and ends the data streams that
+    they hold open there. With --cluster the list is brought to the nodes; a node that was not reached gets it when this
+    is run again.
 
     \b
     Examples:

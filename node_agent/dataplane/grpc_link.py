@@ -134,9 +134,9 @@ class PushReader:
         finally:
             self._answers.close()
 
-    def close(self) -> None:
-        """Ends the stream from this side, without an error."""
-        self._answers.close()
+    def close(self, error: NodeError | None = None) -> None:
+        """Ends the stream from this side; the other end is told the error, if one is given."""
+        self._answers.close(error)
 
     def _read(self) -> None:
         try:

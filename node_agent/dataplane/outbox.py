@@ -7,6 +7,7 @@ from typing import TypeVar
 from node_agent.dataplane.encoded import EncodedFrame
 from node_agent.dataplane.queueing import QueueClosedError
 from node_agent.dataplane.stream import Link
+from node_agent.errors import NodeError
 
 LinkOfPlane = TypeVar("LinkOfPlane", bound=Link)
 
@@ -45,17 +46,17 @@ class Outbox:
             self._changed.notify_all()
             return link
 
-    def unsubscribe(self, link: Link) -> None:
-        """Ends `link`, and frames wait again if it was the current one."""
+    def unsubscribe(self, link: Link, error: NodeError | None = None) -> None:
+        """Ends `link`, telling the error if one is given, and frames wait again if it was the current one."""
         with self._changed:
             if self._link is link:
-                self._drop_link()
-        link.close()
+                self._drop_link(error)
+        link.close(error)
 
-    def _drop_link(self) -> None:
+    def _drop_link(self, error: NodeError | None = None) -> None:
         if self._link is None:
             return
-        self._left = self._link.close()
+        self._left = self._link.close(error)
         self._past_busy_seconds += self._link.busy_seconds
         self._past_sent_bytes += self._link.sent_bytes
         self._link = None

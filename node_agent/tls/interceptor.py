@@ -60,10 +60,17 @@ class RoleInterceptor(grpc.ServerInterceptor):
 
     def _check(self, context: grpc.ServicerContext, allowed: frozenset[Role], method: str) -> None:
         said: Any = context.auth_context()
-        (pem, *_), (version, *_) = said.get("x509_pem_cert", (b"",)), said.get("ssl_tls_version", (_TLS_1_3,))
+        (version, *_) = said.get("ssl_tls_version", (_TLS_1_3,))
         if version != _TLS_1_3:
             raise PeerRefusedError(f"{method} is refused over {version.decode()}: speak TLS 1.3.")
-        self._tls.check(ssl.PEM_cert_to_DER_cert(pem.decode()) if pem else b"", allowed, method)
+        self._tls.check(peer_certificate(context), allowed, method)
+
+
+def peer_certificate(context: grpc.ServicerContext) -> bytes:
+    """That of the other end as DER, which the handshake has verified; empty where there is none."""
+    said: Any = context.auth_context()
+    (pem, *_) = said.get("x509_pem_cert", (b"",))
+    return ssl.PEM_cert_to_DER_cert(pem.decode()) if pem else b""
 
 
 def _guarded(handler: Any, check: Callable[[grpc.ServicerContext], None]) -> "Handler":

@@ -3,12 +3,16 @@
 import logging
 import os
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 
 from node_agent.config import TlsFiles
 from node_agent.errors import AgentConfigError, PeerRefusedError
 from node_agent.tls.certificate import read_certificate
 from node_agent.tls.identity import Role, check_peer
 from node_agent.tls.material import Material, load_material
+from node_agent.tls.open_streams import OpenStream, OpenStreams
 
 _logger = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ class LiveTls:
                 f"The certificate {files.certificate} is that of the {self._material.identity}: an agent needs one of "
                 "the role node."
             )
+        self._streams = OpenStreams(lambda: self.material)
 
     @property
     def material(self) -> Material:
@@ -84,6 +89,19 @@ class LiveTls:
             wanted=wanted,
             revoked=material.revoked,
         )
+
+    def admitted(
+        self, der: bytes, allowed: frozenset[Role], wanted: str, end: Callable[[PeerRefusedError], None]
+    ) -> AbstractContextManager[None]:
+        """Lets a stream in as `check` does, and has it ended within a second once its certificate is revoked.
+
+        Args:
+            der: As in `check`.
+            allowed: As in `check`.
+            wanted: As in `check`.
+            end: Ends the stream and tells the other end why; see `OpenStream.end`.
+        """
+        return self._streams.holding(OpenStream(check=partial(self.check, der, allowed, wanted), end=end))
 
 
 def _marks(files: TlsFiles) -> Marks:

@@ -93,7 +93,7 @@ def receiving(plane, folder, *, node_tls=None, client_tls=None, max_message_byte
     live = LiveTls(node_tls) if node_tls else None
     with ExitStack() as stack:
         if plane == GRPC:
-            handlers = [DataPlaneServicer(SimpleNamespace(stages=stages), 16).handler()]
+            handlers = [DataPlaneServicer(SimpleNamespace(stages=stages), 16, live).handler()]
             server = grpc.server(
                 ThreadPoolExecutor(16),
                 handlers=handlers,

@@ -147,24 +147,27 @@ class Connection:
             self._writing.release()
 
     def end(self, error: NodeError | None = None) -> None:
-        """Ends the stream and tells the other end, with the reason if any. Any thread; the first call counts."""
+        """Ends the stream and tells the other end, with the reason if any. Any thread; the first call counts.
+
+        Where there is a reason, nothing that still comes is taken.
+        """
         deadline = time.monotonic() + _END_SECONDS
         with self._ending:
             if self._has_ended:
                 return
             if not self._writing.acquire(timeout=_END_SECONDS):  # the other end takes nothing
-                self._stop()
+                self._stop(at_once=True)
                 self._transport.shutdown()
                 return
             try:
-                self._stop()
+                self._stop(at_once=error is not None)
                 self._say_last(error_record(error) if error else NAMED[Record.END], deadline)
             finally:
                 self._writing.release()
 
-    def _stop(self) -> None:
+    def _stop(self, *, at_once: bool) -> None:
         self._has_ended = True
-        self._reader.stop()
+        self._reader.stop(at_once=at_once)
 
     def _say_last(self, record: bytes, deadline: float) -> None:
         try:
@@ -192,7 +195,7 @@ class Connection:
     def close(self) -> None:
         """Ends the connection at once and frees its socket. Any thread, several times."""
         PULSE.remove(self)
-        self._stop()
+        self._stop(at_once=True)
         self._transport.shutdown()
         held = [lock for lock in (self._reader.lock, self._writing) if lock.acquire(timeout=_LEAVE_SECONDS)]
         self._transport.close()

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,10 @@ Wanted = TypeVar("Wanted")
 Got = TypeVar("Got", bytes, int)
 
 
+def _nothing(wanted: object) -> NoReturn:  # noqa: ARG001 - reads like the others
+    raise BlockingIOError
+
+
 class RecordReader:
     """Records over one transport. Whoever reads holds `lock`; `stop` may be called by any thread."""
 
@@ -36,8 +40,8 @@ class RecordReader:
         """As `Connection`."""
         self.lock = threading.Lock()
         self._peer = peer
-        self._read = transport.read
-        self._read_into = transport.read_into
+        self._read: Callable[[int], bytes] = transport.read
+        self._read_into: Callable[[memoryview], int] = transport.read_into
         self._opened_by: float | None = opened_by
         self._patience_seconds = patience_seconds
         self._max_message_bytes = max_message_bytes
@@ -50,9 +54,11 @@ class RecordReader:
         """The stream is accepted: from now on silence counts, and not the moment until which it was to be."""
         self._opened_by = None
 
-    def stop(self) -> None:
-        """Whoever reads is at the end, once its transport wakes it."""
+    def stop(self, *, at_once: bool) -> None:
+        """Whoever reads is at the end when nothing comes for a tick; `at_once`: even where the other end goes on."""
         self._is_stopped = True
+        if at_once:
+            self._read = self._read_into = _nothing
 
     def start(self, n_bytes: int) -> bytes:
         """So many bytes that are no record; zeroes for what is missing where this end stopped.

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from node_agent.config import Address
@@ -151,8 +151,7 @@ class ServedConnection:
     def _serve(self, connection: Connection) -> None:
         try:
             wanted = connection.read_wanted()
-            self._check_peer(wanted)
-            with self._one_stream():
+            with self._admitted(wanted, connection), self._one_stream():
                 (self._push if wanted is Wanted.PUSH else self._results)(connection)
         except NodeError as exc:
             self._log("broke", str(exc))
@@ -163,14 +162,15 @@ class ServedConnection:
             _logger.exception("a stream of the data plane tcp broke", extra={"peer": self._peer})
             connection.end(NodeError("A stream broke on the node for a reason that is not the peer's: see its log."))
 
-    def _check_peer(self, wanted: Wanted) -> None:
-        """Looks whether the peer's certificate entitles it to a stream.
+    def _admitted(self, wanted: Wanted, connection: Connection) -> AbstractContextManager[None]:
+        """Within, the peer has a stream for as long as its certificate entitles it to one.
 
         Raises:
-            PeerRefusedError: It does not.
+            PeerRefusedError: On entering: it does not.
         """
-        if self._tls is not None and self._secured is not None:
-            self._tls.check(self._secured.peer_certificate(), DATA, wanted.name.capitalize())
+        if self._tls is None or self._secured is None:
+            return nullcontext()
+        return self._tls.admitted(self._secured.peer_certificate(), DATA, wanted.name.capitalize(), connection.end)
 
     @contextmanager
     def _one_stream(self) -> Iterator[None]:
