@@ -132,9 +132,8 @@ def install(
         raise DeployError(f"Nothing is installed on {host.name!r} that could be upgraded: use install.")
     wanted = wanted_on(found, gather_wheels, sign, health_seconds=health_seconds)
     steps = plan_install(found.installed, wanted, found.layout)
-    return Planned(
-        node=host.name, steps=steps, lock=found.layout.lock, done=f"runs {wanted.release} at {wanted.address}"
-    )
+    done = f"runs {wanted.release} on port {host.agent.port}"
+    return Planned(node=host.name, steps=steps, lock=found.layout.lock, done=done)
 
 
 def restart(runner: Runner, host: Host, *, health_seconds: float = 60.0) -> "Planned":

@@ -1,6 +1,7 @@
 """A small network for tests that need a real one, and a cache folder that no other test writes to."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 WIDTH = 256
 N_BLOCKS = 6
+
+
+def pytest_configure():
+    """A shell has its jobs in the background ignore interrupts: commands that tests interrupt must not inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 REAL_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
