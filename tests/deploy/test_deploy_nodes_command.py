@@ -1,11 +1,11 @@
 """`splitfront nodes` from its command line, over real SSH: this user, without systemd, in a home of its own."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from fake_release import fake_wheel
+from nodes_command import NodesCommand
 from private_sshd import SSHD, PrivateSshd, free_port, running_sshd
 
 from coordinator.__main__ import run
@@ -13,26 +13,12 @@ from coordinator.__main__ import run
 pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd: make system")
 
 
-@dataclass
-class Fleet:
+@dataclass(kw_only=True)
+class Fleet(NodesCommand):
     """Two nodes on one machine, told apart by their folders."""
 
     sshd: PrivateSshd
     folder: Path
-    cluster: Path
-    capture: pytest.CaptureFixture[str]
-
-    def call(self, *words: object, status: int = 0) -> str:
-        """What `splitfront nodes` prints on both outputs."""
-        self.capture.readouterr()
-        got = run(["nodes", *map(str, words), "--cluster", str(self.cluster)])
-        said = "".join(self.capture.readouterr())
-        assert got == status, said
-        return said
-
-    def json(self, *words: object, status: int = 0):
-        text = self.call(*words, "--json", status=status)
-        return json.JSONDecoder().raw_decode(text[text.index("{") :])[0]
 
 
 @pytest.fixture
@@ -55,7 +41,7 @@ def fleet(tmp_path, capsys):
             for name in ("one", "two")
         ]
         cluster.write_text(f"name: pair\nnodes:\n{''.join(nodes)}")
-        fleet = Fleet(sshd, tmp_path, cluster, capsys)
+        fleet = Fleet(sshd=sshd, folder=tmp_path, cluster=cluster, capture=capsys)
         yield fleet
         fleet.call("uninstall")
 

@@ -1,6 +1,5 @@
-"""Hosts of the testbed, the files to reach them by, and `splitfront nodes` as a person calls it."""
+"""Hosts of the testbed, the files to reach them by, and what can be seen of them."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -8,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from host_state import LISTING
+from nodes_command import NodesCommand
 
-from coordinator.__main__ import run
 from coordinator.config import load_cluster
 from coordinator.nodes import hosts_of
 from coordinator.nodes.testbed_files import testbed_files
@@ -21,29 +19,15 @@ from deploy.ssh import HostKeyRules, SshRunner, connect
 from deploy.testbed import Testbed, missing_needs, running_testbed
 
 
-@dataclass
-class Bed:
+@dataclass(kw_only=True)
+class Bed(NodesCommand):
     """Hosts that were just booted, and the commands on them."""
 
     testbed: Testbed
-    cluster: Path
-    capture: Any = None
 
     @property
     def names(self) -> list[str]:
         return [host.name for host in self.testbed.hosts]
-
-    def call(self, *words: object, status: int = 0) -> str:
-        """What `splitfront nodes` prints on both outputs."""
-        self.capture.readouterr()
-        got = run(["nodes", *map(str, words), "--cluster", str(self.cluster)])
-        said = "".join(self.capture.readouterr())
-        assert got == status, said
-        return said
-
-    def json(self, *words: object, status: int = 0) -> Any:
-        text = self.call(*words, "--json", status=status)
-        return json.JSONDecoder().raw_decode(text[text.index("{") :])[0]
 
     def outcomes(self, *words: object) -> dict[str, str]:
         return {node["node"]: node["outcome"] for node in self.json(*words)["nodes"]}
@@ -85,7 +69,7 @@ def booted(tmp_path_factory):
     if missing := missing_needs():
         pytest.skip(f"there can be no testbed here: {'; '.join(missing)}")
     with running_testbed(3) as testbed, testbed_files(testbed, tmp_path_factory.mktemp("bed") / "testbed") as cluster:
-        yield Bed(testbed, cluster)
+        yield Bed(testbed=testbed, cluster=cluster)
 
 
 @pytest.fixture
