@@ -29,13 +29,13 @@ from partitioner.plan import Candidate
 from partitioner.profile import Profile
 
 PROFILE_SECONDS = 2.5
-N_ROUNDS = 4
+N_ROUNDS = 2
 """In each all plans are visited and all stages tried: a machine that is slow for seconds is so for one of each."""
-TRIAL_SECONDS = 0.18
+TRIAL_SECONDS = 0.36
 """Of a round, for each company of stages."""
-EFFORT = Effort(seconds=0.18, n_requests=300, n_warmup=1, n_least=2)
+EFFORT = Effort(seconds=0.36, n_requests=300, n_warmup=2, n_least=4)
 """Of a visit."""
-N_LEAST = 2
+N_LEAST = 4
 """Requests of each kind in a trial of a round."""
 REPEATED_SHARE = 0.15
 """Of the plans: measured twice."""
