@@ -1,6 +1,6 @@
 """Plans that the benchmark of predictions runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,14 +8,17 @@ from partitioner.onnx_io import Model
 from partitioner.plan import Stage
 
 N_SPLITS = (10, 5)
-"""Of a model, and of one of more than `MANY_UNITS`, whose profile takes longest: all models fit into 20 minutes."""
+"""Of a model, and of one of more than `MANY_UNITS`, whose profile takes longest."""
 MANY_UNITS = 100
 SHARES = ((0.4, 0.75), (0.3, 0.55, 0.8))
 """Of the operations before each split of the plans of three and four stages over a line of nodes."""
 
 Stages = tuple[Stage, ...]
-PlansFor = Callable[[Model, Sequence[str]], dict[str, Stages]]
-"""Plans by label, of a model for nodes."""
+
+
+def plans_for(model: Model, names: Sequence[str]) -> dict[str, Stages]:
+    """Plans by label: splits over the first two nodes, and plans of three and four stages."""
+    return series(model, names) | lines(model, names)
 
 
 def series(model: Model, names: Sequence[str]) -> dict[str, Stages]:

@@ -10,9 +10,9 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks._prediction_plans import Stages
+from benchmarks._prediction_networks import Network, Say, given_network, local_networks
+from benchmarks._prediction_plans import Stages, plans_for
 from benchmarks._prediction_points import Figures, Point, measured_figures, median_figures, predicted_figures
-from benchmarks._prediction_teams import Network, Say, Team, given_team, local_teams
 from coordinator.company import Company, companies_to_try
 from coordinator.config import ClusterConfig
 from coordinator.correcting import with_trials
@@ -57,13 +57,13 @@ def run_all(scope: Scope, say: Say) -> list[Point]:
         def connect(config: ClusterConfig) -> Fleet:
             return stack.enter_context(connect_fleet(config, run_dir=Path(folder) / config.name))
 
-        teams = (
-            given_team(connect, scope.cluster_file)
+        networks = (
+            [given_network(connect, scope.cluster_file)]
             if scope.cluster_file
-            else local_teams(connect, scope.n_conditions, say)
+            else [*local_networks(connect, scope.n_conditions, say)]
         )
         cache = stack.enter_context(ProfileCache(Path(folder) / "profiles.sqlite", lambda _: None))
-        return [point for name in scope.models for point in run_model(teams, open_named(name), cache, say)]
+        return [point for name in scope.models for point in run_model(networks, open_named(name), cache, say)]
 
 
 def open_named(name: str) -> Model:
@@ -75,7 +75,7 @@ def open_named(name: str) -> Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Site:
-    """The plans of a team under one condition, and the trials of their stages."""
+    """The plans under one condition, and the trials of their stages."""
 
     network: Network
     before: CostModel
@@ -98,44 +98,36 @@ class Job:
     """As it is deployed: with the window for what the first trials found."""
 
 
-def run_model(teams: Sequence[Team], model: Model, cache: ProfileCache, say: Say) -> list[Point]:
+def run_model(networks: Sequence[Network], model: Model, cache: ProfileCache, say: Say) -> list[Point]:
     """All plans of one model: profiled, each kind of node once, corrected, measured."""
     began = time.perf_counter()
-    profiles = [profile_for(team.fleet, model, cache) for team in teams]
+    profile = profile_for(networks[0].fleet, model, cache)
     say(f"{model.graph.name}: profiled in {time.perf_counter() - began:.0f} s")
     workload, draw, points = make_workload(model, seed=0), random.Random(0), []
-    for networks in zip(*(team.networks for team in teams), strict=True):
+    for network in networks:
         began = time.perf_counter()
-        sites = [
-            make_site(team, network, model, profile)
-            for team, network, profile in zip(teams, networks, profiles, strict=True)
-        ]
-        found = run_sites(sites, model, workload, draw)
-        say(f"{model.graph.name}, {networks[0].name}: {len(found)} plans in {time.perf_counter() - began:.0f} s")
+        found = run_site(make_site(network, model, profile), model, workload, draw)
+        say(f"{model.graph.name}, {network.name}: {len(found)} plans in {time.perf_counter() - began:.0f} s")
         points += found
     return points
 
 
-def make_site(team: Team, network: Network, model: Model, profile: Profile) -> Site:
+def make_site(network: Network, model: Model, profile: Profile) -> Site:
     """With the shards of all its stages on the nodes."""
-    plans = team.plans_for(model, [node.name for node in team.fleet.nodes])
+    plans = plans_for(model, [node.name for node in network.fleet.nodes])
     before = CostModel(model.graph, network.cluster, profile)
     candidates = [before.candidate(stages) for stages in plans.values()]
-    companies = companies_to_try(profile, candidates, team.fleet.places)
-    trials = Trials(team.fleet, model, companies, seed=0, on_trial=lambda *_: None)
+    companies = companies_to_try(profile, candidates, network.fleet.places)
+    trials = Trials(network.fleet, model, companies, seed=0, on_trial=lambda *_: None)
     return Site(network=network, before=before, plans=plans, companies=companies, trials=trials)
 
 
-def run_sites(sites: Sequence[Site], model: Model, workload: Workload, draw: random.Random) -> list[Point]:
+def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) -> list[Point]:
     """All plans are live at once; visits to them and trials of their stages take turns in random order."""
-    tries = [
-        partial(site.trials.visit, company, seconds=TRIAL_SECONDS, n_least=N_LEAST)
-        for site in sites
-        for company in site.companies
-    ]
+    tries = [partial(site.trials.visit, company, seconds=TRIAL_SECONDS, n_least=N_LEAST) for company in site.companies]
     for trial in draw.sample(tries, len(tries)):
         trial()
-    jobs = [job for site in sites for job in jobs_of(site)]
+    jobs = [*jobs_of(site)]
     again = draw.sample(range(len(jobs)), round(REPEATED_SHARE * len(jobs)))
     visits: dict[tuple[bool, int], list[Figures]] = {(False, number): [] for number in range(len(jobs))}
     visits |= {(True, number): [] for number in again}
@@ -149,10 +141,9 @@ def run_sites(sites: Sequence[Site], model: Model, workload: Workload, draw: ran
             steps = [partial(visit, key) for key in visits] + (tries if n_done else [])
             for step in draw.sample(steps, len(steps)):
                 step()
-    corrected = {site: site.corrected() for site in sites}
+    corrected = site.corrected()
     return [
-        make_point(job, corrected[job.site], visits[False, number], visits.get((True, number)))
-        for number, job in enumerate(jobs)
+        make_point(job, corrected, visits[False, number], visits.get((True, number))) for number, job in enumerate(jobs)
     ]
 
 
