@@ -7,7 +7,7 @@ import numpy as np
 from partitioner.onnx_io import Model
 from partitioner.plan import Stage
 
-N_SPLITS = (10, 5)
+N_SPLITS = (10, 3)
 """Of a model, and of one of more than `MANY_UNITS`, whose profile takes longest."""
 MANY_UNITS = 100
 SHARES = ((0.4, 0.75), (0.3, 0.55, 0.8))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from coordinator.measurement import PlanMeasurement
+from coordinator.loadgen import Record
+from coordinator.statistics import Estimate, quantile_estimate
 from partitioner.plan import CostEstimate
 
 
@@ -64,12 +65,13 @@ def predicted_figures(cost: CostEstimate) -> Figures:
     )
 
 
-def measured_figures(found: PlanMeasurement) -> Figures:
-    """Medians of the single-stream run, rate of the offline run."""
-    stages = tuple(stage.unloaded_compute_seconds.value for stage in found.stages if stage.unloaded_compute_seconds)
-    if len(stages) != len(found.stages):
-        raise ValueError(f"{found.label} has {len(stages)} unloaded stage times of {len(found.stages)} stages.")
-    latency, rate = found.latency_seconds.p50, found.throughput_per_second
+def measured_figures(lone: Sequence[Record], rate: Estimate) -> Figures:
+    """Medians of requests that ran one by one; samples per second with the window full."""
+    latency = quantile_estimate([record.received_at - record.sent_at for record in lone], 0.5)
+    stages = tuple(
+        median(trace.compute_seconds for trace in traces)
+        for traces in zip(*(record.trace for record in lone), strict=True)
+    )
     return Figures(
         latency=latency.value,
         throughput=rate.value,

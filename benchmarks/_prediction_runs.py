@@ -3,26 +3,25 @@
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks._prediction_live import N_LONE, Round, live_plan
 from benchmarks._prediction_networks import Network, Say, given_network, local_networks
 from benchmarks._prediction_plans import Stages, plans_for
-from benchmarks._prediction_points import Figures, Point, measured_figures, median_figures, predicted_figures
+from benchmarks._prediction_points import Figures, Point, median_figures, predicted_figures
 from coordinator.company import Company, companies_to_try
 from coordinator.config import ClusterConfig
 from coordinator.correcting import with_trials
-from coordinator.deployment import deploy_plan
 from coordinator.fleet import Fleet, connect_fleet
 from coordinator.loadgen import Workload, make_workload
-from coordinator.measuring import Effort, measure_deployment
 from coordinator.profile_cache import ProfileCache
 from coordinator.profiling import profile_fleet, spans_to_profile
-from coordinator.trials import Trials
+from coordinator.trials import LiveTrial, Trials
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model, load_model
 from partitioner.plan import Candidate
@@ -30,15 +29,17 @@ from partitioner.profile import Profile
 
 PROFILE_SECONDS = 2.5
 N_ROUNDS = 2
-"""In each all plans are visited and all stages tried: a machine that is slow for seconds is so for one of each."""
-TRIAL_SECONDS = 0.36
-"""Of a round, for each company of stages."""
-EFFORT = Effort(seconds=0.36, n_requests=300, n_warmup=2, n_least=4)
-"""Of a visit."""
-N_LEAST = 4
-"""Requests of each kind in a trial of a round."""
+LONE_SECONDS = 0.7
+N_LONE_VISITS = (3, 12)
+"""Of a round, to each plan and to each company of stages, at least and at most: as many as take so long."""
+LOADED_TRIAL_SECONDS = 0.18
+N_LOADED_LEAST = 4
+"""Of a visit to a company of stages under load."""
 REPEATED_SHARE = 0.15
 """Of the plans: measured twice."""
+
+
+Step = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,32 +119,52 @@ def make_site(network: Network, model: Model, profile: Profile) -> Site:
 
 
 def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) -> list[Point]:
-    """All plans are live at once; visits to them and trials of their stages take turns in random order."""
-    tries = [partial(site.trials.visit, company, seconds=TRIAL_SECONDS, n_least=N_LEAST) for company in site.companies]
-    for trial in draw.sample(tries, len(tries)):
-        trial()
-    candidates = site.candidates()
-    again = draw.sample([*candidates], round(REPEATED_SHARE * len(candidates)))
-    visits: dict[tuple[bool, str], list[Figures]] = {(False, label): [] for label in candidates}
-    visits |= {(True, label): [] for label in again}
+    """All plans and the stages to try are live at once; visits take turns in random order."""
     with ExitStack() as stack:
-        measures = {
-            label: stack.enter_context(live_plan(site.network.fleet, model, candidate, workload, label))
+        trials = [stack.enter_context(site.trials.live(company)) for company in site.companies]
+        begun = [begun_trial(trial) for trial in draw.sample(trials, len(trials))]
+        candidates = site.candidates()
+        live = {
+            label: stack.enter_context(live_plan(site.network.fleet, model, candidate, workload))
             for label, candidate in candidates.items()
         }
-
-        def visit(key: tuple[bool, str]) -> None:
-            visits[key].append(measures[key[1]]())
-
-        for n_done in range(N_ROUNDS):
-            steps = [partial(visit, key) for key in visits] + (tries if n_done else [])
+        n_visits = {label: n_affordable(partial(plan.time_lone, Round())) for label, plan in live.items()}
+        again = draw.sample([*live], round(REPEATED_SHARE * len(live)))
+        visits: dict[tuple[bool, str], list[Figures]] = {
+            **{(False, label): [] for label in live},
+            **{(True, label): [] for label in again},
+        }
+        for number in range(N_ROUNDS):
+            rounds = {key: Round() for key in visits}
+            steps = [step for lone, loaded in begun for step in (lone + loaded if number else lone)]
+            for (_, label), found in rounds.items():
+                steps += [partial(live[label].time_lone, found)] * n_visits[label]
+                steps.append(partial(live[label].time_offline, found))
             for step in draw.sample(steps, len(steps)):
                 step()
+            for key, found in rounds.items():
+                visits[key].append(found.figures())
     corrected = site.corrected()
     return [
         make_point(site, label, candidate, corrected, visits=visits[False, label], again=visits.get((True, label)))
         for label, candidate in candidates.items()
     ]
+
+
+def begun_trial(trial: LiveTrial) -> tuple[list[Step], list[Step]]:
+    """Visits to stages that are tried, with lone requests and under load, for a round; one of each is made."""
+    lone = partial(trial.time_lone, seconds=0.0, n_least=N_LONE)
+    loaded = partial(trial.time_loaded, seconds=LOADED_TRIAL_SECONDS, n_least=N_LOADED_LEAST)
+    loaded()
+    return [lone] * n_affordable(lone), [loaded]
+
+
+def n_affordable(visit: Step) -> int:
+    """How many such visits are made in a round; makes one to see."""
+    began = time.perf_counter()
+    visit()
+    least, most = N_LONE_VISITS
+    return max(least, min(most, round(LONE_SECONDS / (time.perf_counter() - began))))
 
 
 def make_point(
@@ -169,21 +190,6 @@ def make_point(
         visits=tuple(visits),
         again=median_figures(again) if again else None,
     )
-
-
-@contextmanager
-def live_plan(
-    fleet: Fleet, model: Model, candidate: Candidate, workload: Workload, label: str
-) -> Iterator[Callable[[], Figures]]:
-    """A plan that is live meanwhile, and how to visit it."""
-    with deploy_plan(fleet, model, candidate, on_lane=lambda *_: None) as deployment:
-
-        def visit() -> Figures:
-            return measured_figures(
-                measure_deployment(fleet, deployment, workload, label=label, effort=EFFORT, on_step=lambda *_: None)
-            )
-
-        yield visit
 
 
 def profile_for(fleet: Fleet, model: Model, cache: ProfileCache) -> Profile:

@@ -9,7 +9,7 @@ import random
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -37,11 +37,12 @@ from partitioner.tensors import TensorSpec
 
 N_VISITS = 2
 """How often each stage is deployed, in turn with the others, so that drift shows in all."""
-N_WARM_UP = 3
+N_WARM_UP = 2
 MIN_REQUESTS = 5
 """Of each visit, one by one and under load alike, however long they take."""
-WINDOW = QUEUE_LIMIT
-"""Requests in flight under load."""
+WINDOW = QUEUE_LIMIT - 1
+"""Requests in flight under load. So many count for nothing at both ends: while they begin, and once nothing is sent any
+more, a stage has less to do beside computing (periods of resnet18 came out 4 % too short)."""
 REST_SPREAD = (0.5, 1.5)
 """Of the rest before a lone request, drawn anew each time, so that none falls into step with anything."""
 STARVED_SHARE = 0.2
@@ -125,23 +126,37 @@ class Trials:
             found.setdefault(name, []).append(span)
         return found
 
-    def visit(self, company: Company, *, seconds: float, n_least: int = MIN_REQUESTS) -> None:
+    def visit(self, company: Company, *, seconds: float) -> None:
         """Deploys the stages of a company, times them alone and under load, and takes them off.
 
         Args:
             company: One of those given at first.
             seconds: For both together, deployment not counted.
-            n_least: Requests of each, however long they take.
 
         Raises:
             NodeError: A node failed, or refused a stage.
         """
+        with self.live(company) as trial:
+            trial.time_lone(seconds=seconds / 2)
+            trial.time_loaded(seconds=seconds / 2)
 
-        def guest(stage: TriedStage) -> _Guest:
-            return _Guest(self._fleet.node_of[stage[0]], self._shards[stage], self._samples[stage])
+    @contextmanager
+    def live(self, company: Company) -> Iterator["LiveTrial"]:
+        """The stages of a company, deployed for as long as the context lasts, to be timed as often as wanted.
 
-        groups = [[guest(stage) for stage in group] for group in company.groups]
-        _visit(groups, seconds=seconds, n_least=n_least, rest_seconds=company.rest_seconds, seed=self._seed)
+        Raises:
+            NodeError: A node failed, or refused a stage.
+        """
+        with ExitStack() as stack:
+
+            def guest(stage: TriedStage) -> _Guest:
+                node, shard, samples = self._fleet.node_of[stage[0]], self._shards[stage], self._samples[stage]
+                pipeline = stack.enter_context(_deployed(node, shard, samples))
+                inputs = draw_tensors(wire_specs(shard.receives), np.random.default_rng(self._seed))
+                return _Guest(node=node, shard=shard, samples=samples, pipeline=pipeline, inputs=inputs)
+
+            groups = [[guest(stage) for stage in group] for group in company.groups]
+            yield LiveTrial(groups, company.rest_seconds, self._seed)
 
     def found(self) -> dict[str, tuple[StageTrial, ...]]:
         """Trials by device, of stages all of which were visited."""
@@ -152,13 +167,15 @@ class Trials:
         return {name: tuple(trial(name, span) for span in spans) for name, spans in self._spans_of().items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Guest:
     """A stage that is tried, and where its times go."""
 
     node: FleetNode
     shard: Shard
     samples: _Samples
+    pipeline: Pipeline
+    inputs: Mapping[str, np.ndarray]
 
     def prober(self) -> Prober:
         """A stream over which messages go there and back without a stage."""
@@ -169,6 +186,10 @@ class _Guest:
         """From the client and back to it, without the stage."""
         return prober.round_trip(_n_bytes(self.shard.receives), _n_bytes(self.shard.sends))
 
+    def answer(self) -> Answer:
+        """Of a lone request."""
+        return self.pipeline.infer(self.inputs)
+
     def take(self, answer: Answer, hop_seconds: float) -> None:
         """Keeps the times of a lone request."""
         compute = answer.trace[0].compute_seconds
@@ -176,33 +197,58 @@ class _Guest:
         self.samples.handover.append(answer.latency_seconds - compute - hop_seconds)
 
 
-def _visit(groups: Sequence[Sequence[_Guest]], *, seconds: float, n_least: int, rest_seconds: float, seed: int) -> None:
-    guests = [guest for group in groups for guest in group]
-    with ExitStack() as stack:
-        pipelines = {guest: stack.enter_context(_deployed(guest.node, guest.shard, guest.samples)) for guest in guests}
-        inputs = {
-            guest: draw_tensors(wire_specs(guest.shard.receives), np.random.default_rng(seed)) for guest in guests
-        }
+class LiveTrial:
+    """Stages of a company that are deployed."""
+
+    def __init__(self, groups: Sequence[Sequence[_Guest]], rest_seconds: float, seed: int) -> None:
+        self._groups = groups
+        self._guests = [guest for group in groups for guest in group]
+        self._rest_seconds = rest_seconds
+        self._draw = random.Random(seed)  # noqa: S311 - rests, not secrets
         for _ in range(N_WARM_UP):
-            for guest in guests:
-                pipelines[guest].infer(inputs[guest])
-        probers = {guest: stack.enter_context(guest.prober()) for guest in guests}
-        draw = random.Random(seed)  # noqa: S311 - rests, not secrets
+            for guest in self._guests:
+                guest.answer()
 
-        def rest() -> None:
-            time.sleep(rest_seconds * draw.uniform(*REST_SPREAD))
+    def time_lone(self, *, seconds: float, n_least: int = MIN_REQUESTS) -> None:
+        """Times one request after another, and a probe beside each; the first of each finds caches cold: uncounted.
 
-        n_rounds, ends_at = 0, time.perf_counter() + seconds / 2
-        while n_rounds < n_least or time.perf_counter() < ends_at:
-            for guest in guests:
-                rest()
-                answer = pipelines[guest].infer(inputs[guest])
-                rest()
-                guest.take(answer, guest.hop_seconds(probers[guest]))
-            n_rounds += 1
-        for group in groups:
-            sends = [partial(pipelines[guest].submit, inputs[guest]) for guest in group]
-            for guest, answers in zip(group, _under_load(sends, seconds / 2 / len(groups), n_least), strict=True):
+        Args:
+            seconds: For all stages together.
+            n_least: Requests for each stage, however long they take.
+
+        Raises:
+            NodeError: A node failed.
+        """
+        with ExitStack() as stack:
+            probers = {guest: stack.enter_context(guest.prober()) for guest in self._guests}
+            for guest in self._guests:
+                guest.answer()
+                guest.hop_seconds(probers[guest])
+            n_rounds, ends_at = 0, time.perf_counter() + seconds
+            while n_rounds < n_least or time.perf_counter() < ends_at:
+                for guest in self._guests:
+                    self._rest()
+                    answer = guest.answer()
+                    self._rest()
+                    guest.take(answer, guest.hop_seconds(probers[guest]))
+                n_rounds += 1
+
+    def _rest(self) -> None:
+        time.sleep(self._rest_seconds * self._draw.uniform(*REST_SPREAD))
+
+    def time_loaded(self, *, seconds: float, n_least: int = MIN_REQUESTS) -> None:
+        """Times requests that wait for one another, in all stages that have processors of their own at once.
+
+        Args:
+            seconds: For all stages together.
+            n_least: Requests for each stage with its window full, however long they take.
+
+        Raises:
+            NodeError: A node failed.
+        """
+        for group in self._groups:
+            sends = [partial(guest.pipeline.submit, guest.inputs) for guest in group]
+            for guest, answers in zip(group, _under_load(sends, seconds / len(self._groups), n_least), strict=True):
                 guest.samples.busy.append(_busy_seconds(answers))
 
 
@@ -243,7 +289,7 @@ def _under_load(sends: Sequence[Callable[[], Future[Answer]]], seconds: float, n
     """Answers of stages that all work at once, none ahead of the slowest by more than its window, as in a pipeline."""
     ends_at = time.perf_counter() + seconds
     futures: list[list[Future[Answer]]] = [[] for _ in sends]
-    while len(futures[0]) < WINDOW + n_least or time.perf_counter() < ends_at:
+    while len(futures[0]) < n_least + 2 * WINDOW or time.perf_counter() < ends_at:
         for sent, send in zip(futures, sends, strict=True):
             sent.append(send())
     return [[future.result() for future in sent] for sent in futures]
@@ -251,7 +297,7 @@ def _under_load(sends: Sequence[Callable[[], Future[Answer]]], seconds: float, n
 
 def _busy_seconds(answers: Sequence[Answer]) -> float:
     """From answer to answer while the stage had enough to do; else its compute time."""
-    steady = answers[WINDOW:]
+    steady = answers[WINDOW:-WINDOW]
     computing = statistics.median(answer.trace[0].compute_seconds for answer in steady)
     period = (steady[-1].received_at - steady[0].received_at) / (len(steady) - 1)
     waiting = statistics.median(answer.trace[0].queue_seconds for answer in steady)

@@ -1,3 +1,4 @@
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from coordinator.correcting import TRIAL_SECONDS, correct_front, with_trials, wi
 from coordinator.fleet import connect_fleet
 from coordinator.planning import probe_links
 from coordinator.profiling import ignore_progress, profile_fleet, spans_to_profile
-from coordinator.trials import MIN_REQUESTS, N_VISITS, try_stages
+from coordinator.trials import MIN_REQUESTS, N_VISITS, Trials, try_stages
 from coordinator.wishes import SearchWish
 from node_agent.errors import NodeError
 from partitioner.cost import CostModel
@@ -82,6 +83,26 @@ def test_stages_are_run_in_company(fleet, model):
         check(found[0])
     assert f"trying {first}[0:3] with {second}[3:{model.graph.n_units}]" in [what for *_, what in seen]
     assert n_stages(fleet) == 0
+
+
+def test_stages_that_stay_live_are_timed_as_often_as_wanted(fleet, model):
+    name, n_units = fleet.nodes[0].name, model.graph.n_units
+    spans = [(0, n_units), (1, n_units)]
+    companies = [Company(groups=(((name, span),),), rest_seconds=0.001) for span in spans]
+    trials = Trials(fleet, model, companies, seed=0, on_trial=ignore_progress)
+    with ExitStack() as stack:
+        live = [stack.enter_context(trials.live(company)) for company in companies]
+        assert n_stages(fleet) == len(spans)
+        for _ in range(3):
+            for one in live:
+                one.time_lone(seconds=0, n_least=2)
+        for one in live:
+            one.time_loaded(seconds=0, n_least=2)
+        assert n_stages(fleet) == len(spans)
+    assert n_stages(fleet) == 0
+    found = trials.found()[name]
+    assert [(one.start, one.stop, one.n_samples) for one in found] == [(*span, 6) for span in spans]
+    assert all(one.busy_seconds > 0 for one in found)
 
 
 def test_a_paced_stage_is_busy_for_its_pace(fleet, model):

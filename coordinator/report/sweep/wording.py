@@ -57,17 +57,18 @@ def count_sentence(series: SweepSeries) -> str:
     if not runs:
         return f"None of {series.n_planned:,} planned runs was measured."
     ends = {state: sum(run.state == state for run in runs) for state in ("done", "invalid", "failed")}
-    missing = series.n_planned - ends["done"]
-    parts = [f"{ends['done']:,} of {series.n_planned:,} planned runs were measured"]
+    n_planned_done = min(ends["done"], series.n_planned)
+    n_missing, n_added = series.n_planned - n_planned_done, ends["done"] - n_planned_done
+    parts = [f"{n_planned_done:,} of {series.n_planned:,} planned runs were measured"]
+    if n_added:
+        parts.append(f"{n_added:,} repeats were added because intervals were wide")
     if ends["invalid"]:
         parts.append(f"{ends['invalid']:,} attempts were invalid (the network condition was not in force)")
     if ends["failed"]:
         parts.append(f"{ends['failed']:,} attempts failed")
     text = "; ".join(parts) + "."
-    if missing > 0:
-        text += f" {missing:,} planned runs have no figures."
-    elif missing < 0:
-        text += f" {-missing:,} repeats were added because intervals were wide."
+    if n_missing:
+        text += f" {n_missing:,} planned runs have no figures."
     return text
 
 

@@ -139,3 +139,13 @@ def test_a_sweep_that_has_not_begun_is_read() -> None:
     series = read_sweep(sweep, [])
     assert series.settings[0].recommendation.plan == ""
     assert wording.count_sentence(series) == "None of 432 planned runs was measured."
+
+
+def test_repeats_beyond_the_plan_are_counted_apart() -> None:
+    sweep, runs = sample_sweep(models=["vgg16"], networks=NETWORKS[:1], n_samples=3)
+    done = [run for run in runs if run.state == "done"]
+    series = replace(read_sweep(sweep, done), n_planned=len(done) - 2)
+    assert wording.count_sentence(series) == (
+        f"{len(done) - 2:,} of {len(done) - 2:,} planned runs were measured; "
+        "2 repeats were added because intervals were wide."
+    )
