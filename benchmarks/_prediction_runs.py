@@ -38,7 +38,6 @@ N_LOADED_LEAST = 4
 REPEATED_SHARE = 0.15
 """Of the plans: measured twice."""
 
-
 Step = Callable[[], None]
 
 

@@ -42,7 +42,7 @@ MIN_REQUESTS = 5
 """Of each visit, one by one and under load alike, however long they take."""
 WINDOW = QUEUE_LIMIT - 1
 """Requests in flight under load. So many count for nothing at both ends: while they begin, and once nothing is sent any
-more, a stage has less to do beside computing (periods of resnet18 came out 4 % too short)."""
+more, a stage has less to do beside computing (with the end counted, resnet18 was predicted 5 % too fast)."""
 REST_SPREAD = (0.5, 1.5)
 """Of the rest before a lone request, drawn anew each time, so that none falls into step with anything."""
 STARVED_SHARE = 0.2
