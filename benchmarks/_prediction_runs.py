@@ -18,10 +18,11 @@ from coordinator.company import Company, companies_to_try
 from coordinator.config import ClusterConfig
 from coordinator.correcting import with_trials
 from coordinator.fleet import Fleet, connect_fleet
+from coordinator.live_trial import LiveTrial
 from coordinator.loadgen import Workload, make_workload
 from coordinator.profile_cache import ProfileCache
 from coordinator.profiling import profile_fleet, spans_to_profile
-from coordinator.trials import LiveTrial, Trials
+from coordinator.trials import Trials
 from partitioner.cost import CostModel
 from partitioner.onnx_io import Model, load_model
 from partitioner.plan import Candidate

@@ -7,9 +7,10 @@ from coordinator.company import Company, companies_to_try, untried_stages
 from coordinator.config import local_cluster
 from coordinator.correcting import TRIAL_SECONDS, correct_front, with_trials, within_budget
 from coordinator.fleet import connect_fleet
+from coordinator.live_trial import MIN_REQUESTS
 from coordinator.planning import probe_links
 from coordinator.profiling import ignore_progress, profile_fleet, spans_to_profile
-from coordinator.trials import MIN_REQUESTS, N_VISITS, Trials, try_stages
+from coordinator.trials import N_VISITS, Trials, try_stages
 from coordinator.wishes import SearchWish
 from node_agent.errors import NodeError
 from partitioner.cost import CostModel
