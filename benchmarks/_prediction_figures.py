@@ -1,6 +1,7 @@
 """Figures of the benchmark of predictions, from its points."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import fmean, median
 
 from benchmarks._figures import Figure, at_least, at_most
@@ -20,6 +21,11 @@ LIMIT, LIMIT_P90 = 0.05, 0.12
 LEAST_TAU, MOST_REGRET, LEAST_HYPERVOLUME = 0.9, 0.03, 0.97
 LEAST_SPLITS = 10
 SOURCES = ("after", "before", "noise")
+
+Group = Sequence[Point]
+"""All plans of one model under one condition."""
+Score = Callable[[Sequence[Figures], Sequence[Figures]], float]
+"""How well guesses fit what was measured of the same plans."""
 
 
 def figures_of(points: Sequence[Point]) -> list[Figure]:
@@ -92,63 +98,65 @@ def error_figures(quantity: str, after: ErrorSummary, before: ErrorSummary, nois
     return figures
 
 
-def group_figures(groups: Sequence[Sequence[Point]]) -> list[Figure]:
-    """Order, regret and hypervolume: the worst and the median over models and conditions."""
+def group_figures(groups: Sequence[Group]) -> list[Figure]:
+    """Order, regret and hypervolume, the worst and the median over models and conditions.
+
+    No prediction can be expected to choose better than one round of measurements does for the others: where that floor
+    is beyond the bound, it takes its place, and is told as the target.
+    """
     series = [[point for point in group if point.is_split_series] for group in groups]
     series = [group for group in series if len(group) >= LEAST_SPLITS]
     figures = []
     for quantity in ("latency", "throughput"):
-        agreements = [order(group, quantity) for group in series]
-        taus, resolved = [one.tau or 0.0 for one in agreements], [one.resolved_tau or 0.0 for one in agreements]
-        figures += least(f"prediction_{quantity}_resolved_tau", resolved, LEAST_TAU)
-        figures += middle(f"prediction_{quantity}_tau", taus)
-        floors = [regret_floor(group, quantity) for group in groups]
-        regrets = [regret_of(group, quantity) for group in groups]
-        figures += most(f"prediction_{quantity}_regret", regrets, max(MOST_REGRET, *floors))
-        figures += middle(f"prediction_{quantity}_regret", regrets)
-        figures.append(
-            Figure(
-                name=f"prediction_{quantity}_regret_noise_most",
-                value=max(floors),
-                interval=(min(floors), max(floors)),
-                unit="share",
-            )
-        )
-    return figures + least("prediction_hypervolume", [hypervolume(group) for group in groups], LEAST_HYPERVOLUME)
+        name = f"prediction_{quantity}"
+        figures += least(f"{name}_resolved_tau", series, partial(resolved_order, quantity=quantity), LEAST_TAU)
+        figures += middle(f"{name}_tau", [predicted(group, partial(order, quantity=quantity)) for group in series])
+        figures += most(f"{name}_regret", groups, partial(regret_of_best, quantity=quantity), MOST_REGRET)
+    return figures + least("prediction_hypervolume", groups, hypervolume, LEAST_HYPERVOLUME)
 
 
-def order(group: Sequence[Point], quantity: str) -> RankAgreement:
-    """Kendall's tau-b of a series of splits; resolved: of the pairs whose measured intervals do not overlap."""
-    return rank_agreement(
-        *columns(group, quantity), intervals=[getattr(point.measured, f"{quantity}_ends") for point in group]
-    )
+def predicted(group: Group, score: Score) -> float:
+    """The score of the predictions."""
+    return score([point.after for point in group], [point.measured for point in group])
 
 
-def regret_of(group: Sequence[Point], quantity: str) -> float:
-    """Regret of the plan predicted best."""
-    return regret_of_best(
-        [wanted(point.after, quantity) for point in group], [wanted(point.measured, quantity) for point in group]
-    )
+def floor(group: Group, score: Score) -> float:
+    """The score of one round of measurements, as predictions of the others: the mean of all rounds."""
 
-
-def regret_floor(group: Sequence[Point], quantity: str) -> float:
-    """Regret of the plan that was measured best in one round, in the others: the mean of all rounds."""
-
-    def regret_of_round(number: int) -> float:
+    def score_of_round(number: int) -> float:
         others = [median_figures([*point.visits[:number], *point.visits[number + 1 :]]) for point in group]
-        return regret_of_best(
-            [wanted(point.visits[number], quantity) for point in group],
-            [wanted(figures, quantity) for figures in others],
-        )
+        return score([point.visits[number] for point in group], others)
 
-    return fmean(regret_of_round(number) for number in range(len(group[0].visits)))
+    return fmean(score_of_round(number) for number in range(len(group[0].visits)))
 
 
-def regret_of_best(predicted: Sequence[tuple[float, float]], measured: Sequence[tuple[float, float]]) -> float:
-    """Of plans that are equally good by the first of both numbers the one is run that is better by the second."""
-    best = predicted.index(min(predicted))
-    chosen = [float(index != best) for index in range(len(predicted))]
-    return regret(chosen, [first for first, _ in measured])
+def order(guesses: Sequence[Figures], truths: Sequence[Figures], quantity: str) -> float:
+    """Kendall's tau-b."""
+    return agreement(guesses, truths, quantity).tau or 0.0
+
+
+def resolved_order(guesses: Sequence[Figures], truths: Sequence[Figures], quantity: str) -> float:
+    """The same of the pairs whose measured intervals do not overlap."""
+    return agreement(guesses, truths, quantity).resolved_tau or 0.0
+
+
+def agreement(guesses: Sequence[Figures], truths: Sequence[Figures], quantity: str) -> RankAgreement:
+    """Of the order by one quantity."""
+    guess, truth = ([getattr(figures, quantity) for figures in one] for one in (guesses, truths))
+    return rank_agreement(guess, truth, intervals=[getattr(figures, f"{quantity}_ends") for figures in truths])
+
+
+def regret_of_best(guesses: Sequence[Figures], truths: Sequence[Figures], quantity: str) -> float:
+    """Regret of the best guess; of plans that are equally good by the quantity, that which is better by the other."""
+    wishes = [wanted(figures, quantity) for figures in guesses]
+    best = wishes.index(min(wishes))
+    chosen = [float(index != best) for index in range(len(wishes))]
+    return regret(chosen, [wanted(figures, quantity)[0] for figures in truths])
+
+
+def hypervolume(guesses: Sequence[Figures], truths: Sequence[Figures]) -> float:
+    """Share of the exhaustively measured front's hypervolume that the guessed front's plans have, as measured."""
+    return hypervolume_share(*([both(figures) for figures in one] for one in (guesses, truths)))
 
 
 def wanted(figures: Figures, quantity: str) -> tuple[float, float]:
@@ -157,24 +165,25 @@ def wanted(figures: Figures, quantity: str) -> tuple[float, float]:
     return (latency, period) if quantity == "latency" else (period, latency)
 
 
-def columns(group: Sequence[Point], quantity: str) -> tuple[list[float], list[float]]:
-    """Predicted and measured."""
-    return [getattr(point.after, quantity) for point in group], [getattr(point.measured, quantity) for point in group]
-
-
-def hypervolume(group: Sequence[Point]) -> float:
-    """Share of the exhaustively measured front's hypervolume that the predicted front's plans have, as measured."""
-    return hypervolume_share([both(point.after) for point in group], [both(point.measured) for point in group])
-
-
 def both(figures: Figures) -> tuple[float, float]:
     """Latency and seconds from sample to sample, both minimised."""
     return figures.latency, 1 / figures.throughput
 
 
-def least(name: str, values: Sequence[float], bound: float) -> list[Figure]:
-    """The least of all groups, promised."""
-    return [at_least(f"{name}_least", min(values), (min(values), max(values)), "", bound)] if values else []
+def least(name: str, groups: Sequence[Group], score: Score, bound: float) -> list[Figure]:
+    """The least score of all groups, promised, and the least of the floors."""
+    if not groups:
+        return []
+    values, floors = ([of(group, score) for group in groups] for of in (predicted, floor))
+    promised = at_least(f"{name}_least", min(values), (min(values), max(values)), "", min(bound, *floors))
+    return [promised, *middle(name, values), noise(f"{name}_noise_least", floors, min(floors))]
+
+
+def most(name: str, groups: Sequence[Group], score: Score, bound: float) -> list[Figure]:
+    """The greatest score of all groups, promised, and the greatest of the floors."""
+    values, floors = ([of(group, score) for group in groups] for of in (predicted, floor))
+    promised = at_most(f"{name}_most", max(values), (min(values), max(values)), "share", max(bound, *floors))
+    return [promised, *middle(name, values), noise(f"{name}_noise_most", floors, max(floors))]
 
 
 def middle(name: str, values: Sequence[float]) -> list[Figure]:
@@ -184,6 +193,6 @@ def middle(name: str, values: Sequence[float]) -> list[Figure]:
     return [Figure(name=f"{name}_median", value=median(values), interval=(min(values), max(values)), unit="")]
 
 
-def most(name: str, values: Sequence[float], bound: float) -> list[Figure]:
-    """The most of all groups, promised."""
-    return [at_most(f"{name}_most", max(values), (min(values), max(values)), "share", bound)] if values else []
+def noise(name: str, floors: Sequence[float], value: float) -> Figure:
+    """What one round's choice comes to in the others."""
+    return Figure(name=name, value=value, interval=(min(floors), max(floors)), unit="")

@@ -1,8 +1,9 @@
 """Plans that are live, and what a round of visits finds of each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from benchmarks._prediction_points import Figures, measured_figures
 from coordinator.deployment import Deployment, deploy_plan
@@ -12,13 +13,32 @@ from coordinator.statistics import Estimate, rate_estimate, scaled
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
 
-N_LONE = 1
-"""Requests of a visit, after one that finds the caches cold: a machine that is slow for a moment is so for all of
-them."""
-OFFLINE_SECONDS = 0.36
+BURST_SECONDS = 0.1
+"""A machine that others use is slow for about so long at a time, for requests that follow closely on one another."""
+N_LONE = (1, 2)
+"""Requests of a visit, after one that finds the caches cold, of plans that take less and more than a burst."""
+OFFLINE_SECONDS = 0.3
 N_OFFLINE_LEAST = 4
 """Requests while the window is full."""
 N_MOST = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """Visits in a round: as many as take so long, but so many at least and at most."""
+
+    seconds: float
+    least: int
+    most: int
+
+    def n_visits(self, seconds_each: float) -> int:
+        """Of visits that take so long."""
+        return max(self.least, min(self.most, round(self.seconds / seconds_each)))
+
+
+LONE = Effort(seconds=0.5, least=2, most=8)
+OFFLINE = Effort(seconds=1.2, least=1, most=3)
+"""Of a plan whose bottleneck computes; one that waits for a link takes as long at each visit."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,9 +50,8 @@ class Round:
     """Samples per second."""
 
     def figures(self) -> Figures:
-        """Medians of the lone requests of all visits, and the rate."""
-        (rate,) = self.rates
-        return measured_figures(self.lone, rate)
+        """Medians of the lone requests of all visits, and of the rates."""
+        return measured_figures(self.lone, self.rates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,12 +61,30 @@ class LivePlan:
     deployment: Deployment
     workload: Workload
 
-    def time_lone(self, found: Round) -> None:
+    def visits(self, found: Round) -> list[Callable[[], None]]:
+        """All of a round, each of which adds to what the round found."""
+        n_lone = LONE.n_visits((1 + self._n_lone) * self.deployment.candidate.cost.latency_seconds)
+        is_link_bound = self.deployment.candidate.cost.bottleneck_resource.startswith("link:")
+        n_offline = 1 if is_link_bound else OFFLINE.n_visits(self._offline_seconds)
+        return [partial(self._time_lone, found)] * n_lone + [partial(self._time_offline, found)] * n_offline
+
+    @property
+    def _offline_seconds(self) -> float:
+        """Of a visit with the window full, as predicted; the window fills and runs empty beside what counts."""
+        period = 1 / self.deployment.candidate.cost.throughput_per_second
+        counted = max(OFFLINE_SECONDS, N_OFFLINE_LEAST * period)
+        return counted + 2 * self.deployment.candidate.plan.window * period
+
+    @property
+    def _n_lone(self) -> int:
+        return N_LONE[self.deployment.candidate.cost.latency_seconds > BURST_SECONDS]
+
+    def _time_lone(self, found: Round) -> None:
         """A few requests, one by one."""
-        result = self._load(0.0, 1 + N_LONE, is_single_stream=True)
+        result = self._load(0.0, 1 + self._n_lone, is_single_stream=True)
         found.lone += result.records[1:]
 
-    def time_offline(self, found: Round) -> None:
+    def _time_offline(self, found: Round) -> None:
         """Requests with the window full."""
         plan = self.deployment.candidate.plan
         result = self._load(OFFLINE_SECONDS, N_OFFLINE_LEAST + 2 * plan.window, is_single_stream=False)

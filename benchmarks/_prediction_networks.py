@@ -24,8 +24,8 @@ leaves to it: measured against itself it was 15 % apart.
 """
 CONDITIONS = {
     "lan": {"delay": "1ms", "rate": "1Gbit"},
-    "wifi": {"delay": "3ms", "rate": "200Mbit"},
-    "poor": {"delay": "10ms", "rate": "100Mbit"},
+    "wifi": {"delay": "3ms", "rate": "300Mbit"},
+    "poor": {"delay": "10ms", "rate": "150Mbit"},
 }
 
 Say = Callable[[str], None]

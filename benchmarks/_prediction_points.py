@@ -65,8 +65,8 @@ def predicted_figures(cost: CostEstimate) -> Figures:
     )
 
 
-def measured_figures(lone: Sequence[Record], rate: Estimate) -> Figures:
-    """Medians of requests that ran one by one; samples per second with the window full."""
+def measured_figures(lone: Sequence[Record], rates: Sequence[Estimate]) -> Figures:
+    """Medians of requests that ran one by one, and of samples per second with the window full."""
     latency = quantile_estimate([record.received_at - record.sent_at for record in lone], 0.5)
     stages = tuple(
         median(trace.compute_seconds for trace in traces)
@@ -74,11 +74,11 @@ def measured_figures(lone: Sequence[Record], rate: Estimate) -> Figures:
     )
     return Figures(
         latency=latency.value,
-        throughput=rate.value,
+        throughput=median(rate.value for rate in rates),
         transfer=latency.value - sum(stages),
         stages=stages,
         latency_ends=(latency.low, latency.high),
-        throughput_ends=(rate.low, rate.high),
+        throughput_ends=(median(rate.low for rate in rates), median(rate.high for rate in rates)),
     )
 
 

@@ -5,12 +5,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks._prediction_live import N_LONE, Round, live_plan
+from benchmarks._prediction_live import Effort, Round, live_plan
 from benchmarks._prediction_networks import Network, Say, given_network, local_networks
 from benchmarks._prediction_plans import Stages, plans_for
 from benchmarks._prediction_points import Figures, Point, median_figures, predicted_figures
@@ -30,12 +30,10 @@ from partitioner.profile import Profile
 
 PROFILE_SECONDS = 2.5
 N_ROUNDS = 2
-LONE_SECONDS = 0.7
-N_LONE_VISITS = (3, 12)
-"""Of a round, to each plan and to each company of stages, at least and at most: as many as take so long."""
-LOADED_TRIAL_SECONDS = 0.18
+LONE_TRIAL = Effort(seconds=0.7, least=3, most=12)
+LOADED_SECONDS = 0.25
 N_LOADED_LEAST = 4
-"""Of a visit to a company of stages under load."""
+"""Of a visit under load, for each group of a company's stages."""
 REPEATED_SHARE = 0.15
 """Of the plans: measured twice."""
 
@@ -94,6 +92,16 @@ class Site:
         return {label: cost_model.candidate(stages) for label, stages in self.plans.items()}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visited:
+    """A plan as it was deployed, and what each round found of it."""
+
+    candidate: Candidate
+    rounds: list[Figures] = field(default_factory=list)
+    again: list[Figures] = field(default_factory=list)
+    """Of the same rounds, where it was measured twice."""
+
+
 def run_model(networks: Sequence[Network], model: Model, cache: ProfileCache, say: Say) -> list[Point]:
     """All plans of one model: profiled, each kind of node once, corrected, measured."""
     began = time.perf_counter()
@@ -121,63 +129,40 @@ def make_site(network: Network, model: Model, profile: Profile) -> Site:
 def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) -> list[Point]:
     """All plans and the stages to try are live at once; visits take turns in random order."""
     with ExitStack() as stack:
-        trials = [stack.enter_context(site.trials.live(company)) for company in site.companies]
-        begun = [begun_trial(trial) for trial in draw.sample(trials, len(trials))]
-        candidates = site.candidates()
+        begun = [begun_trial(one, stack.enter_context(site.trials.live(one))) for one in site.companies]
+        plans = {label: Visited(candidate=candidate) for label, candidate in site.candidates().items()}
         live = {
-            label: stack.enter_context(live_plan(site.network.fleet, model, candidate, workload))
-            for label, candidate in candidates.items()
+            label: stack.enter_context(live_plan(site.network.fleet, model, plan.candidate, workload))
+            for label, plan in plans.items()
         }
-        n_visits = {label: n_affordable(partial(plan.time_lone, Round())) for label, plan in live.items()}
         again = draw.sample([*live], round(REPEATED_SHARE * len(live)))
-        visits: dict[tuple[bool, str], list[Figures]] = {
-            **{(False, label): [] for label in live},
-            **{(True, label): [] for label in again},
-        }
-        for number in range(N_ROUNDS):
-            rounds = {key: Round() for key in visits}
-            steps = [step for lone, loaded in begun for step in (lone + loaded if number else lone)]
-            for (_, label), found in rounds.items():
-                steps += [partial(live[label].time_lone, found)] * n_visits[label]
-                steps.append(partial(live[label].time_offline, found))
+        visits = [(live[label], plan.rounds) for label, plan in plans.items()]
+        visits += [(live[label], plans[label].again) for label in again]
+        for _ in range(N_ROUNDS):
+            rounds = [(plan, figures, Round()) for plan, figures in visits]
+            steps = [step for of_trial in begun for step in of_trial]
+            steps += [step for plan, _, found in rounds for step in plan.visits(found)]
             for step in draw.sample(steps, len(steps)):
                 step()
-            for key, found in rounds.items():
-                visits[key].append(found.figures())
+            for _, figures, found in rounds:
+                figures.append(found.figures())
     corrected = site.corrected()
-    return [
-        make_point(site, label, candidate, corrected, visits=visits[False, label], again=visits.get((True, label)))
-        for label, candidate in candidates.items()
-    ]
+    return [make_point(site, label, plan, corrected) for label, plan in plans.items()]
 
 
-def begun_trial(trial: LiveTrial) -> tuple[list[Step], list[Step]]:
-    """Visits to stages that are tried, with lone requests and under load, for a round; one of each is made."""
-    lone = partial(trial.time_lone, seconds=0.0, n_least=N_LONE)
-    loaded = partial(trial.time_loaded, seconds=LOADED_TRIAL_SECONDS, n_least=N_LOADED_LEAST)
+def begun_trial(company: Company, trial: LiveTrial) -> list[Step]:
+    """Visits of a round to stages that are tried: several with lone requests, one under load. One of each is made."""
+    lone = partial(trial.time_lone, seconds=0.0, n_least=1)
+    loaded = partial(trial.time_loaded, seconds=LOADED_SECONDS * len(company.groups), n_least=N_LOADED_LEAST)
     loaded()
-    return [lone] * n_affordable(lone), [loaded]
-
-
-def n_affordable(visit: Step) -> int:
-    """How many such visits are made in a round; makes one to see."""
     began = time.perf_counter()
-    visit()
-    least, most = N_LONE_VISITS
-    return max(least, min(most, round(LONE_SECONDS / (time.perf_counter() - began))))
+    lone()
+    return [lone] * LONE_TRIAL.n_visits(time.perf_counter() - began) + [loaded]
 
 
-def make_point(
-    site: Site,
-    label: str,
-    candidate: Candidate,
-    corrected: CostModel,
-    *,
-    visits: Sequence[Figures],
-    again: Sequence[Figures] | None,
-) -> Point:
+def make_point(site: Site, label: str, visited: Visited, corrected: CostModel) -> Point:
     """What is known of a plan in the end."""
-    before, after = (model.predict(candidate.plan) for model in (site.before, corrected))
+    before, after = (model.predict(visited.candidate.plan) for model in (site.before, corrected))
     return Point(
         model=corrected.graph.name,
         condition=site.network.name,
@@ -187,8 +172,8 @@ def make_point(
         sent_bytes=sum(hop.n_bytes for hop in after.hops),
         before=predicted_figures(before),
         after=predicted_figures(after),
-        visits=tuple(visits),
-        again=median_figures(again) if again else None,
+        visits=tuple(visited.rounds),
+        again=median_figures(visited.again) if visited.again else None,
     )
 
 

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -55,16 +55,13 @@ class Guest:
     shard: Shard
     samples: TrialSamples
     pipeline: Pipeline
+    prober: Prober
+    """A stream over which messages go there and back without the stage."""
     inputs: Mapping[str, np.ndarray]
 
-    def prober(self) -> Prober:
-        """A stream over which messages go there and back without a stage."""
-        plane = self.node.input_plane
-        return Prober(self.node.data_address(plane), plane, tls=self.node.tls)
-
-    def hop_seconds(self, prober: Prober) -> float:
+    def hop_seconds(self) -> float:
         """From the client and back to it, without the stage."""
-        return prober.round_trip(_n_bytes(self.shard.receives), _n_bytes(self.shard.sends))
+        return self.prober.round_trip(_n_bytes(self.shard.receives), _n_bytes(self.shard.sends))
 
     def answer(self) -> Answer:
         """Of a lone request."""
@@ -99,19 +96,17 @@ class LiveTrial:
         Raises:
             NodeError: A node failed.
         """
-        with ExitStack() as stack:
-            probers = {guest: stack.enter_context(guest.prober()) for guest in self._guests}
+        for guest in self._guests:
+            guest.answer()
+            guest.hop_seconds()
+        n_rounds, ends_at = 0, time.perf_counter() + seconds
+        while n_rounds < n_least or time.perf_counter() < ends_at:
             for guest in self._guests:
-                guest.answer()
-                guest.hop_seconds(probers[guest])
-            n_rounds, ends_at = 0, time.perf_counter() + seconds
-            while n_rounds < n_least or time.perf_counter() < ends_at:
-                for guest in self._guests:
-                    self._rest()
-                    answer = guest.answer()
-                    self._rest()
-                    guest.take(answer, guest.hop_seconds(probers[guest]))
-                n_rounds += 1
+                self._rest()
+                answer = guest.answer()
+                self._rest()
+                guest.take(answer, guest.hop_seconds())
+            n_rounds += 1
 
     def _rest(self) -> None:
         time.sleep(self._rest_seconds * self._draw.uniform(*REST_SPREAD))
@@ -164,6 +159,16 @@ def deployed(node: FleetNode, shard: Shard, samples: TrialSamples) -> Iterator[P
     finally:
         with suppress(NodeError):  # a node that is gone holds nothing
             node.client.unload_stage(name)
+
+
+def opened_prober(node: FleetNode) -> Prober:
+    """A prober of the plane that the stages of a node receive by.
+
+    Raises:
+        NodeError: The node could not be reached.
+    """
+    plane = node.input_plane
+    return Prober(node.data_address(plane), plane, tls=node.tls)
 
 
 def _n_bytes(specs: Sequence[TensorSpec]) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from coordinator.company import Company, Span, TriedStage
 from coordinator.fleet import Fleet
-from coordinator.live_trial import Guest, LiveTrial, TrialSamples, deployed
+from coordinator.live_trial import Guest, LiveTrial, TrialSamples, deployed, opened_prober
 from coordinator.provisioning import send_shards, sending_lane
 from coordinator.stage_orders import wire_specs
 from coordinator.statistics import quantile_estimate
@@ -118,9 +118,14 @@ class Trials:
 
             def guest(stage: TriedStage) -> Guest:
                 node, shard, samples = self._fleet.node_of[stage[0]], self._shards[stage], self._samples[stage]
-                pipeline = stack.enter_context(deployed(node, shard, samples))
-                inputs = draw_tensors(wire_specs(shard.receives), np.random.default_rng(self._seed))
-                return Guest(node=node, shard=shard, samples=samples, pipeline=pipeline, inputs=inputs)
+                return Guest(
+                    node=node,
+                    shard=shard,
+                    samples=samples,
+                    pipeline=stack.enter_context(deployed(node, shard, samples)),
+                    prober=stack.enter_context(opened_prober(node)),
+                    inputs=draw_tensors(wire_specs(shard.receives), np.random.default_rng(self._seed)),
+                )
 
             groups = [[guest(stage) for stage in group] for group in company.groups]
             yield LiveTrial(groups, company.rest_seconds, self._seed)

@@ -14,7 +14,6 @@ from coordinator.measuring import Busy, BusyMeans, hops_on_real_links, stage_mea
 from coordinator.results.values import LinkFound, ResourceUse, Sample, Scenario
 from coordinator.statistics import quantile_estimate, rate_estimate
 from coordinator.sweep.reference import reference_latency_seconds, reference_throughput_per_second, way_seconds
-from node_agent.messages import StageTrace
 from partitioner.cluster import CLIENT
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
@@ -134,7 +133,7 @@ def figures_of(
             "latency_p90_seconds": quantile_estimate(latencies, 0.9).value,
             "compute_seconds": median(compute_seconds(record) for record in lone.records),
             "network_seconds": median(
-                _latency(record) - sum(map(_stage_seconds, record.trace)) for record in lone.records
+                _latency(record) - sum(trace.inside_seconds for trace in record.trace) for record in lone.records
             ),
         }
     if loaded := results.get("offline"):
@@ -178,7 +177,3 @@ def compute_seconds(record: Record) -> float:
 
 def _latency(record: Record) -> float:
     return record.received_at - record.sent_at
-
-
-def _stage_seconds(trace: StageTrace) -> float:
-    return trace.queue_seconds + trace.decode_seconds + trace.compute_seconds + trace.encode_seconds

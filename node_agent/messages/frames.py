@@ -17,6 +17,11 @@ class StageTrace:
     compute_seconds: float
     encode_seconds: float
 
+    @property
+    def inside_seconds(self) -> float:
+        """From the request's arrival until its answer was ready to be sent."""
+        return self.queue_seconds + self.decode_seconds + self.compute_seconds + self.encode_seconds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CodedTensor:
