@@ -96,6 +96,8 @@ class EventLog:
         self._clock = clock
         self._wall_clock = wall_clock
         self._started_at = clock()
+        self._turn = threading.RLock()
+        """Of one event at a time, from its moment until all listeners were told, so that all see the same order."""
         self._lock = threading.Lock()
         self._events: list[Event] = []
         self._listeners: list[Listener] = []
@@ -122,20 +124,21 @@ class EventLog:
         duration_seconds: float = 0.0,
     ) -> Event:
         """Takes note of what happened now."""
-        event = Event(
-            kind=kind,
-            at=self._wall_clock(),
-            since_start_seconds=self._clock() - self._started_at,
-            duration_seconds=duration_seconds,
-            node=node,
-            cause=cause,
-            plan=plan,
-            epoch=epoch,
-        )
-        with self._lock:
-            self._events.append(event)
-            listeners = tuple(self._listeners)
-        _logger.log(logging.WARNING if kind in FAULTS else logging.INFO, event.describe())
-        for listener in listeners:
-            listener(event)
+        with self._turn:
+            event = Event(
+                kind=kind,
+                at=self._wall_clock(),
+                since_start_seconds=self._clock() - self._started_at,
+                duration_seconds=duration_seconds,
+                node=node,
+                cause=cause,
+                plan=plan,
+                epoch=epoch,
+            )
+            with self._lock:
+                self._events.append(event)
+                listeners = tuple(self._listeners)
+            _logger.log(logging.WARNING if kind in FAULTS else logging.INFO, event.describe())
+            for listener in listeners:
+                listener(event)
         return event
