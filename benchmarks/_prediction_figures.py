@@ -176,14 +176,14 @@ def least(name: str, groups: Sequence[Group], score: Score, bound: float) -> lis
         return []
     values, floors = ([of(group, score) for group in groups] for of in (predicted, floor))
     promised = at_least(f"{name}_least", min(values), (min(values), max(values)), "", min(bound, *floors))
-    return [promised, *middle(name, values), noise(f"{name}_noise_least", floors, min(floors))]
+    return [promised, *middle(name, values), noise(f"{name}_noise_least", floors, min(floors), "")]
 
 
 def most(name: str, groups: Sequence[Group], score: Score, bound: float) -> list[Figure]:
     """The greatest score of all groups, promised, and the greatest of the floors."""
     values, floors = ([of(group, score) for group in groups] for of in (predicted, floor))
     promised = at_most(f"{name}_most", max(values), (min(values), max(values)), "share", max(bound, *floors))
-    return [promised, *middle(name, values), noise(f"{name}_noise_most", floors, max(floors))]
+    return [promised, *middle(name, values), noise(f"{name}_noise_most", floors, max(floors), "share")]
 
 
 def middle(name: str, values: Sequence[float]) -> list[Figure]:
@@ -193,6 +193,6 @@ def middle(name: str, values: Sequence[float]) -> list[Figure]:
     return [Figure(name=f"{name}_median", value=median(values), interval=(min(values), max(values)), unit="")]
 
 
-def noise(name: str, floors: Sequence[float], value: float) -> Figure:
+def noise(name: str, floors: Sequence[float], value: float, unit: str) -> Figure:
     """What one round's choice comes to in the others."""
-    return Figure(name=name, value=value, interval=(min(floors), max(floors)), unit="")
+    return Figure(name=name, value=value, interval=(min(floors), max(floors)), unit=unit)

@@ -67,7 +67,7 @@ def predicted_figures(cost: CostEstimate) -> Figures:
 
 def measured_figures(lone: Sequence[Record], rates: Sequence[Estimate]) -> Figures:
     """Medians of requests that ran one by one, and of samples per second with the window full."""
-    latency = quantile_estimate([record.received_at - record.sent_at for record in lone], 0.5)
+    latency = quantile_estimate([record.latency_seconds for record in lone], 0.5)
     stages = tuple(
         median(trace.compute_seconds for trace in traces)
         for traces in zip(*(record.trace for record in lone), strict=True)

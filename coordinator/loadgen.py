@@ -40,6 +40,16 @@ class Record:
     """Both by `time.perf_counter()` of the client."""
     trace: tuple[StageTrace, ...]
 
+    @property
+    def latency_seconds(self) -> float:
+        """From sending to answer."""
+        return self.received_at - self.sent_at
+
+    @property
+    def network_seconds(self) -> float:
+        """Of the latency, what it was not inside a stage."""
+        return self.latency_seconds - sum(trace.inside_seconds for trace in self.trace)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:

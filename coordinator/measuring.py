@@ -113,7 +113,7 @@ def measure_deployment(
     single = load("single stream", effort.n_requests, is_single_stream=True)
     steps: tuple[WindowStep, ...] = ()
     if tuning is not None:
-        lone = median(record.received_at - record.sent_at for record in single.records)
+        lone = median(record.latency_seconds for record in single.records)
         deployment, steps = tune_deployment(
             deployment,
             workload,
@@ -232,7 +232,7 @@ def _summarise(
     return PlanMeasurement(
         label=label,
         plan=plan,
-        latency_seconds=latency_summary([record.received_at - record.sent_at for record in single.records]),
+        latency_seconds=latency_summary([record.latency_seconds for record in single.records]),
         throughput_per_second=scaled(rate, plan.batch),
         window=plan.window,
         n_requests=sum(len(result.records) + result.n_errors for result in (single, offline)),

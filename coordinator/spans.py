@@ -52,8 +52,7 @@ def record_spans(candidate: Candidate, record: Record, *, origin: float, number:
     """Spans of one request, one after another without a gap; `origin` is the moment zero of the client's clock."""
     hops = candidate.cost.hops
     bearers = [stage.devices[record.request % len(stage.devices)] for stage in candidate.plan.stages]
-    inside = sum(trace.inside_seconds for trace in record.trace)
-    network_seconds = max(record.received_at - record.sent_at - inside, 0.0)
+    network_seconds = max(record.network_seconds, 0.0)
     predicted_seconds = sum(hop.seconds for hop in hops)
     spans: list[Span] = []
     now = record.sent_at - origin

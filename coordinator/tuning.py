@@ -68,7 +68,7 @@ def tune_deployment(
         return WindowStep(
             window=window,
             throughput_per_second=scaled(rate_estimate([record.received_at for record in steady]), plan.batch),
-            latency_seconds=median(record.received_at - record.sent_at for record in steady),
+            latency_seconds=median(record.latency_seconds for record in steady),
         )
 
     bound = tuning.wish.latency_bound_seconds

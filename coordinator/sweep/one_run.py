@@ -127,14 +127,12 @@ def figures_of(
         "n_errors": float(sum(result.n_errors for result in results.values())),
     }
     if lone := results.get("single_stream"):
-        latencies = [_latency(record) for record in lone.records]
+        latencies = [record.latency_seconds for record in lone.records]
         figures |= {
             "latency_seconds": median(latencies),
             "latency_p90_seconds": quantile_estimate(latencies, 0.9).value,
             "compute_seconds": median(compute_seconds(record) for record in lone.records),
-            "network_seconds": median(
-                _latency(record) - sum(trace.inside_seconds for trace in record.trace) for record in lone.records
-            ),
+            "network_seconds": median(record.network_seconds for record in lone.records),
         }
     if loaded := results.get("offline"):
         rate = rate_estimate([record.received_at for record in loaded.steady(plan.window)])
@@ -144,7 +142,7 @@ def figures_of(
         )
         figures |= {
             "throughput_per_second": plan.batch * rate.value,
-            "loaded_latency_seconds": median(_latency(record) for record in loaded.records),
+            "loaded_latency_seconds": median(record.latency_seconds for record in loaded.records),
             "reference_latency_seconds": reference_latency_seconds(loaded.records, ways_seconds=ways),
             "reference_throughput_per_second": reference_throughput_per_second(loaded.records, plan.batch),
         }
@@ -173,7 +171,3 @@ def samples_of(results: dict[Scenario, LoadResult]) -> tuple[Sample, ...]:
 def compute_seconds(record: Record) -> float:
     """Of all stages."""
     return sum(trace.compute_seconds for trace in record.trace)
-
-
-def _latency(record: Record) -> float:
-    return record.received_at - record.sent_at

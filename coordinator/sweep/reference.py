@@ -38,7 +38,7 @@ def reference_latency_seconds(records: Sequence[Record], *, ways_seconds: float)
 def _latency(record: Record, ways_seconds: float) -> float:
     computing = sum(trace.compute_seconds for trace in record.trace)
     before = record.trace[0].queue_seconds + record.trace[0].decode_seconds if record.trace else 0.0
-    return max(record.received_at - record.sent_at - before - ways_seconds, computing)
+    return max(record.latency_seconds - before - ways_seconds, computing)
 
 
 def reference_throughput_per_second(records: Sequence[Record], batch: int) -> float:
