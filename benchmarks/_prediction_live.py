@@ -1,9 +1,8 @@
 """Plans that are live, and what a round of visits finds of each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 from benchmarks._prediction_points import Figures, measured_figures
 from coordinator.deployment import Deployment, deploy_plan
@@ -17,9 +16,9 @@ BURST_SECONDS = 0.1
 """A machine that others use is slow for about so long at a time, for requests that follow closely on one another."""
 N_LONE = (1, 2)
 """Requests of a visit, after one that finds the caches cold, of plans that take less and more than a burst."""
-OFFLINE_SECONDS = 0.3
-N_OFFLINE_LEAST = 4
-"""Requests while the window is full."""
+OFFLINE_SECONDS = 0.4
+N_OFFLINE_LEAST = 12
+"""Requests while the window is full: stages that share a core finish theirs in bunches, of which a few tell little."""
 N_MOST = 300
 
 
@@ -36,7 +35,7 @@ class Effort:
         return max(self.least, min(self.most, round(self.seconds / seconds_each)))
 
 
-LONE = Effort(seconds=0.5, least=2, most=8)
+LONE = Effort(seconds=0.6, least=3, most=10)
 OFFLINE = Effort(seconds=1.2, least=1, most=3)
 """Of a plan whose bottleneck computes; one that waits for a link takes as long at each visit."""
 
@@ -61,30 +60,30 @@ class LivePlan:
     deployment: Deployment
     workload: Workload
 
-    def visits(self, found: Round) -> list[Callable[[], None]]:
-        """All of a round, each of which adds to what the round found."""
-        n_lone = LONE.n_visits((1 + self._n_lone) * self.deployment.candidate.cost.latency_seconds)
-        is_link_bound = self.deployment.candidate.cost.bottleneck_resource.startswith("link:")
-        n_offline = 1 if is_link_bound else OFFLINE.n_visits(self._offline_seconds)
-        return [partial(self._time_lone, found)] * n_lone + [partial(self._time_offline, found)] * n_offline
+    @property
+    def n_lone_visits(self) -> int:
+        """Of a round."""
+        return LONE.n_visits((1 + self._n_lone) * self.deployment.candidate.cost.latency_seconds)
 
     @property
-    def _offline_seconds(self) -> float:
-        """Of a visit with the window full, as predicted; the window fills and runs empty beside what counts."""
-        period = 1 / self.deployment.candidate.cost.throughput_per_second
-        counted = max(OFFLINE_SECONDS, N_OFFLINE_LEAST * period)
-        return counted + 2 * self.deployment.candidate.plan.window * period
+    def n_offline_visits(self) -> int:
+        """Of a round; the window fills and runs empty beside what counts."""
+        cost, window = self.deployment.candidate.cost, self.deployment.candidate.plan.window
+        if cost.bottleneck_resource.startswith("link:"):
+            return 1
+        period = 1 / cost.throughput_per_second
+        return OFFLINE.n_visits(max(OFFLINE_SECONDS, N_OFFLINE_LEAST * period) + 2 * window * period)
 
     @property
     def _n_lone(self) -> int:
         return N_LONE[self.deployment.candidate.cost.latency_seconds > BURST_SECONDS]
 
-    def _time_lone(self, found: Round) -> None:
+    def time_lone(self, found: Round) -> None:
         """A few requests, one by one."""
         result = self._load(0.0, 1 + self._n_lone, is_single_stream=True)
         found.lone += result.records[1:]
 
-    def _time_offline(self, found: Round) -> None:
+    def time_offline(self, found: Round) -> None:
         """Requests with the window full."""
         plan = self.deployment.candidate.plan
         result = self._load(OFFLINE_SECONDS, N_OFFLINE_LEAST + 2 * plan.window, is_single_stream=False)

@@ -8,8 +8,8 @@ from partitioner.onnx_io import Model
 from partitioner.plan import Stage
 
 N_SPLITS = (10, 3)
-"""Of a model, and of one of more than `MANY_UNITS`, whose profile takes longest."""
-MANY_UNITS = 100
+"""Of a model, and of one that takes more operations than `MANY_FLOPS`, whose every visit takes long."""
+MANY_FLOPS = 1e9
 SHARES = ((0.4, 0.75), (0.3, 0.55, 0.8))
 """Of the operations before each split of the plans of three and four stages over a line of nodes."""
 
@@ -22,11 +22,17 @@ def plans_for(model: Model, names: Sequence[str]) -> dict[str, Stages]:
 
 
 def series(model: Model, names: Sequence[str]) -> dict[str, Stages]:
-    """Splits over the first two nodes at split points far and wide, and each of the two alone."""
-    n_units = model.graph.n_units
-    points = block_level(model)
-    n_splits = N_SPLITS[n_units > MANY_UNITS]
-    chosen = np.unique(np.linspace(0, len(points) - 1, n_splits).round().astype(int))
+    """Splits over the first two nodes at split points far and wide, and each of the two alone.
+
+    Few splits are at the middles of equal parts of the model: one at its end is much like a node alone.
+    """
+    points, n_units = block_level(model), model.graph.n_units
+    n_many, n_few = N_SPLITS
+    if sum(layer.flops for layer in model.graph.layers) > MANY_FLOPS:
+        shares = (np.arange(n_few) + 0.5) / n_few
+    else:
+        shares = np.linspace(0, 1, n_many)
+    chosen = np.unique((shares * (len(points) - 1)).round().astype(int))
     plans = {f"split {points[index]}": chain(names[:2], [points[index]], n_units) for index in chosen}
     return plans | {f"{name} alone": chain([name], [], n_units) for name in names[:2]}
 

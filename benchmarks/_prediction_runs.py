@@ -3,22 +3,21 @@
 import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks._prediction_live import Effort, Round, live_plan
+from benchmarks._prediction_live import live_plan
 from benchmarks._prediction_networks import Network, Say, given_network, local_networks
 from benchmarks._prediction_plans import Stages, plans_for
-from benchmarks._prediction_points import Figures, Point, median_figures, predicted_figures
+from benchmarks._prediction_points import Point, median_figures, predicted_figures
+from benchmarks._prediction_visits import Tried, Visited, in_any_order
 from coordinator.company import Company, companies_to_try
 from coordinator.config import ClusterConfig
 from coordinator.correcting import with_trials
 from coordinator.fleet import Fleet, connect_fleet
-from coordinator.live_trial import LiveTrial
 from coordinator.loadgen import Workload, make_workload
 from coordinator.profile_cache import ProfileCache
 from coordinator.profiling import profile_fleet, spans_to_profile
@@ -30,14 +29,8 @@ from partitioner.profile import Profile
 
 PROFILE_SECONDS = 2.5
 N_ROUNDS = 2
-LONE_TRIAL = Effort(seconds=0.7, least=3, most=12)
-LOADED_SECONDS = 0.25
-N_LOADED_LEAST = 4
-"""Of a visit under load, for each group of a company's stages."""
 REPEATED_SHARE = 0.15
 """Of the plans: measured twice."""
-
-Step = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +85,6 @@ class Site:
         return {label: cost_model.candidate(stages) for label, stages in self.plans.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visited:
-    """A plan as it was deployed, and what each round found of it."""
-
-    candidate: Candidate
-    rounds: list[Figures] = field(default_factory=list)
-    again: list[Figures] = field(default_factory=list)
-    """Of the same rounds, where it was measured twice."""
-
-
 def run_model(networks: Sequence[Network], model: Model, cache: ProfileCache, say: Say) -> list[Point]:
     """All plans of one model: profiled, each kind of node once, corrected, measured."""
     began = time.perf_counter()
@@ -129,40 +112,30 @@ def make_site(network: Network, model: Model, profile: Profile) -> Site:
 def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) -> list[Point]:
     """All plans and the stages to try are live at once; visits take turns in random order."""
     with ExitStack() as stack:
-        begun = [begun_trial(one, stack.enter_context(site.trials.live(one))) for one in site.companies]
-        plans = {label: Visited(candidate=candidate) for label, candidate in site.candidates().items()}
-        live = {
-            label: stack.enter_context(live_plan(site.network.fleet, model, plan.candidate, workload))
-            for label, plan in plans.items()
+        tried = [Tried(company=one, trial=stack.enter_context(site.trials.live(one))) for one in site.companies]
+        for one in tried:
+            one.time_loaded()
+            one.time_lone()
+        candidates = site.candidates()
+        again = draw.sample([*candidates], round(REPEATED_SHARE * len(candidates)))
+        plans = {
+            label: Visited(
+                plan=stack.enter_context(live_plan(site.network.fleet, model, candidate, workload)),
+                beside=[one for one in tried if one.is_of(site.plans[label])],
+                series=tuple([] for _ in range(1 + (label in again))),
+            )
+            for label, candidate in candidates.items()
         }
-        again = draw.sample([*live], round(REPEATED_SHARE * len(live)))
-        visits = [(live[label], plan.rounds) for label, plan in plans.items()]
-        visits += [(live[label], plans[label].again) for label in again]
         for _ in range(N_ROUNDS):
-            rounds = [(plan, figures, Round()) for plan, figures in visits]
-            steps = [step for of_trial in begun for step in of_trial]
-            steps += [step for plan, _, found in rounds for step in plan.visits(found)]
-            for step in draw.sample(steps, len(steps)):
-                step()
-            for _, figures, found in rounds:
-                figures.append(found.figures())
+            in_any_order([visit for plan in plans.values() for visit in plan.visits(draw)], draw)
     corrected = site.corrected()
     return [make_point(site, label, plan, corrected) for label, plan in plans.items()]
 
 
-def begun_trial(company: Company, trial: LiveTrial) -> list[Step]:
-    """Visits of a round to stages that are tried: several with lone requests, one under load. One of each is made."""
-    lone = partial(trial.time_lone, seconds=0.0, n_least=1)
-    loaded = partial(trial.time_loaded, seconds=LOADED_SECONDS * len(company.groups), n_least=N_LOADED_LEAST)
-    loaded()
-    began = time.perf_counter()
-    lone()
-    return [lone] * LONE_TRIAL.n_visits(time.perf_counter() - began) + [loaded]
-
-
 def make_point(site: Site, label: str, visited: Visited, corrected: CostModel) -> Point:
     """What is known of a plan in the end."""
-    before, after = (model.predict(visited.candidate.plan) for model in (site.before, corrected))
+    before, after = (model.predict(visited.plan.deployment.candidate.plan) for model in (site.before, corrected))
+    visits, *again = [tuple(found.figures() for found in rounds) for rounds in visited.series]
     return Point(
         model=corrected.graph.name,
         condition=site.network.name,
@@ -172,8 +145,8 @@ def make_point(site: Site, label: str, visited: Visited, corrected: CostModel) -
         sent_bytes=sum(hop.n_bytes for hop in after.hops),
         before=predicted_figures(before),
         after=predicted_figures(after),
-        visits=tuple(visited.rounds),
-        again=median_figures(visited.again) if visited.again else None,
+        visits=visits,
+        again=median_figures(*again) if again else None,
     )
 
 
