@@ -124,10 +124,10 @@ def floor(group: Group, score: Score) -> float:
     """The score of one round of measurements, as predictions of the others: the mean of all rounds."""
 
     def score_of_round(number: int) -> float:
-        others = [median_figures([*point.visits[:number], *point.visits[number + 1 :]]) for point in group]
-        return score([point.visits[number] for point in group], others)
+        others = [median_figures([*point.rounds[:number], *point.rounds[number + 1 :]]) for point in group]
+        return score([point.rounds[number] for point in group], others)
 
-    return fmean(score_of_round(number) for number in range(len(group[0].visits)))
+    return fmean(score_of_round(number) for number in range(len(group[0].rounds)))
 
 
 def order(guesses: Sequence[Figures], truths: Sequence[Figures], quantity: str) -> float:

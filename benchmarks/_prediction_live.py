@@ -1,6 +1,6 @@
 """Plans that are live, and what a round of visits finds of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,8 +17,9 @@ BURST_SECONDS = 0.1
 N_LONE = (1, 2)
 """Requests of a visit, after one that finds the caches cold, of plans that take less and more than a burst."""
 OFFLINE_SECONDS = 0.4
-N_OFFLINE_LEAST = 12
-"""Requests while the window is full: stages that share a core finish theirs in bunches, of which a few tell little."""
+N_OFFLINE_LEAST = (10, 4)
+"""Requests while the window is full, of plans that wait for a processor and for a link: stages that share a core finish
+theirs in bunches, of which a few tell little."""
 N_MOST = 300
 
 
@@ -35,22 +36,29 @@ class Effort:
         return max(self.least, min(self.most, round(self.seconds / seconds_each)))
 
 
-LONE = Effort(seconds=0.6, least=3, most=10)
-OFFLINE = Effort(seconds=1.2, least=1, most=3)
+LONE = Effort(seconds=0.7, least=2, most=10)
+OFFLINE = Effort(seconds=1.5, least=1, most=3)
 """Of a plan whose bottleneck computes; one that waits for a link takes as long at each visit."""
 
 
 @dataclass(slots=True, eq=False)
-class Round:
-    """What the visits of one round found of a plan."""
+class Found:
+    """What visits found of a plan."""
 
     lone: list[Record] = field(default_factory=list)
     rates: list[Estimate] = field(default_factory=list)
     """Samples per second."""
 
     def figures(self) -> Figures:
-        """Medians of the lone requests of all visits, and of the rates."""
+        """Medians of the lone requests, and of the rates."""
         return measured_figures(self.lone, self.rates)
+
+
+def joined(rounds: Sequence[Found]) -> Found:
+    """What the visits of all rounds found."""
+    return Found(
+        lone=[one for found in rounds for one in found.lone], rates=[one for found in rounds for one in found.rates]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,24 +77,32 @@ class LivePlan:
     def n_offline_visits(self) -> int:
         """Of a round; the window fills and runs empty beside what counts."""
         cost, window = self.deployment.candidate.cost, self.deployment.candidate.plan.window
-        if cost.bottleneck_resource.startswith("link:"):
+        if self._waits_for_link:
             return 1
         period = 1 / cost.throughput_per_second
-        return OFFLINE.n_visits(max(OFFLINE_SECONDS, N_OFFLINE_LEAST * period) + 2 * window * period)
+        return OFFLINE.n_visits(max(OFFLINE_SECONDS, self._n_offline_least * period) + 2 * window * period)
+
+    @property
+    def _waits_for_link(self) -> bool:
+        return self.deployment.candidate.cost.bottleneck_resource.startswith("link:")
+
+    @property
+    def _n_offline_least(self) -> int:
+        return N_OFFLINE_LEAST[self._waits_for_link]
 
     @property
     def _n_lone(self) -> int:
         return N_LONE[self.deployment.candidate.cost.latency_seconds > BURST_SECONDS]
 
-    def time_lone(self, found: Round) -> None:
+    def time_lone(self, found: Found) -> None:
         """A few requests, one by one."""
         result = self._load(0.0, 1 + self._n_lone, is_single_stream=True)
         found.lone += result.records[1:]
 
-    def time_offline(self, found: Round) -> None:
+    def time_offline(self, found: Found) -> None:
         """Requests with the window full."""
         plan = self.deployment.candidate.plan
-        result = self._load(OFFLINE_SECONDS, N_OFFLINE_LEAST + 2 * plan.window, is_single_stream=False)
+        result = self._load(OFFLINE_SECONDS, self._n_offline_least + 2 * plan.window, is_single_stream=False)
         rate = rate_estimate([record.received_at for record in result.steady(plan.window)])
         found.rates.append(scaled(rate, plan.batch))
 

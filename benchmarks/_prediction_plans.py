@@ -7,7 +7,7 @@ import numpy as np
 from partitioner.onnx_io import Model
 from partitioner.plan import Stage
 
-N_SPLITS = (10, 3)
+N_SPLITS = (10, 2)
 """Of a model, and of one that takes more operations than `MANY_FLOPS`, whose every visit takes long."""
 MANY_FLOPS = 1e9
 SHARES = ((0.4, 0.75), (0.3, 0.55, 0.8))

@@ -41,15 +41,12 @@ class Point:
     """Predicted from the profile."""
     after: Figures
     """Predicted after measure-and-correct."""
-    visits: tuple[Figures, ...]
-    """Measured, in one round after another."""
+    measured: Figures
+    """Of all visits."""
+    rounds: tuple[Figures, ...]
+    """Measured in each round."""
     again: Figures | None
     """Measured once more, in the same rounds; None where it was not."""
-
-    @property
-    def measured(self) -> Figures:
-        """The medians of all visits."""
-        return median_figures(self.visits)
 
 
 def predicted_figures(cost: CostEstimate) -> Figures:
@@ -82,19 +79,19 @@ def measured_figures(lone: Sequence[Record], rates: Sequence[Estimate]) -> Figur
     )
 
 
-def median_figures(visits: Sequence[Figures]) -> Figures:
-    """The median of each figure over several visits of one plan."""
+def median_figures(rounds: Sequence[Figures]) -> Figures:
+    """The median of each figure over several rounds of one plan."""
 
     def middles(rows: Iterable[Sequence[float]]) -> tuple[float, ...]:
         return tuple(map(median, zip(*rows, strict=True)))
 
-    low, high = middles(visit.latency_ends for visit in visits)
-    least, most = middles(visit.throughput_ends for visit in visits)
+    low, high = middles(one.latency_ends for one in rounds)
+    least, most = middles(one.throughput_ends for one in rounds)
     return Figures(
-        latency=median(visit.latency for visit in visits),
-        throughput=median(visit.throughput for visit in visits),
-        transfer=median(visit.transfer for visit in visits),
-        stages=middles(visit.stages for visit in visits),
+        latency=median(one.latency for one in rounds),
+        throughput=median(one.throughput for one in rounds),
+        transfer=median(one.transfer for one in rounds),
+        stages=middles(one.stages for one in rounds),
         latency_ends=(low, high),
         throughput_ends=(least, most),
     )

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks._prediction_live import live_plan
+from benchmarks._prediction_live import joined, live_plan
 from benchmarks._prediction_networks import Network, Say, given_network, local_networks
 from benchmarks._prediction_plans import Stages, plans_for
-from benchmarks._prediction_points import Point, median_figures, predicted_figures
+from benchmarks._prediction_points import Point, predicted_figures
 from benchmarks._prediction_visits import Tried, Visited, in_any_order
 from coordinator.company import Company, companies_to_try
 from coordinator.config import ClusterConfig
@@ -135,7 +135,7 @@ def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) 
 def make_point(site: Site, label: str, visited: Visited, corrected: CostModel) -> Point:
     """What is known of a plan in the end."""
     before, after = (model.predict(visited.plan.deployment.candidate.plan) for model in (site.before, corrected))
-    visits, *again = [tuple(found.figures() for found in rounds) for rounds in visited.series]
+    measured, *again = [joined(rounds).figures() for rounds in visited.series]
     return Point(
         model=corrected.graph.name,
         condition=site.network.name,
@@ -145,8 +145,9 @@ def make_point(site: Site, label: str, visited: Visited, corrected: CostModel) -
         sent_bytes=sum(hop.n_bytes for hop in after.hops),
         before=predicted_figures(before),
         after=predicted_figures(after),
-        visits=visits,
-        again=median_figures(*again) if again else None,
+        measured=measured,
+        rounds=tuple(found.figures() for found in visited.series[0]),
+        again=again[0] if again else None,
     )
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks._prediction_live import LivePlan, Round
+from benchmarks._prediction_live import Found, LivePlan
 from benchmarks._prediction_plans import Stages
 from coordinator.company import Company
 from coordinator.live_trial import LiveTrial
 
 LOADED_SECONDS = 0.25
-N_LOADED_LEAST = 6
-"""Of a visit under load, for each group of a company's stages."""
+N_LOADED_LEAST = 5
+"""Of a visit under load, for each time that stages are."""
 
 Step = Callable[[], None]
 
@@ -38,7 +38,7 @@ class Tried:
 
     def time_loaded(self) -> None:
         """Requests that wait for one another."""
-        self.trial.time_loaded(seconds=LOADED_SECONDS * len(self.company.groups), n_least=N_LOADED_LEAST)
+        self.trial.time_loaded(seconds=LOADED_SECONDS * self.trial.n_loads, n_least=N_LOADED_LEAST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,13 +47,13 @@ class Visited:
 
     plan: LivePlan
     beside: Sequence[Tried]
-    series: tuple[list[Round], ...]
-    """Rounds of a measurement; two series where the plan is measured twice, in the same rounds."""
+    series: tuple[list[Found], ...]
+    """What each round found; two series where the plan is measured twice, in the same rounds."""
 
     def visits(self, draw: random.Random) -> list[Step]:
         """Those of one more round."""
         for rounds in self.series:
-            rounds.append(Round())
+            rounds.append(Found())
         lone = [one.time_lone for one in self.beside]
         loaded = [one.time_loaded for one in self.beside]
         lone += [partial(self.plan.time_lone, rounds[-1]) for rounds in self.series]

@@ -1,77 +1,26 @@
-"""Stages that are deployed to be tried: timed one request at a time, and under load."""
+"""Stages that are tried together: timed one request at a time, and under load."""
 
+import math
 import random
-import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
-import numpy as np
-
-from coordinator.connecting import no_emulation, open_pipeline
-from coordinator.fleet import FleetNode
-from coordinator.lease import LEASE_SECONDS, renewed_lease
-from coordinator.pipeline import Answer, Pipeline
-from coordinator.provisioning import shard_ref
-from coordinator.stage_orders import wire_specs
-from node_agent.dataplane.probing import Prober
-from node_agent.errors import NodeError
-from node_agent.messages import StageLoad
-from partitioner.cost import QUEUE_LIMIT
-from partitioner.shard import Shard
-from partitioner.tensors import TensorSpec
+from coordinator.guest import WINDOW, Guest
+from coordinator.pipeline import Answer
+from coordinator.shared_cores import shared_processors
 
 N_WARM_UP = 2
 MIN_REQUESTS = 5
 """Of each visit, one by one and under load alike, however long they take."""
-WINDOW = QUEUE_LIMIT - 1
-"""Requests in flight under load. So many count for nothing at both ends: while they begin, and once nothing is sent any
-more, a stage has less to do beside computing (with the end counted, resnet18 was predicted 5 % too fast)."""
+MIN_TOGETHER = 10
+"""Of stages that share a core: they finish in bunches, of which a few tell little."""
 REST_SPREAD = (0.5, 1.5)
 """Of the rest before a lone request, drawn anew each time, so that none falls into step with anything."""
 STARVED_SHARE = 0.2
 """A stage at which requests wait for a smaller share of its period had nothing to do: its link was the bottleneck."""
-
-
-@dataclass(slots=True)
-class TrialSamples:
-    """Seconds of all visits of a stage."""
-
-    compute: list[float] = field(default_factory=list)
-    handover: list[float] = field(default_factory=list)
-    busy: list[float] = field(default_factory=list)
-    memory_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Guest:
-    """A stage that is tried, and where its times go."""
-
-    node: FleetNode
-    shard: Shard
-    samples: TrialSamples
-    pipeline: Pipeline
-    prober: Prober
-    """A stream over which messages go there and back without the stage."""
-    inputs: Mapping[str, np.ndarray]
-
-    def hop_seconds(self) -> float:
-        """From the client and back to it, without the stage."""
-        return self.prober.round_trip(_n_bytes(self.shard.receives), _n_bytes(self.shard.sends))
-
-    def answer(self) -> Answer:
-        """Of a lone request."""
-        return self.pipeline.infer(self.inputs)
-
-    def take(self, answer: Answer, hop_seconds: float) -> None:
-        """Keeps the times of a lone request."""
-        compute = answer.trace[0].compute_seconds
-        self.samples.compute.append(compute * (self.node.description.slowdown or 1.0))
-        self.samples.handover.append(answer.latency_seconds - compute - hop_seconds)
 
 
 class LiveTrial:
@@ -111,8 +60,16 @@ class LiveTrial:
     def _rest(self) -> None:
         time.sleep(self._rest_seconds * self._draw.uniform(*REST_SPREAD))
 
+    @property
+    def n_loads(self) -> int:
+        """How often stages are under load in a visit: each group, and all together where there are several."""
+        return len(self._groups) + (len(self._groups) > 1)
+
     def time_loaded(self, *, seconds: float, n_least: int = MIN_REQUESTS) -> None:
         """Times requests that wait for one another, in all stages that have processors of their own at once.
+
+        Stages that share processors get theirs in turn, so that each has a time of its own. Then all of them work at
+        once, as they will, and take turns: by how much longer that takes than their times say, all times are stretched.
 
         Args:
             seconds: For all stages together.
@@ -121,74 +78,69 @@ class LiveTrial:
         Raises:
             NodeError: A node failed.
         """
-        for group in self._groups:
-            sends = [partial(guest.pipeline.submit, guest.inputs) for guest in group]
-            for guest, answers in zip(group, _under_load(sends, seconds / len(self._groups), n_least), strict=True):
-                guest.samples.busy.append(_busy_seconds(answers))
+        seconds_each = seconds / self.n_loads
+        loads = [load for group in self._groups for load in _under_load(group, seconds_each, n_least)]
+        busy = {load.guest.node.name: load.busy_seconds for load in loads}
+        stretch = 1.0
+        if len(self._groups) > 1:
+            stretch = _stretch(busy, _under_load(self._guests, seconds_each, max(n_least, MIN_TOGETHER)))
+        for guest in self._guests:
+            guest.samples.busy.append(stretch * busy[guest.node.name])
 
 
-@contextmanager
-def deployed(node: FleetNode, shard: Shard, samples: TrialSamples) -> Iterator[Pipeline]:
-    """A stage between the client and the client, for as long as the context lasts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A stage that had requests waiting, seconds from one to the next."""
 
-    Raises:
-        NodeError: The node failed, or refused the stage.
+    guest: Guest
+    period_seconds: float
+    compute_seconds: float
+    queue_seconds: float
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether it had nothing to do at times, since its link is slower."""
+        return self.queue_seconds < STARVED_SHARE * self.period_seconds
+
+    @property
+    def busy_seconds(self) -> float:
+        """From answer to answer while the stage had enough to do; else its compute time."""
+        return self.compute_seconds if self.is_starved else self.period_seconds
+
+
+def _under_load(guests: Sequence[Guest], seconds: float, n_least: int) -> list[Load]:
+    """Stages that all work at once, none ahead of the slowest by more than its window, as in a pipeline.
+
+    A window of requests counts for nothing at both ends: while they begin, and once nothing is sent any more, a stage
+    has less to do beside computing (with the end counted, resnet18 was predicted 5 % too fast).
     """
-    name = f"trial-{secrets.token_hex(4)}"
-    load = StageLoad(
-        deployment=name,
-        epoch=1,
-        stage=0,
-        n_stages=1,
-        shard=shard_ref(shard),
-        receives=wire_specs(shard.receives),
-        sends=wire_specs(shard.sends),
-        queue_limit=QUEUE_LIMIT,
-        lease_seconds=LEASE_SECONDS,
-    )
-    try:
-        samples.memory_bytes = max(samples.memory_bytes, node.client.load_stage(load).memory_bytes)
-        names = tuple(spec.name for spec in shard.receives)
-        with (
-            renewed_lease([node], name),
-            open_pipeline(
-                [node], [node], deployment=name, epoch=1, link_to=no_emulation, input_names=names, window=WINDOW
-            ) as pipeline,
-        ):
-            yield pipeline
-    finally:
-        with suppress(NodeError):  # a node that is gone holds nothing
-            node.client.unload_stage(name)
-
-
-def opened_prober(node: FleetNode) -> Prober:
-    """A prober of the plane that the stages of a node receive by.
-
-    Raises:
-        NodeError: The node could not be reached.
-    """
-    plane = node.input_plane
-    return Prober(node.data_address(plane), plane, tls=node.tls)
-
-
-def _n_bytes(specs: Sequence[TensorSpec]) -> int:
-    return sum(spec.n_bytes for spec in specs)
-
-
-def _under_load(sends: Sequence[Callable[[], Future[Answer]]], seconds: float, n_least: int) -> list[list[Answer]]:
-    """Answers of stages that all work at once, none ahead of the slowest by more than its window, as in a pipeline."""
     ends_at = time.perf_counter() + seconds
-    futures: list[list[Future[Answer]]] = [[] for _ in sends]
+    futures: list[list[Future[Answer]]] = [[] for _ in guests]
     while len(futures[0]) < n_least + 2 * WINDOW or time.perf_counter() < ends_at:
-        for sent, send in zip(futures, sends, strict=True):
-            sent.append(send())
-    return [[future.result() for future in sent] for sent in futures]
+        for guest, sent in zip(guests, futures, strict=True):
+            sent.append(guest.pipeline.submit(guest.inputs))
+    return [
+        _load(guest, [future.result() for future in sent][WINDOW:-WINDOW])
+        for guest, sent in zip(guests, futures, strict=True)
+    ]
 
 
-def _busy_seconds(answers: Sequence[Answer]) -> float:
-    """From answer to answer while the stage had enough to do; else its compute time."""
-    steady = answers[WINDOW:-WINDOW]
-    computing = statistics.median(answer.trace[0].compute_seconds for answer in steady)
-    period = (steady[-1].received_at - steady[0].received_at) / (len(steady) - 1)
-    waiting = statistics.median(answer.trace[0].queue_seconds for answer in steady)
-    return computing if waiting < STARVED_SHARE * period else period
+def _load(guest: Guest, answers: Sequence[Answer]) -> Load:
+    return Load(
+        guest=guest,
+        period_seconds=(answers[-1].received_at - answers[0].received_at) / (len(answers) - 1),
+        compute_seconds=statistics.median(answer.trace[0].compute_seconds for answer in answers),
+        queue_seconds=statistics.median(answer.trace[0].queue_seconds for answer in answers),
+    )
+
+
+def _stretch(busy: Mapping[str, float], loads: Sequence[Load]) -> float:
+    """Seconds from request to request of stages that all work, over what their own times by device come to.
+
+    1 where none of them had enough to do.
+    """
+    if all(load.is_starved for load in loads):
+        return 1.0
+    processors = shared_processors(load.guest.node for load in loads)
+    shared = (math.fsum(weight * busy[name] for name, weight in processor.shares) for processor in processors)
+    return statistics.fmean(load.period_seconds for load in loads) / max([*busy.values(), *shared])

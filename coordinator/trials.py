@@ -14,7 +14,8 @@ import numpy as np
 
 from coordinator.company import Company, Span, TriedStage
 from coordinator.fleet import Fleet
-from coordinator.live_trial import Guest, LiveTrial, TrialSamples, deployed, opened_prober
+from coordinator.guest import Guest, TrialSamples, deployed, opened_prober
+from coordinator.live_trial import LiveTrial
 from coordinator.provisioning import send_shards, sending_lane
 from coordinator.stage_orders import wire_specs
 from coordinator.statistics import quantile_estimate

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks._prediction_figures import figures_of, floor, hypervolume, order, predicted, regret_of_best
-from benchmarks._prediction_points import Figures, Point
+from benchmarks._prediction_points import Figures, Point, median_figures
 from partitioner.comparison import REFERENCE_MARGIN
 
 
@@ -21,8 +21,8 @@ def figures(latency, throughput):
     )
 
 
-def point(plan, predicted, *visits, again=None):
-    after = figures(*predicted)
+def point(plan, predicted, *measured, again=None):
+    after, rounds = figures(*predicted), tuple(figures(*one) for one in measured)
     return Point(
         model="net",
         condition="lan",
@@ -32,7 +32,8 @@ def point(plan, predicted, *visits, again=None):
         sent_bytes=1 << 20,
         before=after,
         after=after,
-        visits=tuple(figures(*visit) for visit in visits),
+        measured=median_figures(rounds),
+        rounds=rounds,
         again=again and figures(*again),
     )
 

@@ -26,7 +26,8 @@ def test_both_bands_are_one_entry_of_the_legend(tmp_path: Path) -> None:
         sent_bytes=1 << 24,
         before=replace(MEASURED, latency=0.2),
         after=MEASURED,
-        visits=(MEASURED,),
+        measured=MEASURED,
+        rounds=(MEASURED,),
         again=None,
     )
     drawn = draw_points([point], tmp_path / "drawn.svg").read_text(encoding="utf-8")

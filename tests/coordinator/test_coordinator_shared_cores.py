@@ -1,10 +1,11 @@
 """Which nodes share cores, by what they say of themselves; what measured plans teach where stages do."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
 import pytest
+from described_nodes import node
 from prediction_builders import chain_model, measure
 
 from coordinator.config import local_cluster, parse_cluster
@@ -14,39 +15,7 @@ from coordinator.planning import probe_links
 from coordinator.recalibration import recalibrate
 from coordinator.shared_cores import core_groups, shared_processors
 from node_agent.host.processors import default_threads, usable_cores
-from node_agent.messages import NodeDescription
 from partitioner.processors import SharedProcessor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """As much of a `FleetNode` as counts here."""
-
-    name: str
-    description: NodeDescription
-    is_paced: bool
-
-
-def node(name, *, cores=(0, 1), threads=1, limit=0.0, host="h", slowdown=0.0, providers=("CPUExecutionProvider",)):
-    description = NodeDescription(
-        name=name,
-        protocol=1,
-        version="0",
-        machine="x86_64",
-        cpu="cpu",
-        n_cores=len(cores),
-        memory_bytes=1,
-        resident_bytes=1,
-        python="3",
-        runtime="onnxruntime",
-        providers=providers,
-        n_threads=threads,
-        slowdown=slowdown,
-        host_id=host,
-        cpu_limit=limit,
-        cores=tuple(cores),
-    )
-    return Node(name=name, description=description, is_paced=slowdown > 0)
 
 
 def found(*nodes):
