@@ -21,6 +21,7 @@ LIMIT, LIMIT_P90 = 0.05, 0.12
 LEAST_TAU, MOST_REGRET, LEAST_HYPERVOLUME = 0.9, 0.03, 0.97
 LEAST_SPLITS = 10
 SOURCES = ("after", "before", "noise")
+SIDES = {"least": (min, at_least), "most": (max, at_most)}
 
 Group = Sequence[Point]
 """All plans of one model under one condition."""
@@ -109,10 +110,10 @@ def group_figures(groups: Sequence[Group]) -> list[Figure]:
     figures = []
     for quantity in ("latency", "throughput"):
         name = f"prediction_{quantity}"
-        figures += least(f"{name}_resolved_tau", series, partial(resolved_order, quantity=quantity), LEAST_TAU)
+        figures += worst(f"{name}_resolved_tau", series, partial(resolved_order, quantity=quantity), LEAST_TAU, "least")
         figures += middle(f"{name}_tau", [predicted(group, partial(order, quantity=quantity)) for group in series])
-        figures += most(f"{name}_regret", groups, partial(regret_of_best, quantity=quantity), MOST_REGRET)
-    return figures + least("prediction_hypervolume", groups, hypervolume, LEAST_HYPERVOLUME)
+        figures += worst(f"{name}_regret", groups, partial(regret_of_best, quantity=quantity), MOST_REGRET, "most")
+    return figures + worst("prediction_hypervolume", groups, hypervolume, LEAST_HYPERVOLUME, "least")
 
 
 def predicted(group: Group, score: Score) -> float:
@@ -170,20 +171,18 @@ def both(figures: Figures) -> tuple[float, float]:
     return figures.latency, 1 / figures.throughput
 
 
-def least(name: str, groups: Sequence[Group], score: Score, bound: float) -> list[Figure]:
-    """The least score of all groups, promised, and the least of the floors."""
+def worst(name: str, groups: Sequence[Group], score: Score, bound: float, side: str) -> list[Figure]:
+    """The `least` or the `most` score of all groups, promised, and that of the floors."""
     if not groups:
         return []
+    of_all, bounded = SIDES[side]
     values, floors = ([of(group, score) for group in groups] for of in (predicted, floor))
-    promised = at_least(f"{name}_least", min(values), (min(values), max(values)), "", min(bound, *floors))
-    return [promised, *middle(name, values), noise(f"{name}_noise_least", floors, min(floors), "")]
-
-
-def most(name: str, groups: Sequence[Group], score: Score, bound: float) -> list[Figure]:
-    """The greatest score of all groups, promised, and the greatest of the floors."""
-    values, floors = ([of(group, score) for group in groups] for of in (predicted, floor))
-    promised = at_most(f"{name}_most", max(values), (min(values), max(values)), "share", max(bound, *floors))
-    return [promised, *middle(name, values), noise(f"{name}_noise_most", floors, max(floors), "share")]
+    ends, floor_ends = ((min(scores), max(scores)) for scores in (values, floors))
+    return [
+        bounded(f"{name}_{side}", of_all(values), ends, "", of_all([bound, *floors])),
+        Figure(name=f"{name}_median", value=median(values), interval=ends, unit=""),
+        Figure(name=f"{name}_noise_{side}", value=of_all(floors), interval=floor_ends, unit=""),
+    ]
 
 
 def middle(name: str, values: Sequence[float]) -> list[Figure]:
@@ -191,8 +190,3 @@ def middle(name: str, values: Sequence[float]) -> list[Figure]:
     if not values:
         return []
     return [Figure(name=f"{name}_median", value=median(values), interval=(min(values), max(values)), unit="")]
-
-
-def noise(name: str, floors: Sequence[float], value: float, unit: str) -> Figure:
-    """What one round's choice comes to in the others."""
-    return Figure(name=name, value=value, interval=(min(floors), max(floors)), unit=unit)
