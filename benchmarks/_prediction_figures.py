@@ -1,5 +1,6 @@
 """Figures of the benchmark of predictions, from its points."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import fmean, median
@@ -55,18 +56,21 @@ def worst_lines(points: Sequence[Point]) -> list[str]:
 
 
 def errors(points: Sequence[Point], quantity: str, source: str) -> dict[str, float]:
-    """Signed relative errors by plan, and stage."""
-    return {name: signed_error(*pair) for name, pair in pairs(points, quantity, source).items()}
+    """Signed relative errors by plan, and stage.
+
+    `noise`: the first round as a prediction of the last, by so much nearer as all rounds of a plan would be to all of
+    another measurement; a round has a part of the visits.
+    """
+    scale = math.sqrt(len(points[0].rounds)) if source == "noise" else 1.0
+    return {name: signed_error(*pair) / scale for name, pair in pairs(points, quantity, source).items()}
 
 
 def pairs(points: Sequence[Point], quantity: str, source: str) -> dict[str, tuple[float, float]]:
-    """Predicted and measured by plan, and stage; `noise`: the first measurement as a prediction of the second."""
+    """Predicted and measured by plan, and stage; `noise`: measured in the first round and in the last."""
     found: dict[str, tuple[float, float]] = {}
     for point in points:
-        guess = point.measured if source == "noise" else getattr(point, source)
-        truth = point.again if source == "noise" else point.measured
-        if truth is None:
-            continue
+        guess = point.rounds[0] if source == "noise" else getattr(point, source)
+        truth = point.rounds[-1] if source == "noise" else point.measured
         name = f"{point.model}, {point.condition}, {point.plan}"
         if quantity == "stage":
             found |= {f"{name}, stage {i}": pair for i, pair in enumerate(zip(guess.stages, truth.stages, strict=True))}

@@ -36,7 +36,7 @@ class Effort:
         return max(self.least, min(self.most, round(self.seconds / seconds_each)))
 
 
-LONE = Effort(seconds=0.7, least=2, most=10)
+LONE = Effort(seconds=0.95, least=2, most=13)
 OFFLINE = Effort(seconds=1.5, least=1, most=3)
 """Of a plan whose bottleneck computes; one that waits for a link takes as long at each visit."""
 

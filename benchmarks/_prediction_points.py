@@ -1,4 +1,4 @@
-"""What is known of one plan under one condition: twice predicted, once or twice measured."""
+"""What is known of one plan under one condition: twice predicted, measured in several rounds."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -45,8 +45,6 @@ class Point:
     """Of all visits."""
     rounds: tuple[Figures, ...]
     """Measured in each round."""
-    again: Figures | None
-    """Measured once more, in the same rounds; None where it was not."""
 
 
 def predicted_figures(cost: CostEstimate) -> Figures:
@@ -99,7 +97,7 @@ def median_figures(rounds: Sequence[Figures]) -> Figures:
 
 def write_points(points: Sequence[Point], path: Path) -> None:
     """A CSV with one row for each plan."""
-    sources = ("before", "after", "measured", "again")
+    sources = ("before", "after", "measured", "first_round", "last_round")
     names = ("latency", "throughput", "transfer", "stages")
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -108,9 +106,8 @@ def write_points(points: Sequence[Point], path: Path) -> None:
         )
         for point in points:
             row: list[object] = [point.model, point.condition, point.plan, point.sent_bytes]
-            for source in sources:
-                figures: Figures | None = getattr(point, source)
-                row += [_text(getattr(figures, name)) if figures else "" for name in names]
+            for figures in (point.before, point.after, point.measured, point.rounds[0], point.rounds[-1]):
+                row += [_text(getattr(figures, name)) for name in names]
             writer.writerow(row)
 
 

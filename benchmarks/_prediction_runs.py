@@ -29,8 +29,6 @@ from partitioner.profile import Profile
 
 PROFILE_SECONDS = 2.5
 N_ROUNDS = 2
-REPEATED_SHARE = 0.15
-"""Of the plans: measured twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +114,12 @@ def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) 
         for one in tried:
             one.time_loaded()
             one.time_lone()
-        candidates = site.candidates()
-        again = draw.sample([*candidates], round(REPEATED_SHARE * len(candidates)))
         plans = {
             label: Visited(
                 plan=stack.enter_context(live_plan(site.network.fleet, model, candidate, workload)),
                 beside=[one for one in tried if one.is_of(site.plans[label])],
-                series=tuple([] for _ in range(1 + (label in again))),
             )
-            for label, candidate in candidates.items()
+            for label, candidate in site.candidates().items()
         }
         for _ in range(N_ROUNDS):
             in_any_order([visit for plan in plans.values() for visit in plan.visits(draw)], draw)
@@ -135,7 +130,6 @@ def run_site(site: Site, model: Model, workload: Workload, draw: random.Random) 
 def make_point(site: Site, label: str, visited: Visited, corrected: CostModel) -> Point:
     """What is known of a plan in the end."""
     before, after = (model.predict(visited.plan.deployment.candidate.plan) for model in (site.before, corrected))
-    measured, *again = [joined(rounds).figures() for rounds in visited.series]
     return Point(
         model=corrected.graph.name,
         condition=site.network.name,
@@ -145,9 +139,8 @@ def make_point(site: Site, label: str, visited: Visited, corrected: CostModel) -
         sent_bytes=sum(hop.n_bytes for hop in after.hops),
         before=predicted_figures(before),
         after=predicted_figures(after),
-        measured=measured,
-        rounds=tuple(found.figures() for found in visited.series[0]),
-        again=again[0] if again else None,
+        measured=joined(visited.rounds).figures(),
+        rounds=tuple(found.figures() for found in visited.rounds),
     )
 
 

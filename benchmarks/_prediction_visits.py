@@ -6,7 +6,7 @@ more often than not.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from benchmarks._prediction_live import Found, LivePlan
@@ -47,17 +47,13 @@ class Visited:
 
     plan: LivePlan
     beside: Sequence[Tried]
-    series: tuple[list[Found], ...]
-    """What each round found; two series where the plan is measured twice, in the same rounds."""
+    rounds: list[Found] = field(default_factory=list)
 
     def visits(self, draw: random.Random) -> list[Step]:
         """Those of one more round."""
-        for rounds in self.series:
-            rounds.append(Found())
-        lone = [one.time_lone for one in self.beside]
-        loaded = [one.time_loaded for one in self.beside]
-        lone += [partial(self.plan.time_lone, rounds[-1]) for rounds in self.series]
-        loaded += [partial(self.plan.time_offline, rounds[-1]) for rounds in self.series]
+        self.rounds.append(Found())
+        lone = [*(one.time_lone for one in self.beside), partial(self.plan.time_lone, self.rounds[-1])]
+        loaded = [*(one.time_loaded for one in self.beside), partial(self.plan.time_offline, self.rounds[-1])]
         return [
             *[partial(in_any_order, lone, draw)] * self.plan.n_lone_visits,
             *[partial(in_any_order, loaded, draw)] * self.plan.n_offline_visits,

@@ -6,10 +6,10 @@ unequal by the optimisation level of their runtime. Links are emulated by their 
 
 All plans of a model under one condition are live at once. They are visited in several rounds, in random order, each
 visit beside one to the plan's stages, so that a machine that is slow for some seconds slows no plan, and no prediction,
-alone. A part of the plans is measured twice, in the same visits: how far the two medians are apart is the floor of the
-noise, that no prediction can be expected to beat. Order, regret and hypervolume have a floor of their own: how well one
-round of measurements chooses for the others. `--points FILE` writes every plan's figures as CSV, `--figure FILE.svg`
-draws them; no plan is left out.
+alone. How far a plan is from itself, from the first round to the last, is the floor of the noise, that no prediction
+can be expected to beat. Order, regret and hypervolume have a floor of their own: how well one round of measurements
+chooses for the others. `--points FILE` writes every plan's figures as CSV, `--figure FILE.svg` draws them; no plan is
+left out.
 """
 
 import sys

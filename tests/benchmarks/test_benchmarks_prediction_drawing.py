@@ -28,7 +28,6 @@ def test_both_bands_are_one_entry_of_the_legend(tmp_path: Path) -> None:
         after=MEASURED,
         measured=MEASURED,
         rounds=(MEASURED,),
-        again=None,
     )
     drawn = draw_points([point], tmp_path / "drawn.svg").read_text(encoding="utf-8")
     assert drawn.count("± 5 % and ± 10 %") == 1
