@@ -22,7 +22,7 @@ LIMIT, LIMIT_P90 = 0.05, 0.12
 LEAST_TAU, MOST_REGRET, LEAST_HYPERVOLUME = 0.9, 0.03, 0.97
 LEAST_SPLITS = 10
 SOURCES = ("after", "before", "noise")
-SIDES = {"least": (min, at_least), "most": (max, at_most)}
+SIDES = {"least": (min, at_least, ""), "most": (max, at_most, "share")}
 
 Group = Sequence[Point]
 """All plans of one model under one condition."""
@@ -35,7 +35,7 @@ def figures_of(points: Sequence[Point]) -> list[Figure]:
     figures = [Figure(name="prediction_points", value=len(points), interval=(len(points),) * 2, unit="plans")]
     for quantity in ("stage", "transfer", "latency", "throughput"):
         after, before, noise = (summarise_errors(errors(points, quantity, source)) for source in SOURCES)
-        if after is not None and before is not None:
+        if after is not None and before is not None and noise is not None:
             figures += error_figures(quantity, after, before, noise)
     groups: dict[tuple[str, str], list[Point]] = {}
     for point in points:
@@ -79,27 +79,23 @@ def pairs(points: Sequence[Point], quantity: str, source: str) -> dict[str, tupl
     return found
 
 
-def error_figures(quantity: str, after: ErrorSummary, before: ErrorSummary, noise: ErrorSummary | None) -> list[Figure]:
+def error_figures(quantity: str, after: ErrorSummary, before: ErrorSummary, noise: ErrorSummary) -> list[Figure]:
     """Mean, 90th percentile and worst of absolute errors; those after correction are promised.
 
     No prediction can be expected to be nearer than the same plan comes to itself: where that floor is above the limit,
     it takes its place, and is told as the target.
     """
     name = f"prediction_{quantity}"
-    floor, floor_median, floor_p90 = (noise.mape, noise.median, noise.p90) if noise else (0.0, 0.0, 0.0)
     span, worst = (after.median, after.p90), abs(after.worst)
     figures = [
-        at_most(f"{name}_after_mape", after.mape, span, "share", max(LIMIT, floor)),
-        at_most(f"{name}_after_median", after.median, span, "share", max(LIMIT, floor_median)),
+        at_most(f"{name}_after_mape", after.mape, span, "share", max(LIMIT, noise.mape)),
+        at_most(f"{name}_after_median", after.median, span, "share", max(LIMIT, noise.median)),
         Figure(name=f"{name}_after_worst", value=worst, interval=(worst, worst), unit="share"),
         Figure(name=f"{name}_before_mape", value=before.mape, interval=(before.median, before.p90), unit="share"),
+        Figure(name=f"{name}_noise_mape", value=noise.mape, interval=(noise.median, noise.p90), unit="share"),
     ]
-    if noise is not None:
-        figures.append(
-            Figure(name=f"{name}_noise_mape", value=noise.mape, interval=(noise.median, noise.p90), unit="share")
-        )
     if quantity in ("latency", "throughput"):
-        figures.append(at_most(f"{name}_after_p90", after.p90, (after.p90,) * 2, "share", max(LIMIT_P90, floor_p90)))
+        figures.append(at_most(f"{name}_after_p90", after.p90, (after.p90,) * 2, "share", max(LIMIT_P90, noise.p90)))
     return figures
 
 
@@ -114,10 +110,12 @@ def group_figures(groups: Sequence[Group]) -> list[Figure]:
     figures = []
     for quantity in ("latency", "throughput"):
         name = f"prediction_{quantity}"
-        figures += worst(f"{name}_resolved_tau", series, partial(resolved_order, quantity=quantity), LEAST_TAU, "least")
+        figures += extreme(
+            f"{name}_resolved_tau", series, partial(resolved_order, quantity=quantity), LEAST_TAU, "least"
+        )
         figures += middle(f"{name}_tau", [predicted(group, partial(order, quantity=quantity)) for group in series])
-        figures += worst(f"{name}_regret", groups, partial(regret_of_best, quantity=quantity), MOST_REGRET, "most")
-    return figures + worst("prediction_hypervolume", groups, hypervolume, LEAST_HYPERVOLUME, "least")
+        figures += extreme(f"{name}_regret", groups, partial(regret_of_best, quantity=quantity), MOST_REGRET, "most")
+    return figures + extreme("prediction_hypervolume", groups, hypervolume, LEAST_HYPERVOLUME, "least")
 
 
 def predicted(group: Group, score: Score) -> float:
@@ -175,17 +173,16 @@ def both(figures: Figures) -> tuple[float, float]:
     return figures.latency, 1 / figures.throughput
 
 
-def worst(name: str, groups: Sequence[Group], score: Score, bound: float, side: str) -> list[Figure]:
+def extreme(name: str, groups: Sequence[Group], score: Score, bound: float, side: str) -> list[Figure]:
     """The `least` or the `most` score of all groups, promised, and that of the floors."""
     if not groups:
         return []
-    of_all, bounded = SIDES[side]
+    of_all, bounded, unit = SIDES[side]
     values, floors = ([of(group, score) for group in groups] for of in (predicted, floor))
-    ends, floor_ends = ((min(scores), max(scores)) for scores in (values, floors))
     return [
-        bounded(f"{name}_{side}", of_all(values), ends, "", of_all([bound, *floors])),
-        Figure(name=f"{name}_median", value=median(values), interval=ends, unit=""),
-        Figure(name=f"{name}_noise_{side}", value=of_all(floors), interval=floor_ends, unit=""),
+        bounded(f"{name}_{side}", of_all(values), ends(values), unit, of_all([bound, *floors])),
+        *middle(name, values),
+        Figure(name=f"{name}_noise_{side}", value=of_all(floors), interval=ends(floors), unit=unit),
     ]
 
 
@@ -193,4 +190,9 @@ def middle(name: str, values: Sequence[float]) -> list[Figure]:
     """The median of all groups, with the least and the most."""
     if not values:
         return []
-    return [Figure(name=f"{name}_median", value=median(values), interval=(min(values), max(values)), unit="")]
+    return [Figure(name=f"{name}_median", value=median(values), interval=ends(values), unit="")]
+
+
+def ends(values: Sequence[float]) -> tuple[float, float]:
+    """The least and the most."""
+    return min(values), max(values)

@@ -55,6 +55,12 @@ def guest(of: Node, stage: Stage) -> Guest:
     return Guest(node=of, shard=None, samples=TrialSamples(), pipeline=stage, prober=None, inputs={})
 
 
+def on_one(core, queue_seconds=1.0):
+    """Two stages on nodes that share a core."""
+    seconds_of = {"a": 0.004, "b": 0.002}
+    return [guest(node(name, cores=[0]), Stage(core, each, queue_seconds)) for name, each in seconds_of.items()]
+
+
 def busy_of(*groups):
     """Busy times of the stages of a company after one visit."""
     LiveTrial(groups, rest_seconds=0.0, seed=0).time_loaded(seconds=0.0, n_least=8)
@@ -70,21 +76,17 @@ def test_a_stage_that_waits_for_its_link_is_busy_while_it_computes():
 
 
 def test_stages_that_take_turns_are_stretched_by_what_that_costs():
-    core = Core(switch_seconds=0.0003)
-    first, last = (guest(node(name, cores=[0]), Stage(core, seconds)) for name, seconds in (("a", 0.004), ("b", 0.002)))
+    first, last = on_one(Core(switch_seconds=0.0003))
     busy = busy_of([first], [last])
     assert busy == [pytest.approx(0.0044), pytest.approx(0.0022)]
     assert sum(busy) == pytest.approx(0.004 + 0.002 + 2 * 0.0003)
 
 
 def test_stages_that_do_not_hinder_each_other_are_not_stretched():
-    core = Core()
-    first, last = (guest(node(name, cores=[0]), Stage(core, seconds)) for name, seconds in (("a", 0.004), ("b", 0.002)))
+    first, last = on_one(Core())
     assert busy_of([first], [last]) == [pytest.approx(0.004), pytest.approx(0.002)]
 
 
 def test_stages_all_of_which_wait_for_their_links_are_not_stretched():
-    core = Core(switch_seconds=0.0003)
-    stages = (guest(node(name, cores=[0]), Stage(core, 0.004, queue_seconds=0.0)) for name in "ab")
-    first, last = stages
-    assert busy_of([first], [last]) == [pytest.approx(0.0036)] * 2
+    first, last = on_one(Core(switch_seconds=0.0003), queue_seconds=0.0)
+    assert busy_of([first], [last]) == [pytest.approx(0.0036), pytest.approx(0.0018)]
