@@ -4,7 +4,8 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -80,12 +81,11 @@ class LiveTrial:
         """
         seconds_each = seconds / self.n_loads
         loads = [load for group in self._groups for load in _under_load(group, seconds_each, n_least)]
-        busy = {load.guest.node.name: load.busy_seconds for load in loads}
         stretch = 1.0
         if len(self._groups) > 1:
-            stretch = _stretch(busy, _under_load(self._guests, seconds_each, max(n_least, MIN_TOGETHER)))
-        for guest in self._guests:
-            guest.samples.busy.append(stretch * busy[guest.node.name])
+            stretch = _stretch(loads, _under_load(self._guests, seconds_each, max(n_least, MIN_TOGETHER)))
+        for load in loads:
+            load.guest.samples.busy.append(stretch * load.busy_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +134,16 @@ def _load(guest: Guest, answers: Sequence[Answer]) -> Load:
     )
 
 
-def _stretch(busy: Mapping[str, float], loads: Sequence[Load]) -> float:
-    """Seconds from request to request of stages that all work, over what their own times by device come to.
+def _stretch(loads: Sequence[Load], together: Sequence[Load]) -> float:
+    """Seconds from request to request of stages that all work, over what their own times come to.
 
     1 where none of them had enough to do.
     """
-    if all(load.is_starved for load in loads):
+    if all(load.is_starved for load in together):
         return 1.0
-    processors = shared_processors(load.guest.node for load in loads)
+    busy: dict[str, float] = defaultdict(float)
+    for load in loads:  # a device may have several stages
+        busy[load.guest.node.name] += load.busy_seconds
+    processors = shared_processors({load.guest.node.name: load.guest.node for load in loads}.values())
     shared = (math.fsum(weight * busy[name] for name, weight in processor.shares) for processor in processors)
-    return statistics.fmean(load.period_seconds for load in loads) / max([*busy.values(), *shared])
+    return statistics.fmean(load.period_seconds for load in together) / max([*busy.values(), *shared])

@@ -87,6 +87,12 @@ def test_stages_that_do_not_hinder_each_other_are_not_stretched():
     assert busy_of([first], [last]) == [pytest.approx(0.004), pytest.approx(0.002)]
 
 
+def test_two_stages_of_one_node_have_a_time_each():
+    core, both = Core(switch_seconds=0.0003), node("a", cores=[0])
+    first, last = guest(both, Stage(core, 0.004)), guest(both, Stage(core, 0.002))
+    assert busy_of([first], [last]) == [pytest.approx(0.0044), pytest.approx(0.0022)]
+
+
 def test_stages_all_of_which_wait_for_their_links_are_not_stretched():
     first, last = on_one(Core(switch_seconds=0.0003), queue_seconds=0.0)
     assert busy_of([first], [last]) == [pytest.approx(0.0036), pytest.approx(0.0018)]
