@@ -11,12 +11,13 @@ message. In each round every way has a turn at every size, in an order drawn ane
 messages, and ratios are of turns of one round. Intervals are those of the median over the rounds. Each process has a
 core of its own: with both on one, a bare message takes a fifth of the time, which no two machines could.
 
+Cores are kept awake. *rested*: lone messages in clear once more, on cores that rest while they wait. What Python does
+then takes two to four times as long on a virtual machine, whose host takes resting cores away, and the bare loop has
+least of it; nothing is asked of these figures.
+
 OpenSSL 3.0, Debian 12's, encrypts and decrypts at some 4 GB/s each (a newer one at 6 to 9), and a bare message in
 the caches moves at 8: what TLS leaves of the bare loop's speed (`transport_bare_SIZE_HOW_tls_share`) bounds what it can
 leave of a plane's. A plane that is slower in clear keeps more of it.
-
-What Python does for a lone message costs about four times what it costs in a row, since the processor comes out of an
-idle state each time: encoding and decoding, there and back, are most of what a small lone message takes longer.
 """
 
 import multiprocessing
@@ -25,9 +26,10 @@ import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks._awake_cores import awake
 from benchmarks._certificates import make_authority
 from benchmarks._figures import Figure, at_least, at_most, parse_arguments, publish
 from benchmarks._transport_peer import serve
@@ -39,8 +41,10 @@ PLANES = ("tcp", "grpc")
 WAYS = ("bare", *PLANES)
 TURN_BYTES = 16_000_000
 """About so much is sent in a turn, lone and streamed each."""
-MESSAGES = {"lone": (3, 20), "streamed": (4, 100)}
+MESSAGES = {"lone": (3, 20), "streamed": (4, 100), "rested": (3, 20)}
 """Of a turn: at least, and at most."""
+HOWS = ("lone", "streamed")
+"""On cores that are awake."""
 LARGE_BYTES = 150_000
 MOST_TO_BARE = {True: 1.3, False: 1.6}
 """Of `tcp`: from `LARGE_BYTES` on, and below."""
@@ -53,7 +57,7 @@ LEAST_TLS_SHARE = 0.5
 MEGABYTE = 1e6
 
 Turns = dict[tuple[str, str, str], list[float]]
-"""Seconds per message, round by round, of (way, size, lone or streamed)."""
+"""Seconds per message, round by round, of (way, size, how)."""
 
 
 def main() -> int:
@@ -69,7 +73,10 @@ def main() -> int:
         far_pipe.close()
         os.sched_setaffinity(0, cores[:1])
         ways = open_ways(pipe.recv(), issue("client"))
-        turns = measure(ways, n_rounds=6 if arguments.quick else 30)
+        n_rounds = 6 if arguments.quick else 30
+        with awake(cores[:2]):
+            turns = measure(ways, HOWS, n_rounds)
+        turns |= measure({name: ways[name] for name in WAYS}, ("rested",), n_rounds)
         for way in ways.values():
             way.close()
         pipe.close()
@@ -77,58 +84,63 @@ def main() -> int:
     return publish([*times(turns), *ratios(turns)], arguments.json)
 
 
-def measure(ways: Mapping[str, Way], n_rounds: int) -> Turns:
+def measure(ways: Mapping[str, Way], hows: Sequence[str], n_rounds: int) -> Turns:
     """All turns of all rounds, after one round that does not count."""
     order = random.Random(0)
-    turns: Turns = {(way, size, how): [] for way in ways for size in SIZES for how in MESSAGES}
+    turns: Turns = {(way, size, how): [] for way in ways for size in SIZES for how in hows}
     for number in range(n_rounds + 1):
         for size, n_bytes in SIZES.items():
             for name in order.sample(list(ways), len(ways)):
-                lone = statistics.median(ways[name].rows(n_bytes, 1, _n_messages("lone", n_bytes)))
-                n_messages = _n_messages("streamed", n_bytes)
-                (row,) = ways[name].rows(n_bytes, n_messages, 1)
-                if number:
-                    turns[name, size, "lone"].append(lone)
-                    turns[name, size, "streamed"].append(row / n_messages)
+                for how in hows:
+                    seconds = _turn(ways[name], how, n_bytes)
+                    turns[name, size, how] += [seconds] if number else []
     return turns
 
 
-def _n_messages(how: str, n_bytes: int) -> int:
+def _turn(way: Way, how: str, n_bytes: int) -> float:
+    """Seconds per message."""
     least, most = MESSAGES[how]
-    return max(least, min(most, TURN_BYTES // n_bytes))
+    n_messages = max(least, min(most, TURN_BYTES // n_bytes))
+    if how == "streamed":
+        (row,) = way.rows(n_bytes, n_messages, 1)
+        return row / n_messages
+    return statistics.median(way.rows(n_bytes, 1, n_messages))
 
 
 def times(turns: Turns) -> list[Figure]:
     """Microseconds of lone messages and MB/s of streamed ones, in clear and under TLS."""
     figures = []
-    for suffix in ("", "_tls"):
-        for size, n_bytes in SIZES.items():
-            for way in WAYS:
-                lone = [seconds * 1e6 for seconds in turns[f"{way}{suffix}", size, "lone"]]
-                speeds = [n_bytes / seconds / MEGABYTE for seconds in turns[f"{way}{suffix}", size, "streamed"]]
-                name = f"transport_{way}{suffix}_{size}"
-                figures.append(_plain(f"{name}_lone", quantile_estimate(lone, 0.5), "µs"))
-                figures.append(_plain(f"{name}_streamed", quantile_estimate(speeds, 0.5), "MB/s"))
+    for (way, size, how), seconds in turns.items():
+        name = f"transport_{way}_{size}_{how}"
+        if how == "streamed":
+            speeds = [SIZES[size] / each / MEGABYTE for each in seconds]
+            figures.append(_plain(name, quantile_estimate(speeds, 0.5), "MB/s"))
+        else:
+            figures.append(_plain(name, quantile_estimate([each * 1e6 for each in seconds], 0.5), "µs"))
     return figures
 
 
 def ratios(turns: Turns) -> list[Figure]:
     """Times of the planes over the bare loop's, and speeds under TLS over those in clear."""
     figures = []
-    for how in MESSAGES:
+    for how in HOWS:
         for size, n_bytes in SIZES.items():
             bound = MOST_TO_BARE[n_bytes >= LARGE_BYTES]
             ratio = _ratio(turns, "tcp", "bare", size, how)
             figures.append(_held(at_most, f"transport_tcp_{size}_{how}_to_bare", ratio, bound))
             ratio = _ratio(turns, "grpc", "bare", size, how)
             figures.append(_plain(f"transport_grpc_{size}_{how}_to_bare", ratio, "ratio"))
+    for plane in PLANES:
+        for size in SIZES:
+            ratio = _ratio(turns, plane, "bare", size, "rested")
+            figures.append(_plain(f"transport_{plane}_{size}_rested_to_bare", ratio, "ratio"))
     figures.append(_grpc_speed(turns))
     for plane in PLANES:
-        for how in MESSAGES:
+        for how in HOWS:
             for size in SIZES:
                 share = _ratio(turns, plane, f"{plane}_tls", size, how)
                 figures.append(_held(at_least, f"transport_{plane}_{size}_{how}_tls_share", share, LEAST_TLS_SHARE))
-    for how in MESSAGES:
+    for how in HOWS:
         for size in SIZES:
             share = _ratio(turns, "bare", "bare_tls", size, how)
             figures.append(_plain(f"transport_bare_{size}_{how}_tls_share", share, "ratio"))

@@ -413,3 +413,24 @@ def test_a_killed_peer_is_noticed_by_who_reads(pair):
     far.close()  # a reset
     with pytest.raises(NodeUnreachableError, match="gone"):
         next(connection.messages())
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="this system has no TCP_QUICKACK")
+def test_a_message_is_not_acknowledged_by_the_call_that_reads_it(ends):
+    near, far = ends
+    transport = PlainTransport(far)
+
+    def is_acknowledged():
+        near.sendall(bytes(1000))
+        assert transport.read(1000) == bytes(1000)
+        return n_not_acknowledged(near) == 0
+
+    with near, far:
+        # An acknowledgement that is late comes after 40 ms, which this thread may spend waiting for a core.
+        assert not all(is_acknowledged() for _ in range(20))
+
+
+def n_not_acknowledged(connected):
+    """Segments that were sent, `tcpi_unacked` of Linux's `struct tcp_info`."""
+    information = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
+    return struct.unpack_from("I", information, 24)[0]

@@ -25,6 +25,8 @@ _CHUNK_BYTES = 1 << 18
 """Encrypted and sent, record by record, before the other direction has its turn."""
 _RECORD_BYTES = 1 << 14
 """Of TLS, at most. Each costs a system call at both ends, so that small pieces share them."""
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+"""Linux has it."""
 
 
 class Transport(Protocol):
@@ -87,6 +89,15 @@ class _Connected:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
 
+    def _acknowledge_late(self) -> None:
+        """What comes next need not be acknowledged by the very call that reads it, while its reader waits.
+
+        A stream goes one way, so that no answer carries the acknowledgement, and the kernel sends one at once: 5 µs of
+        a lone message of 1 kB, 25 of 150 kB. Wanted anew before each read: once one was late, it is sent at once again.
+        """
+        if _QUICKACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 0)
+
     def can_write(self, seconds: float = 0.0) -> bool:
         """See `Transport`."""
         poll = select.poll()
@@ -116,6 +127,7 @@ class PlainTransport(_Connected):
 
     def read(self, n_bytes: int) -> bytes:
         """See `Transport`."""
+        self._acknowledge_late()
         return self._socket.recv(n_bytes)
 
     def read_into(self, view: memoryview) -> int:
@@ -236,6 +248,7 @@ class TlsTransport(_Connected):
                 raise
 
     def _wait_for_more(self) -> None:
+        self._acknowledge_late()
         if not self._readable.poll(_TICK_MILLISECONDS):
             raise BlockingIOError
 
