@@ -34,7 +34,7 @@ from coordinator.loadgen import Workload, make_workload  # noqa: E402
 from coordinator.pipeline import Answer  # noqa: E402
 from coordinator.planning import probe_links  # noqa: E402
 from coordinator.profiling import profile_fleet  # noqa: E402
-from node_agent.host.allocator import use_few_arenas  # noqa: E402
+from node_agent.host.allocator import keep_for_messages  # noqa: E402
 from partitioner.cost import CostModel  # noqa: E402
 from partitioner.onnx_io import Model, load_model  # noqa: E402
 from partitioner.plan import Candidate, Stage  # noqa: E402
@@ -76,7 +76,7 @@ def main() -> int:
     parser.add_argument("--model", default="mobilenet_v2", help="a zoo model, or a file")
     arguments = parser.parse_args()
     minutes = arguments.minutes or (1.0 if arguments.quick else 10.0)
-    use_few_arenas()
+    keep_for_messages()
     return publish(figures(soak(load_model(arguments.model), seconds=60 * minutes)), arguments.json)
 
 

@@ -16,7 +16,7 @@ os.environ.setdefault(*TLS_1_3_ONLY)
 from node_agent.agent import Agent
 from node_agent.arguments import Arguments, parse_arguments
 from node_agent.errors import AgentConfigError, ListenError
-from node_agent.host.allocator import use_few_arenas
+from node_agent.host.allocator import keep_for_messages
 from node_agent.host.descriptors import allow_many_files
 from node_agent.host.processors import confine_to
 from node_agent.log import configure_log
@@ -27,7 +27,7 @@ _logger = logging.getLogger("node_agent")
 
 def main() -> int:
     """Runs the agent and returns its exit status."""
-    use_few_arenas()
+    keep_for_messages()
     allow_many_files()
     try:
         arguments = parse_arguments(sys.argv[1:])
