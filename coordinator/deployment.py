@@ -2,23 +2,26 @@
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from coordinator.connecting import connect_plan
-from coordinator.fleet import Fleet
+from coordinator.fleet import Fleet, FleetNode
 from coordinator.lease import LEASE_SECONDS, renewed_lease
 from coordinator.loadgen import ANSWER_SECONDS
 from coordinator.opening import OnLane
 from coordinator.output_gate import OutputErrors, OutputGate
 from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards, sending_lane
+from coordinator.side_by_side import run_side_by_side
 from coordinator.stage_orders import check_node_codecs, check_runnable, stage_loads
 from node_agent.errors import NodeError
+from node_agent.messages import StageLoad
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
 from partitioner.shard import Shard
@@ -39,7 +42,7 @@ class Deployment:
     sending_seconds: float
     """For them, all nodes side by side."""
     session_seconds: float
-    """For opening the stages, one after another."""
+    """For opening the stages, all nodes side by side: of the node that took longest."""
     pipeline: Pipeline
 
     @property
@@ -90,22 +93,17 @@ def deploy_plan(
     stages = candidate.plan.stages
     shards = tuple(model.cut(stage.start, stage.stop) for stage in stages)
     places = [(device, shard) for stage, shard in zip(stages, shards, strict=True) for device in stage.devices]
+    nodes = [fleet.node_of[device] for device in dict.fromkeys(device for device, _ in places)]
 
-    def send(place: tuple[str, Shard]) -> int:
-        device, shard = place
+    def send(device: str, shard: Shard) -> int:
         return send_shards(fleet.node_of[device].client, model, [shard], sending_lane(on_lane, device))
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(max_workers=len(places)) as pool:
-        sent = sum(pool.map(send, places))
+    sent = sum(run_side_by_side([partial(send, *place) for place in places]))
     sending_seconds = time.perf_counter() - started
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
-        opened = [
-            fleet.node_of[device].client.load_stage(replace(load, lease_seconds=LEASE_SECONDS))
-            for device, load in reversed(loads)
-        ]
-        nodes = [fleet.node_of[device] for device in dict.fromkeys(device for device, _ in loads)]
+        session_seconds = _load_stages(fleet, loads)
         with (
             renewed_lease(nodes, name),
             connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline,
@@ -116,15 +114,40 @@ def deploy_plan(
                 candidate=candidate,
                 sent_bytes=sent,
                 sending_seconds=sending_seconds,
-                session_seconds=sum(loaded.session_seconds for loaded in opened),
+                session_seconds=session_seconds,
                 pipeline=pipeline,
             )
             verify_deployment(live, model)
             yield live
     finally:
-        for device, _ in places:
-            with suppress(NodeError):  # a node that is gone holds nothing; the others are still to be freed
-                fleet.node_of[device].client.unload_stage(name)
+        for node in nodes:
+            _unload(node, name)
+
+
+def _load_stages(fleet: Fleet, loads: Iterable[tuple[str, StageLoad]]) -> float:
+    """Loads all stages side by side; seconds for the sessions of the node that took longest.
+
+    Raises:
+        NodeError: A node refused its stage. What another one has still to load is freed when it has.
+    """
+
+    def load_stage(device: str, load: StageLoad) -> tuple[FleetNode, str, float]:
+        node = fleet.node_of[device]
+        loaded = node.client.load_stage(replace(load, lease_seconds=LEASE_SECONDS))
+        return node, load.deployment, loaded.session_seconds
+
+    opened = run_side_by_side(
+        [partial(load_stage, *each) for each in loads], on_late=lambda late: _unload(late[0], late[1])
+    )
+    seconds: dict[str, float] = defaultdict(float)
+    for node, _, session_seconds in opened:
+        seconds[node.name] += session_seconds
+    return max(seconds.values())
+
+
+def _unload(node: FleetNode, deployment: str) -> None:
+    with suppress(NodeError):  # a node that is gone holds nothing; the others are still to be freed
+        node.client.unload_stage(deployment)
 
 
 def verify_deployment(deployment: Deployment, model: Model, *, seed: int = 0) -> OutputErrors:
@@ -133,12 +156,10 @@ def verify_deployment(deployment: Deployment, model: Model, *, seed: int = 0) ->
     Raises:
         OutputMismatchError: One is further off than the plan's gate permits.
     """
-    inputs = model.sample_inputs(seed)
     return verify_answers(
         deployment.pipeline,
         deployment.candidate,
-        inputs,
-        model.run_whole(inputs),
+        *model.sample_answers(seed),
         timeout_seconds=deployment.answer_seconds,
     )
 

@@ -72,8 +72,8 @@ class LoadResult:
 
 def make_workload(model: Model, *, seed: int, n_inputs: int = N_DISTINCT_INPUTS) -> Workload:
     """A few distinct inputs with the whole model's outputs, used in turn."""
-    inputs = tuple(model.sample_inputs(seed + index) for index in range(n_inputs))
-    return Workload(inputs=inputs, expected=tuple(model.run_whole(values) for values in inputs))
+    inputs, expected = zip(*(model.sample_answers(seed + index) for index in range(n_inputs)), strict=True)
+    return Workload(inputs=inputs, expected=expected)
 
 
 class Recorder:

@@ -18,7 +18,7 @@ from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards, sending_lane
 from coordinator.serving.replanning import devices_of
 from coordinator.serving.roster import Roster
-from coordinator.serving.side_by_side import run_side_by_side
+from coordinator.side_by_side import run_side_by_side
 from coordinator.stage_orders import check_node_codecs, check_runnable, stage_loads
 from node_agent.errors import NodeError, NodeUnreachableError, StageMissingError
 from node_agent.messages import StageLoad
@@ -106,8 +106,8 @@ class PlanDeployer:
         self._name = name
         self._lease_seconds = lease_seconds
         self._shards: dict[tuple[int, int], Shard] = {}
-        inputs = model.sample_inputs(seed)
-        self.canary = Canary(inputs=inputs, expected=model.run_whole(inputs))
+        inputs, expected = model.sample_answers(seed)
+        self.canary = Canary(inputs=inputs, expected=expected)
         self._on_lane = on_lane
         self.sent_bytes = 0
         self.sending_seconds = 0.0

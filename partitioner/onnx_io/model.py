@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,9 @@ from partitioner.onnx_io.sample import sample_inputs
 from partitioner.onnx_io.session import open_session, run_session
 from partitioner.shard import Shard
 
+_N_ANSWERS = 8
+"""Remembered: a plan is verified whenever it is deployed, with the same inputs."""
+
 
 class Model:
     """A network bound to sizes. Made by `load_model`; may be used from several threads."""
@@ -26,6 +29,7 @@ class Model:
         self._layout = layout
         self._shards: dict[tuple[int, int], Shard] = {}
         self._lock = threading.Lock()
+        self.sample_answers = lru_cache(_N_ANSWERS)(self._answer_samples)
 
     @property
     def graph(self) -> Graph:
@@ -80,6 +84,11 @@ class Model:
         Where inputs were given, they are it for every seed, otherwise random ones; see `sample.sample_inputs`.
         """
         return dict(self._layout.given) or sample_inputs(self._layout.proto.graph, seed)
+
+    def _answer_samples(self, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """`sample_inputs` of a seed and what the whole model answers; remembered, so not to be changed."""
+        inputs = self.sample_inputs(seed)
+        return inputs, self.run_whole(inputs)
 
     def run_whole(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs of the model as it was given, not of anything that was cut from it.

@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 import time
 from concurrent.futures import wait
 
@@ -16,7 +17,8 @@ from coordinator.planning import probe_links
 from coordinator.profiling import profile_fleet
 from coordinator.provisioning import send_shards
 from coordinator.stage_orders import stage_loads
-from node_agent.errors import NodeError
+from node_agent.client import NodeClient
+from node_agent.errors import NodeError, RequestRejectedError
 from partitioner.cost import CostModel
 from partitioner.onnx_io import load_model
 from partitioner.plan import Stage
@@ -55,8 +57,9 @@ class Altered:
     def __getattr__(self, name):
         return getattr(self._model, name)
 
-    def run_whole(self, inputs):
-        return {name: values * np.float32(1.001) for name, values in self._model.run_whole(inputs).items()}
+    def sample_answers(self, seed):
+        inputs, outputs = self._model.sample_answers(seed)
+        return inputs, {name: values * np.float32(1.001) for name, values in outputs.items()}
 
 
 def n_stages(fleet):
@@ -124,6 +127,49 @@ def test_a_node_without_the_plane_of_its_links_is_named(tmp_path):
 def test_a_plan_with_other_outputs_is_refused_and_taken_off(fleet, model, candidate_at):
     with pytest.raises(OutputMismatchError, match="'y'"), deploy_plan(fleet, Altered(model), candidate_at(3)):
         pytest.fail("a plan with wrong outputs was served")
+    assert n_stages(fleet) == 0
+
+
+def test_stages_are_loaded_side_by_side(fleet, model, candidate_at, monkeypatch):
+    both = threading.Barrier(2, timeout=20)
+    load_stage = NodeClient.load_stage
+
+    def meet(client, load):
+        both.wait()
+        return load_stage(client, load)
+
+    monkeypatch.setattr(NodeClient, "load_stage", meet)
+    with deploy_plan(fleet, model, candidate_at(3)) as deployment:
+        assert deployment.session_seconds > 0
+
+
+def test_where_one_node_refuses_its_stage_what_the_other_loads_too_late_is_freed(
+    *, fleet, model, candidate_at, monkeypatch
+):
+    has_failed = threading.Event()
+    load_stage = NodeClient.load_stage
+
+    def one_refuses(client, load):
+        if load.stage:
+            raise RequestRejectedError("no more room")
+        has_failed.wait(20)
+        return load_stage(client, load)
+
+    monkeypatch.setattr(NodeClient, "load_stage", one_refuses)
+    with pytest.raises(RequestRejectedError, match="no more room"), deploy_plan(fleet, model, candidate_at(3)):
+        pytest.fail("half a plan was served")
+    unloaded = threading.Event()
+    unload_stage = NodeClient.unload_stage
+
+    def note(client, deployment, **epochs):
+        n_unloaded = unload_stage(client, deployment, **epochs)
+        if n_unloaded:
+            unloaded.set()
+        return n_unloaded
+
+    monkeypatch.setattr(NodeClient, "unload_stage", note)
+    has_failed.set()
+    assert unloaded.wait(20)
     assert n_stages(fleet) == 0
 
 

@@ -10,8 +10,8 @@ from serving_fakes import FakeCluster, FakeHeart, wait_until
 from coordinator.fleet import Fleet, FleetNode
 from coordinator.serving.pulse import Turn
 from coordinator.serving.roster import Roster
-from coordinator.serving.side_by_side import run_side_by_side
 from coordinator.serving.watch import Watch
+from coordinator.side_by_side import run_side_by_side
 from node_agent.errors import NodeUnreachableError
 
 

@@ -223,6 +223,17 @@ def test_names_that_lead_nowhere_get_a_hint(load, tmp_path):
         load(chain(tmp_path / "t.onnx"), weights=tmp_path / "w.pt")
 
 
+def test_answers_to_samples_are_those_of_the_model_and_computed_once(load, tmp_path, monkeypatch):
+    model = load(branched_network(tmp_path / "t.onnx"))
+    inputs, outputs = model.sample_answers(3)
+    for name, values in model.sample_inputs(3).items():
+        np.testing.assert_array_equal(inputs[name], values)
+    for name, values in model.run_whole(inputs).items():
+        np.testing.assert_array_equal(outputs[name], values)
+    monkeypatch.setattr(model, "run_whole", None)
+    assert model.sample_answers(3)[1] is outputs
+
+
 def test_wrong_inputs_are_named(load, tmp_path):
     model = load(branched_network(tmp_path / "t.onnx"))
     inputs = model.sample_inputs(0)

@@ -73,7 +73,7 @@ class _Round(Generic[Result]):
 def run_side_by_side(
     calls: Sequence[Callable[[], Result]],
     *,
-    why_give_up: Callable[[], str | None],
+    why_give_up: Callable[[], str | None] = lambda: None,
     on_late: Callable[[Result], object] = lambda _result: None,
 ) -> list[Result]:
     """Results of all calls, each made by a thread of its own. The first error ends the wait.
