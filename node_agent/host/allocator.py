@@ -12,7 +12,7 @@ _N_ARENAS = 2
 
 
 def keep_for_messages() -> None:
-    """Keeps what one message needed for the next one, and no more than that; called before there are any threads.
+    """Keeps what one message needed for the next one, within bounds; called before there are any threads.
 
     glibc gives threads arenas of their own, which grow to the largest message that each has handled and stay so. With
     two arenas a stage of 8 MiB boundaries and four requests in flight grew by 8 boundaries instead of 13, no slower.

@@ -29,7 +29,7 @@ class Model:
         self._layout = layout
         self._shards: dict[tuple[int, int], Shard] = {}
         self._lock = threading.Lock()
-        self.sample_answers = lru_cache(_N_ANSWERS)(self._answer_samples)
+        self._answered = lru_cache(_N_ANSWERS)(self._answer)
 
     @property
     def graph(self) -> Graph:
@@ -85,8 +85,11 @@ class Model:
         """
         return dict(self._layout.given) or sample_inputs(self._layout.proto.graph, seed)
 
-    def _answer_samples(self, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """`sample_inputs` of a seed and what the whole model answers; remembered, so not to be changed."""
+    def sample_answers(self, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """`sample_inputs` of a seed, and what the whole model answers to them. Remembered, so not to be changed."""
+        return self._answered(seed)
+
+    def _answer(self, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         inputs = self.sample_inputs(seed)
         return inputs, self.run_whole(inputs)
 
