@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,6 @@ from partitioner.onnx_io.sample import sample_inputs
 from partitioner.onnx_io.session import open_session, run_session
 from partitioner.shard import Shard
 
-_N_ANSWERS = 8
-"""Remembered: a plan is verified whenever it is deployed, with the same inputs."""
-
 
 class Model:
     """A network bound to sizes. Made by `load_model`; may be used from several threads."""
@@ -29,7 +26,7 @@ class Model:
         self._layout = layout
         self._shards: dict[tuple[int, int], Shard] = {}
         self._lock = threading.Lock()
-        self._answered = lru_cache(_N_ANSWERS)(self._answer)
+        self._answers: dict[int, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = {}
 
     @property
     def graph(self) -> Graph:
@@ -87,11 +84,10 @@ class Model:
 
     def sample_answers(self, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """`sample_inputs` of a seed, and what the whole model answers to them. Remembered, so not to be changed."""
-        return self._answered(seed)
-
-    def _answer(self, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        inputs = self.sample_inputs(seed)
-        return inputs, self.run_whole(inputs)
+        if seed not in self._answers:
+            inputs = self.sample_inputs(seed)
+            self._answers[seed] = inputs, self.run_whole(inputs)
+        return self._answers[seed]
 
     def run_whole(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs of the model as it was given, not of anything that was cut from it.

@@ -1,6 +1,8 @@
 """Loading: dimensions, shapes, and every way in which a model can be wrong."""
 
+import gc
 import os
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +234,19 @@ def test_answers_to_samples_are_those_of_the_model_and_computed_once(load, tmp_p
         np.testing.assert_array_equal(outputs[name], values)
     monkeypatch.setattr(model, "run_whole", None)
     assert model.sample_answers(3)[1] is outputs
+
+
+def test_a_model_is_freed_with_its_last_user(load, tmp_path):
+    gc.disable()  # its weights are not to wait for that
+    try:
+        model = load(branched_network(tmp_path / "t.onnx"))
+        model.sample_answers(0)
+        model.cut(0, 1)
+        freed = weakref.ref(model)
+        del model
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 def test_wrong_inputs_are_named(load, tmp_path):
