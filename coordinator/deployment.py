@@ -4,7 +4,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from coordinator.connecting import connect_plan
 from coordinator.fleet import Fleet, FleetNode
-from coordinator.lease import LEASE_SECONDS, renewed_lease
+from coordinator.lease import LEASE_SECONDS, free_stages, renewed_lease
 from coordinator.loadgen import ANSWER_SECONDS
 from coordinator.opening import OnLane
 from coordinator.output_gate import OutputErrors, OutputGate
@@ -20,7 +20,6 @@ from coordinator.pipeline import Pipeline
 from coordinator.provisioning import send_shards, sending_lane
 from coordinator.side_by_side import run_side_by_side
 from coordinator.stage_orders import check_node_codecs, check_runnable, stage_loads
-from node_agent.errors import NodeError
 from node_agent.messages import StageLoad
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
@@ -121,7 +120,7 @@ def deploy_plan(
             yield live
     finally:
         for node in nodes:
-            _unload(node, name)
+            free_stages(node, name)
 
 
 def _load_stages(fleet: Fleet, loads: Iterable[tuple[str, StageLoad]]) -> float:
@@ -137,17 +136,12 @@ def _load_stages(fleet: Fleet, loads: Iterable[tuple[str, StageLoad]]) -> float:
         return node, load.deployment, loaded.session_seconds
 
     opened = run_side_by_side(
-        [partial(load_stage, *each) for each in loads], on_late=lambda late: _unload(late[0], late[1])
+        [partial(load_stage, *each) for each in loads], on_late=lambda late: free_stages(*late[:2])
     )
     seconds: dict[str, float] = defaultdict(float)
     for node, _, session_seconds in opened:
         seconds[node.name] += session_seconds
     return max(seconds.values())
-
-
-def _unload(node: FleetNode, deployment: str) -> None:
-    with suppress(NodeError):  # a node that is gone holds nothing; the others are still to be freed
-        node.client.unload_stage(deployment)
 
 
 def verify_deployment(deployment: Deployment, model: Model, *, seed: int = 0) -> OutputErrors:

@@ -2,19 +2,18 @@
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from coordinator.connecting import no_emulation, open_pipeline
 from coordinator.fleet import FleetNode
-from coordinator.lease import LEASE_SECONDS, renewed_lease
+from coordinator.lease import LEASE_SECONDS, free_stages, renewed_lease
 from coordinator.pipeline import Answer, Pipeline
 from coordinator.provisioning import shard_ref
 from coordinator.stage_orders import wire_specs
 from node_agent.dataplane.probing import Prober
-from node_agent.errors import NodeError
 from node_agent.messages import StageLoad
 from partitioner.cost import QUEUE_LIMIT
 from partitioner.shard import Shard
@@ -91,8 +90,7 @@ def deployed(node: FleetNode, shard: Shard, samples: TrialSamples) -> Iterator[P
         ):
             yield pipeline
     finally:
-        with suppress(NodeError):  # a node that is gone holds nothing
-            node.client.unload_stage(name)
+        free_stages(node, name)
 
 
 def opened_prober(node: FleetNode) -> Prober:

@@ -31,3 +31,9 @@ def renewed_lease(nodes: Iterable[FleetNode], deployment: str) -> Iterator[None]
     finally:
         ended.set()
         thread.join()
+
+
+def free_stages(node: FleetNode, deployment: str) -> None:
+    """Ends the stages of a deployment on a node. One that is gone holds none."""
+    with suppress(NodeError):
+        node.client.unload_stage(deployment)
