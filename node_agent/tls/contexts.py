@@ -110,6 +110,7 @@ def _load_revocations(context: ssl.SSLContext, tls: TlsFiles) -> None:
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
+HUNG_UP = "it closed the connection during the handshake"
 _REFUSALS = {
     "WRONG_VERSION_NUMBER": "it speaks in clear there, or no TLS 1.3; start it with --pki or --tls-cert, --tls-key, "
     "--tls-ca",
@@ -123,7 +124,7 @@ _REFUSALS = {
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "this end's certificate is not made for dialing",
     "NO_CERTIFICATE_RETURNED": "it shows no certificate",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it shows no certificate",
-    "UNEXPECTED_EOF_WHILE_READING": "it closed the connection during the handshake",
+    "UNEXPECTED_EOF_WHILE_READING": HUNG_UP,
 }
 
 

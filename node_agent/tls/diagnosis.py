@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from node_agent.config import Address, TlsFiles, parse_address
 from node_agent.errors import AgentConfigError, NodeError, NodeUnreachableError, PeerRefusedError, TlsRefusedError
 from node_agent.tls.certificate import Certificate, Revocations, pem_content, read_certificate, read_revocations
-from node_agent.tls.contexts import any_client_context, client_context, refusal
+from node_agent.tls.contexts import HUNG_UP, any_client_context, client_context, refusal
 from node_agent.tls.identity import CONTROL, Identity, Role, check_peer, identity_of
 from node_agent.tls.material import EXPIRED, NOT_YET_VALID, REVOKED, load_material, moment_text
 
@@ -175,7 +175,7 @@ def _why_not_under_tls(where: Address, tls: TlsFiles, timeout_seconds: float) ->
         return str(exc)
     except ssl.SSLCertVerificationError as exc:
         return _against_listener(where, tls, exc, timeout_seconds)
-    except ssl.SSLError as exc:
+    except (ssl.SSLError, ConnectionResetError, BrokenPipeError) as exc:
         return _against_tls(where, exc)
     except OSError:
         return ""
@@ -185,7 +185,9 @@ def _why_not_under_tls(where: Address, tls: TlsFiles, timeout_seconds: float) ->
     )
 
 
-def _against_tls(where: Address, fault: ssl.SSLError) -> str:
+def _against_tls(where: Address, fault: OSError) -> str:
+    if not isinstance(fault, ssl.SSLError):  # it hung up before it had read all that this end said
+        return f"{where} refuses TLS: {HUNG_UP}."
     if fault.reason in _NO_TLS:
         remedy = "start the agent there with --pki, or leave TLS out of this end"
         return f"{where} speaks in clear, and was spoken to under TLS: {remedy}."

@@ -3,6 +3,7 @@
 import logging
 import socket
 import ssl
+import struct
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from node_agent.client import NodeClient
 from node_agent.dataplane.plane import open_sender
 from node_agent.dataplane.planes import GRPC, PLANES, TCP
 from node_agent.dataplane.tcp.records import RECORD, Wanted, preamble, read_error
-from node_agent.errors import AgentConfigError, NodeUnreachableError, PeerRefusedError
+from node_agent.errors import AgentConfigError, NodeUnreachableError, PeerRefusedError, TlsRefusedError
 from node_agent.messages import ProbeRequest
 from node_agent.tls.contexts import refusal
 from node_agent.tls.diagnosis import diagnose_tls
@@ -284,6 +285,34 @@ def test_what_listens_with_a_coordinators_certificate_is_not_believed(coordinato
         assert "is not one to listen with: start the agent with that of a node" in diagnose_tls(
             address, other_node, allowed=DATA
         )
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closes", "resets"])
+def test_what_hangs_up_during_the_handshake_is_told_alike_whether_it_closes_or_resets(coordinator, resets):
+    """Which of the two this end sees depends on whether its first bytes had come when the other hung up."""
+
+    def hang_up():
+        while True:
+            try:
+                connected, _ = server.accept()
+            except OSError:
+                return
+            with connected:
+                connected.recv(1 << 16)
+                if resets:
+                    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        try:
+            said = f"{address} refuses TLS: it closed the connection during the handshake."
+            assert diagnose_tls(address, coordinator) == said
+            assert said in connect_fault(address, coordinator, TlsRefusedError)
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
 
 
 @contextmanager
