@@ -279,10 +279,14 @@ def bench_step(
 
 
 def report_step(folder: RunFolder) -> tuple[Path, ...]:
-    """Draws what the folder holds: the report page and the figures."""
+    """Draws what the folder holds: the report page and the figures.
+
+    A plan that was chosen after the last measurement is drawn as predicted, since that one is of another plan.
+    """
     settings = folder.load("run", RunSettings)
     graph, cluster = folder.load("graph", Graph), folder.load("cluster", Cluster)
-    result = folder.load("front", SearchResult)
+    result, chosen = folder.load("front", SearchResult), folder.load("plan", Candidate)
+    measurement = folder.load("measurement", Measurement) if folder.has("measurement") else None
     return write_report(
         folder.path,
         Run(
@@ -293,7 +297,7 @@ def report_step(folder: RunFolder) -> tuple[Path, ...]:
             profile=folder.load("profile", Profile),
             search=result,
             knee=knee(result.front, result.objectives),
-            chosen=folder.load("plan", Candidate),
-            measurement=folder.load("measurement", Measurement) if folder.has("measurement") else None,
+            chosen=chosen,
+            measurement=measurement if measurement is not None and measurement.plan == chosen.plan else None,
         ),
     )

@@ -93,7 +93,9 @@ def _sections(run: Run, figures: dict[str, Figure]) -> dict[str, str]:
         "front_table": html_table.to_html(page_tables.front_table(run)),
         "link_table": html_table.to_html(page_tables.link_table(run)) if run.cluster.links else "",
         "emulation": definitions(_by_words(run.emulation), "Nothing was emulated."),
-        "environment": definitions(run.measurement.environment if run.measurement else {}, "Nothing was measured."),
+        "environment": definitions(
+            run.measurement.environment if run.measurement else {}, "This plan was not measured."
+        ),
         "command": html.escape(printable(shlex.join(run.command))),
         "digest": html.escape(printable(run.graph.model_sha256)),
     }
@@ -101,7 +103,10 @@ def _sections(run: Run, figures: dict[str, Figure]) -> dict[str, str]:
 
 def _lead(run: Run) -> tuple[str, ...]:
     if run.measurement is None:
-        return (*comparison_sentences(run), "All figures are predictions of the cost model; nothing was measured yet.")
+        return (
+            *comparison_sentences(run),
+            "All figures are predictions of the cost model; this plan was not measured: splitfront bench does that.",
+        )
     measured = run.measurement
     return (*comparison_sentences(run), prediction_sentence(measured), correctness_sentence(measured))
 
