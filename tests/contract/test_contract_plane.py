@@ -14,6 +14,7 @@ from node_planes import receiving
 from benchmarks._certificates import make_authority
 from node_agent.dataplane.frame import encode
 from node_agent.dataplane.planes import PLANES
+from node_agent.dataplane.tcp.dialing import PATIENCE_SECONDS
 from node_agent.element_types import DTYPES
 from node_agent.errors import (
     FrameError,
@@ -293,6 +294,25 @@ class TestPlane:
         waiting.join(10)
         assert not waiting.is_alive()
         assert found == []
+
+    @pytest.mark.slow
+    def test_a_stage_that_takes_nothing_for_long_is_not_taken_for_dead(self, receiver, stage, frame):
+        keep, may_go_on = stage.offer, threading.Event()
+
+        def offer(arrival):
+            may_go_on.wait(60)
+            keep(arrival)
+
+        stage.offer = offer
+        sender = receiver.sender()
+        frames = (frame(number, np.zeros(BIG, np.uint8)) for number in range(20))
+        sending = threading.Thread(target=send_all, args=(sender, frames))
+        sending.start()
+        sending.join(PATIENCE_SECONDS + 2)
+        may_go_on.set()
+        assert [stage.take().request for _ in range(20)] == list(range(20))
+        sending.join(10)
+        assert sender.failure.error is None
 
     def test_closing_a_sender_ends_who_is_stuck_in_it(self, receiver, stage, frame):
         blocked = threading.Event()

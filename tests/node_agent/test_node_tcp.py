@@ -17,10 +17,13 @@ from node_planes import receiving
 
 from node_agent.dataplane.frame import decode, encode
 from node_agent.dataplane.planes import TCP
+from node_agent.dataplane.sender import FrameSender
 from node_agent.dataplane.tcp.connection import Connection
+from node_agent.dataplane.tcp.dialing import TcpStream
+from node_agent.dataplane.tcp.link import TcpLink
 from node_agent.dataplane.tcp.pulse import Pulse
 from node_agent.dataplane.tcp.records import MAGIC, RECORD, VERSION, Record, Wanted, preamble, read_error
-from node_agent.dataplane.tcp.sockets import PlainTransport, prepare
+from node_agent.dataplane.tcp.sockets import PlainTransport, limit_unacknowledged, prepare
 from node_agent.errors import FrameError, NodeUnreachableError, ProtocolMismatchError, RequestRejectedError
 from node_agent.messages import SubscribeFrame, TensorFrame
 
@@ -276,7 +279,7 @@ def wait_until(holds, seconds=10.0):
 
 
 def connection_of(connected, patience_seconds=0.6):
-    prepare_local(connected)
+    prepare(connected)
     connection = Connection(
         PlainTransport(connected),
         peer="node at nowhere:1",
@@ -286,11 +289,6 @@ def connection_of(connected, patience_seconds=0.6):
     )
     connection.accept()
     return connection
-
-
-def prepare_local(connected):
-    """As `prepare`, for a TCP connection within this process."""
-    prepare(connected, 5.0)
 
 
 @pytest.fixture
@@ -345,6 +343,39 @@ class TestSilence:
         far.close()
         with pytest.raises(NodeUnreachableError, match="gone"):
             next(connection.messages())
+
+    def test_a_peer_that_takes_nothing_for_long_is_not_gone_while_its_heart_beats(self, pair):
+        connection, far = pair
+        message = encode(frame(3, 4 << 20))
+        writing = threading.Thread(target=connection.write_message, args=(message,))
+        reading = threading.Thread(target=lambda: next(connection.messages(), None))
+        writing.start()
+        reading.start()
+        for _ in range(10):
+            time.sleep(0.2)
+            far.sendall(RECORD.pack(Record.HEARTBEAT, 0))
+        assert writing.is_alive(), "the other end takes nothing yet"
+        received = take(far, RECORD.size + message.n_bytes)
+        far.sendall(RECORD.pack(Record.END, 0))
+        for thread in (writing, reading):
+            thread.join(10)
+        assert decode(received[RECORD.size :]).request == 3
+
+    def test_who_writes_to_a_silent_peer_is_woken_by_who_reads(self, pair):
+        connection, _ = pair
+        stream = TcpStream("nowhere:1", connection)
+        stream.link = TcpLink(connection)
+        sender = FrameSender(stream)
+        with pytest.raises(NodeUnreachableError, match="has said nothing"):
+            sender.send(frame(3, 4 << 20))
+        sender.close()
+
+    def test_who_writes_where_nobody_reads_gives_up_by_itself(self, ends, pair):
+        near, _ = ends
+        connection, _ = pair
+        limit_unacknowledged(near, 0.6)
+        with pytest.raises(TimeoutError):
+            connection.write_message(encode(frame(3, 4 << 20)))
 
     def test_the_heart_beats_until_the_connection_is_closed(self, pair):
         connection, far = pair

@@ -81,7 +81,7 @@ def _dial(address: str, opening: Sequence[Buffer], tls: TlsFiles | None, timeout
             f"Cannot reach the data plane tcp of the node at {address} ({exc.strerror or exc}): start an agent there, "
             "or check address and firewall."
         ) from exc
-    prepare(connected, PATIENCE_SECONDS)
+    prepare(connected)
     try:
         transport = PlainTransport(connected) if tls is None else _secured(connected, tls, where, deadline)
     except BaseException:

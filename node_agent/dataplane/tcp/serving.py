@@ -15,7 +15,7 @@ from node_agent.dataplane.shaping import check_emulation
 from node_agent.dataplane.tcp.connection import Connection
 from node_agent.dataplane.tcp.link import TcpLink
 from node_agent.dataplane.tcp.records import MAGIC, Wanted
-from node_agent.dataplane.tcp.sockets import PlainTransport, TlsTransport, Transport, prepare
+from node_agent.dataplane.tcp.sockets import PlainTransport, TlsTransport, Transport, limit_unacknowledged, prepare
 from node_agent.errors import FrameError, NodeError, NodeUnreachableError, RequestRejectedError
 from node_agent.messages import LinkEmulation
 from node_agent.tls.contexts import refusal
@@ -76,7 +76,7 @@ class ServedConnection:
         deadline = time.monotonic() + self._opening_seconds
         plain = PlainTransport(self._connected)
         try:
-            prepare(self._connected, PATIENCE_SECONDS)
+            prepare(self._connected)
             connection = self._connection = self._open(self._transport(plain, deadline), deadline)
         except NodeError as exc:  # the peer speaks in clear, or TLS, where it should not
             self._log("refused", str(exc))
@@ -182,7 +182,11 @@ class ServedConnection:
             self._free_streams.release()
 
     def _push(self, connection: Connection) -> None:
-        """Takes frames in; answers probes."""
+        """Takes frames in; answers probes.
+
+        The thread that reads writes the answers, and hears no silence meanwhile.
+        """
+        limit_unacknowledged(self._connected, PATIENCE_SECONDS)
         connection.accept()
         link = TcpLink(connection)
         PushStream(self._stages, link).take_all(connection.messages())

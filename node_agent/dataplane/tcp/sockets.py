@@ -70,17 +70,24 @@ class Transport(Protocol):
         ...
 
 
-def prepare(connected: socket.socket, patience_seconds: float) -> None:
-    """Sets the options of a connected socket: no delay, no wait for ever in reads and for acknowledgements."""
+def prepare(connected: socket.socket) -> None:
+    """Sets the options of a connected socket: no delay, no wait for ever in reads."""
     connected.settimeout(None)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience_seconds * 1000))
     # A timeout of Python's socket would cost a system call before each read.
     whole_seconds = int(TICK_SECONDS)
     timeout = _TIMEVAL.pack(whole_seconds, int((TICK_SECONDS - whole_seconds) * 1e6))
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+
+
+def limit_unacknowledged(connected: socket.socket, seconds: float) -> None:
+    """Has the connection break once the other end has acknowledged nothing, or had no room for more, for so long.
+
+    Only for streams whose other end always reads: one that is at work and takes nothing looks dead to the kernel.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
 class _Connected:
