@@ -15,7 +15,7 @@ from pathlib import Path
 
 from coordinator.config.quantities import cores_share_text
 from coordinator.errors import NodeDownError
-from node_agent.host.control_group import CONTROLLER, ControlGroup, controllers_of, own_group
+from node_agent.host.control_group import CPU, ControlGroup, controllers_of, own_group
 
 _PERIOD_MICROSECONDS = 5000
 """With the usual 100 ms a stage of some milliseconds would run at full speed, or not at all. With 5 ms, work of
@@ -126,12 +126,12 @@ def _parents(own: ControlGroup) -> Iterable[Path]:
     """
     if own.version == 1:
         return [own.folder]
-    capable = [folder for folder in own.up_to_top() if CONTROLLER in controllers_of(folder)]
+    capable = [folder for folder in own.up_to_top() if CPU in controllers_of(folder)]
     return sorted(capable, key=lambda folder: not _shares_out(folder))
 
 
 def _shares_out(folder: Path) -> bool:
-    return CONTROLLER in controllers_of(folder, "cgroup.subtree_control")
+    return CPU in controllers_of(folder, "cgroup.subtree_control")
 
 
 def _make(parent: Path, name: str, version: int, n_cores: float) -> CpuGroup:
@@ -139,7 +139,7 @@ def _make(parent: Path, name: str, version: int, n_cores: float) -> CpuGroup:
         if not os.access(parent / "cgroup.procs", os.W_OK):
             raise PermissionError(f"{parent / 'cgroup.procs'} may not be written")
         if not _shares_out(parent):
-            (parent / "cgroup.subtree_control").write_text(f"+{CONTROLLER}", encoding="ascii")
+            (parent / "cgroup.subtree_control").write_text(f"+{CPU}", encoding="ascii")
     group = CpuGroup(version=version, folder=_new_folder(parent, name))
     try:
         group.hold_to(n_cores)

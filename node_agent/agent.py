@@ -65,7 +65,7 @@ class Agent:
         options = RuntimeOptions(
             n_threads=config.n_threads, providers=config.providers, optimisation=config.optimisation
         )
-        self._memory_limit = config.limits.memory_limit(facts.memory_bytes())
+        self._memory_limit = config.limits.memory_limit(facts.memory_bytes(system))
         self._store = ShardStore(config.store, config.limits.disk_bytes)
         self._trials = Trials(
             config.store,
@@ -105,7 +105,7 @@ class Agent:
             machine=platform.machine(),
             cpu=facts.cpu_name(),
             n_cores=len(cores),
-            memory_bytes=facts.memory_bytes(),
+            memory_bytes=facts.memory_bytes(self._system),
             resident_bytes=facts.resident_bytes(),
             python=platform.python_version(),
             runtime=self._runtime_version,

@@ -1,19 +1,23 @@
-"""The control group of this process that shares out processor time: where it is, and what it leaves to us.
+"""The control groups of this process: where they are, and what they leave to us of processor time and memory.
 
 Linux has two kinds. Version 1 mounts each controller by itself, version 2 all of them as one tree; a machine may mount
 both, and then the controller `cpu` is in one of them only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
-CONTROLLER = "cpu"
+CPU = "cpu"
+MEMORY = "memory"
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlGroup:
-    """A folder of the tree in which the kernel shares out processor time."""
+    """A folder of a tree in which the kernel shares something out."""
 
     version: int
     """1 or 2."""
@@ -70,11 +74,12 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
-def own_group(system: Path = Path("/")) -> ControlGroup | None:
-    """The group in which this process gets its processor time; None where there is none to be seen.
+def own_group(system: Path = Path("/"), controller: str = CPU) -> ControlGroup | None:
+    """The group in which this process gets its share; None where there is none to be seen.
 
     Args:
         system: Where `proc` and `sys` are.
+        controller: What is shared out.
     """
     try:
         memberships = parse_memberships((system / "proc/self/cgroup").read_text(encoding="utf-8"))
@@ -82,11 +87,11 @@ def own_group(system: Path = Path("/")) -> ControlGroup | None:
     except OSError:
         return None
     for mount in sorted(mounts, key=lambda mount: mount.version):
-        if mount.version == 1 and CONTROLLER not in mount.controllers:
+        if mount.version == 1 and controller not in mount.controllers:
             continue
-        group = memberships.get(CONTROLLER if mount.version == 1 else "")
+        group = memberships.get(controller if mount.version == 1 else "")
         top = system / mount.point.relative_to("/")
-        if group is None or (mount.version == 2 and CONTROLLER not in controllers_of(top)):
+        if group is None or (mount.version == 2 and controller not in controllers_of(top)):
             continue
         is_inside = group.is_relative_to(mount.root) and ".." not in group.parts
         inside = group.relative_to(mount.root) if is_inside else PurePosixPath()
@@ -101,10 +106,20 @@ def controllers_of(folder: Path, file: str = "cgroup.controllers") -> tuple[str,
 
 def cpu_limit(group: ControlGroup | None) -> float:
     """Cores' worth of time that the quotas of a group and of those above it leave; 0 where there is no quota."""
+    return _least(group, read_limit)
+
+
+def memory_limit(group: ControlGroup | None) -> int:
+    """Bytes that the limits of a group and of those above it leave; 0 where there is no limit."""
+    return _least(group, _read_memory_limit)
+
+
+def _least(group: ControlGroup | None, read: Callable[[Path, int], Number]) -> Number:
+    """Least limit of the folders from a group up to the top, which `read` gives by folder and version; 0 for none."""
     if group is None:
-        return 0.0
-    limits = (read_limit(folder, group.version) for folder in group.up_to_top())
-    return min((limit for limit in limits if limit), default=0.0)
+        return 0
+    limits = (read(folder, group.version) for folder in group.up_to_top())
+    return min((limit for limit in limits if limit), default=0)
 
 
 def read_limit(folder: Path, version: int) -> float:
@@ -112,6 +127,11 @@ def read_limit(folder: Path, version: int) -> float:
     if version == 2:
         return parse_cpu_max(_text_of(folder / "cpu.max"))
     return parse_cpu_max(f"{_text_of(folder / 'cpu.cfs_quota_us')} {_text_of(folder / 'cpu.cfs_period_us')}")
+
+
+def _read_memory_limit(folder: Path, version: int) -> int:
+    text = _text_of(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes"))
+    return int(text) if text.isdigit() else 0
 
 
 def parse_cpu_max(text: str) -> float:

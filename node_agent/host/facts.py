@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from node_agent.errors import AgentConfigError
+from node_agent.host.control_group import MEMORY, memory_limit, own_group
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn", "onnxruntime-directml")
 """Distributions that bring the package `onnxruntime`; two of them overwrite each other's files."""
@@ -73,21 +74,10 @@ def available_bytes() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def memory_bytes() -> int:
-    """Memory that this machine, or the control group of this process, has."""
+def memory_bytes(system: Path = Path("/")) -> int:
+    """Memory that this machine, or the control group of this process, has; `system` is where `proc` and `sys` are."""
     total = int(psutil.virtual_memory().total)
-    return min(total, _cgroup_limit() or total)
-
-
-def _cgroup_limit() -> int | None:
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            text = Path(path).read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            return int(text)
-    return None
+    return min(total, memory_limit(own_group(system, MEMORY)) or total)
 
 
 def cpu_name() -> str:

@@ -1,7 +1,15 @@
 import pytest
 from system_tree import write_system
 
-from node_agent.host.control_group import cpu_limit, own_group, parse_cpu_max, parse_memberships
+from node_agent.host.control_group import (
+    MEMORY,
+    cpu_limit,
+    memory_limit,
+    own_group,
+    parse_cpu_max,
+    parse_memberships,
+)
+from node_agent.host.facts import memory_bytes
 
 HYBRID_MOUNTS = """\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -11,6 +19,7 @@ HYBRID_MOUNTS = """\
 UNIFIED_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
 CPU1 = "sys/fs/cgroup/cpu,cpuacct"
 CPU2 = "sys/fs/cgroup"
+MEMORY1 = "sys/fs/cgroup/memory"
 
 
 def version_1(folder, membership="9:name=systemd:/\n4:cpu,cpuacct:/a/b\n0::/", mounts=HYBRID_MOUNTS, **quotas):
@@ -66,6 +75,24 @@ def test_a_group_outside_what_is_mounted_is_taken_for_the_top(tmp_path, membersh
     mounts = HYBRID_MOUNTS.replace("0:29 / ", "0:29 /part ") if "quite" in membership else HYBRID_MOUNTS
     group = own_group(version_1(tmp_path, membership, mounts))
     assert group.folder == group.top == tmp_path / CPU1
+
+
+def test_the_least_memory_limit_on_the_way_up_holds_in_version_1(tmp_path):
+    mounts = f"{HYBRID_MOUNTS}\n35 31 0:32 / /{MEMORY1} rw,relatime - cgroup cgroup rw,memory"
+    system = version_1(tmp_path, "4:cpu,cpuacct:/\n5:memory:/a/b", mounts)
+    write_system(system, {f"{MEMORY1}/memory.limit_in_bytes": 2**63 - 4096})
+    assert memory_bytes(system) == memory_bytes(tmp_path / "nothing")
+    write_system(system, {f"{MEMORY1}/a/memory.limit_in_bytes": 300 << 20})
+    write_system(system, {f"{MEMORY1}/a/b/memory.limit_in_bytes": 400 << 20})
+    assert memory_limit(own_group(system, MEMORY)) == memory_bytes(system) == 300 << 20
+
+
+def test_the_least_memory_limit_on_the_way_up_holds_in_version_2(tmp_path):
+    system = version_2(tmp_path, "/system/agent")
+    write_system(system, {f"{CPU2}/system/memory.max": "max"})
+    assert memory_bytes(system) == memory_bytes(tmp_path / "nothing")
+    write_system(system, {f"{CPU2}/system/agent/memory.max": 400 << 20})
+    assert memory_limit(own_group(system, MEMORY)) == memory_bytes(system) == 400 << 20
 
 
 def test_a_tree_of_version_2_without_the_controller_is_passed_over(tmp_path):
