@@ -87,6 +87,13 @@ class Layout:
         """Files whose text the plan decides."""
         return (self.unit,) if self.has_systemd else (self.supervisor, self.supervisor_settings)
 
+    @property
+    def own_paths(self) -> tuple[str, ...]:
+        """All that an install makes, in the root or beside it. Releases come last: they show that a root is ours."""
+        files = (self.current, self.confirmed, self.supervisor, self.supervisor_settings)
+        versions = (f"{file}{ending}" for file in files for ending in ("", ".before", ".part"))
+        return (*versions, self.tls, self.state, self.logs, self.staging, self.releases)
+
     def release(self, name: str) -> str:
         """Folder of a release."""
         return f"{self.releases}/{name}"

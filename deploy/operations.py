@@ -89,9 +89,14 @@ def wanted_on(found: Survey, gather_wheels: GatherWheels, sign: Sign | None, *, 
     Raises:
         UnsuitableHostError: The machine cannot be a node.
         WheelsError: Its packages cannot be had.
-        DeployError: It must serve TLS, and has no certificate and no way to one.
+        DeployError: The folder is somebody else's, or it must serve TLS and has no certificate and no way to one.
     """
     host, layout = found.host, found.layout
+    if found.installed.is_foreign:
+        raise DeployError(
+            f"{layout.root} on {host.name!r} holds other things ({found.installed.others_text}) and nothing of ours: "
+            "name a folder that is new or empty with ssh: {folder: …}."
+        )
     python, platform = choose_python(found.machine, host)
     wheels = gather_wheels(platform)
     wanted = Wanted(
@@ -161,7 +166,8 @@ def uninstall(runner: Runner, host: Host) -> "Planned":
     found = survey(runner, host)
     qdiscs = gather(runner, NETWORK).qdiscs
     steps = plan_removal(found.installed, qdiscs, found.layout)
-    return Planned(node=host.name, steps=steps, lock=found.layout.lock, done="nothing of ours is left")
+    stays = f"; {found.layout.root} stays, with {found.installed.others_text}" if found.installed.others else ""
+    return Planned(node=host.name, steps=steps, lock=found.layout.lock, done=f"nothing of ours is left{stays}")
 
 
 def hand_revocations(runner: Runner, host: Host, revoked: bytes) -> "Planned":
@@ -203,7 +209,8 @@ def state(runner: Runner, host: Host) -> NodeState:
     installed, layout = found.installed, found.layout
     service = "systemd" if layout.has_systemd else "supervisor"
     if not installed.current:
-        words = "an install was broken off: run it again" if installed.folders else "nothing is installed"
+        is_begun = installed.folders and not installed.is_foreign
+        words = "an install was broken off: run it again" if is_begun else "nothing is installed"
         return NodeState(node=host.name, state="absent", message=words)
     problem = ""
     if installed.is_active:

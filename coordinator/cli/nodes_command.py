@@ -168,7 +168,7 @@ def shape(**options: Any) -> None:
 @nodes_options
 @dry_run_option
 def uninstall(*, dry_run: bool, **common: Any) -> None:
-    """Takes away all that an install made on NODES, shard stores included.
+    """Takes away all that an install made on NODES, shard stores included; what else lies in its folder stays.
 
     \b
     Examples:

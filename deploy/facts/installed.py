@@ -11,6 +11,11 @@ _COMMAND = r"""
 for folder in "$ROOT" "$RELEASES" "$STATE" "$LOGS" "$STAGING" "$STAGING/wheels"; do
   [ -d "$folder" ] && echo "folder $folder"
 done
+for file in "$ROOT"/* "$ROOT"/.[!.]*; do
+  [ -e "$file" ] || [ -L "$file" ] || continue
+  [ -d "$RELEASES" ] && case $file in OWN) continue ;; esac
+  echo "other ${file##*/}"
+done
 for release in "$RELEASES"/*; do
   [ -e "$release" ] || continue
   [ -e "$release/.complete" ] && echo "release ${release##*/}" || echo "partial ${release##*/}"
@@ -49,6 +54,8 @@ class Installed:
     """What of ours is on a machine; empty on a bare one."""
 
     folders: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    """Names of what lies in the root and no install made; all that lies there, where there are no releases."""
     releases: frozenset[str] = frozenset()
     """Those that are whole."""
     partial_releases: frozenset[str] = frozenset()
@@ -75,6 +82,17 @@ class Installed:
     def is_bare(self) -> bool:
         """Whether nothing of ours is there."""
         return self == NOTHING
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the root holds things of somebody else and no installation, not even one that was broken off."""
+        return bool(self.others) and not (self.releases or self.confirmed)
+
+    @property
+    def others_text(self) -> str:
+        """Some of the others, in words."""
+        names = sorted(self.others)
+        return f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
 
     @property
     def confirmed_release(self) -> str:
@@ -111,7 +129,8 @@ def installed_fact(layout: Layout) -> Fact[Installed]:
     setting = "\n".join(f"{name}={quote(value)}" for name, value in names.items())
     files = " ".join(map(quote, layout.managed_files))
     service = _SYSTEMD if layout.has_systemd else _SUPERVISED
-    return Fact(name="installation", command=f"{setting}\nset -- {files}\n{_COMMAND}{service}", parse=parse_installed)
+    command = _COMMAND.replace("OWN", "|".join(map(quote, layout.own_paths)))
+    return Fact(name="installation", command=f"{setting}\nset -- {files}\n{command}{service}", parse=parse_installed)
 
 
 def parse_installed(text: str) -> Installed:
@@ -119,6 +138,7 @@ def parse_installed(text: str) -> Installed:
     lines = KeyLines.of(text)
     return Installed(
         folders=frozenset(lines.every("folder")),
+        others=frozenset(lines.every("other")),
         releases=frozenset(lines.every("release")),
         partial_releases=frozenset(lines.every("partial")),
         current=lines.first("current"),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from shlex import quote
 
-from deploy.facts.installed import Installed
+from deploy.facts.installed import NOTHING, Installed
 from deploy.layout import Layout
 from deploy.planning.install import user_step
 from deploy.planning.service import stop_command
@@ -14,13 +14,10 @@ _STOP_SECONDS = 60.0
 
 
 def plan_removal(installed: Installed, qdiscs: tuple[str, ...], layout: Layout) -> tuple[Step, ...]:
-    """The steps after which nothing of ours is left; none where nothing is there."""
-    steps = [*_shaping_steps(qdiscs, layout), *_service_steps(installed, layout)]
-    folders = [
-        folder for folder in (layout.state, layout.logs, layout.root, layout.staging) if folder in installed.folders
-    ]
-    if folders:
-        steps.append(_folder_step(folders, layout))
+    """The steps after which nothing of ours is left; none where nothing is there. What others put there stays."""
+    steps = _shaping_steps(qdiscs, layout)
+    if not installed.is_foreign:
+        steps += [*_service_steps(installed, layout), *_folder_steps(installed, layout)]
     if installed.has_user and layout.is_system:
         made = user_step(layout)
         steps.append(
@@ -75,28 +72,25 @@ def _service_steps(installed: Installed, layout: Layout) -> list[Step]:
     ]
 
 
-def _folder_step(folders: list[str], layout: Layout) -> Step:
-    """Takes folders away, and those above them that an install may have made and that are empty now."""
+def _folder_steps(installed: Installed, layout: Layout) -> list[Step]:
+    """Takes away what an install makes, then the root and those above that an install may have made, if empty now."""
+    folders = [path for path in (layout.state, layout.logs, layout.root, layout.staging) if path in installed.folders]
+    if not folders:
+        return []
     above = [folder.rpartition("/")[0] for folder in folders]
     parents = {parent for path in above for parent in (path, path.rpartition("/")[0]) if _is_ours_to_end(parent)}
-    ends = "".join(f"; rmdir {quote(path)} 2>/dev/null || true" for path in sorted(parents, reverse=True))
-    return Step(
+    empty = [layout.root, *sorted(parents, reverse=True)]
+    ends = "".join(f"; rmdir {quote(path)} 2>/dev/null || true" for path in empty)
+    left = frozenset({layout.root} if installed.others else ())
+    step = Step(
         name="folders",
         description=f"Take away {', '.join(folders)}",
-        command=f"rm -rf {' '.join(map(quote, folders))}{ends}",
+        command=f"rm -rf {' '.join(map(quote, layout.own_paths))}{ends}",
         as_root=layout.is_system,
         is_locked=False,
-        after=lambda state: replace(
-            state,
-            folders=frozenset(),
-            releases=frozenset(),
-            partial_releases=frozenset(),
-            current="",
-            confirmed="",
-            wheels={},
-            has_identity=False,
-        ),
+        after=lambda state: replace(NOTHING, folders=left, others=state.others, has_user=state.has_user),
     )
+    return [step]
 
 
 def _is_ours_to_end(path: str) -> bool:

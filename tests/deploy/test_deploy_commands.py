@@ -15,7 +15,7 @@ from private_sshd import free_port
 
 from deploy import operations
 from deploy.apply import apply_steps
-from deploy.errors import StepFailedError
+from deploy.errors import DeployError, StepFailedError
 from deploy.facts.fact import gather
 from deploy.facts.installed import NOTHING, installed_fact
 from deploy.inventory import AgentSettings, Host
@@ -91,6 +91,37 @@ def test_each_step_changes_what_it_says_and_a_second_install_changes_nothing(pla
         said = step.after(said)
         assert same(place.installed, said), step.name
     assert plan_install(place.installed, goal, layout) == ()
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(place, releases) -> None:
+    photo = Path(place.host.folder) / "log" / "photo"
+    photo.parent.mkdir(parents=True)
+    photo.write_text("mine")
+    with pytest.raises(DeployError, match=r"holds other things \(log\) and nothing of ours"):
+        operations.install(place.runner, place.host, lambda _: releases["1.0"])
+    assert operations.state(place.runner, place.host).message == "nothing is installed"
+    planned = operations.uninstall(place.runner, place.host)
+    assert planned.steps == ()
+    assert planned.done.endswith("stays, with log")
+    photo.unlink()
+    photo.parent.rmdir()
+    photo.parent.parent.rmdir()
+
+
+def test_an_uninstall_leaves_what_others_put_beside_ours(place, releases) -> None:
+    place.install(releases["1.0"])
+    own, link = Path(place.layout.root) / "my notes", Path(place.layout.root) / ".link"
+    own.write_text("mine")
+    link.symlink_to("nowhere")
+    assert place.installed.others == {"my notes", ".link"}
+    place.install(releases["2.0"])
+    place.uninstall()
+    assert {*Path(place.layout.root).iterdir()} == {own, link}
+    assert own.read_text() == "mine"
+    assert plan_removal(place.installed, (), place.layout) == ()
+    own.unlink()
+    link.unlink()
+    own.parent.rmdir()
 
 
 @pytest.mark.slow

@@ -108,6 +108,19 @@ def test_removal_leaves_nothing_and_says_so(history) -> None:
     assert plan_removal(state, (), layout) == ()
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_removal_of_what_was_never_installed_takes_nothing_away(name: str) -> None:
+    layout = LAYOUTS[name]
+    theirs = replace(
+        NOTHING,
+        folders=frozenset({layout.root, layout.logs}),
+        others=frozenset({"photos"}),
+        files=dict.fromkeys(layout.managed_files, "a" * 64),
+        current="theirs",
+    )
+    assert plan_removal(theirs, (), layout) == ()
+
+
 def test_a_bare_machine_gets_all_steps_in_order() -> None:
     steps = plan_install(NOTHING, wanted(LAYOUTS["systemd"]), LAYOUTS["systemd"])
     assert names(steps) == [
