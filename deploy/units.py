@@ -93,7 +93,7 @@ def unit_text(settings: AgentSettings, layout: Layout, systemd: int) -> str:
         f"MemoryMax={memory}",
         "MemorySwapMax=0",
         *((f"CPUQuota={settings.cpu_quota * 100:g}%",) if settings.cpu_quota else ()),
-        "TasksMax=512",
+        "TasksMax=4096",
         "LimitNOFILE=65536",
         "OOMPolicy=stop",
         "",

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from node_agent.api import PROTOCOL_MAX, Transfer
@@ -78,7 +79,14 @@ class Agent:
             is_off=config.without_trials,
         )
         watch = RunWatch(config.limits.run_seconds, self._memory_limit, facts.held_bytes)
-        self._opener = ShardOpener(self._store, self._trials, watch, options, config.limits.n_sessions)
+        self._opener = ShardOpener(
+            self._store,
+            self._trials,
+            watch,
+            options,
+            n_sessions=config.limits.n_sessions,
+            threads_left=partial(facts.threads_left, system),
+        )
         self.stages = Lifecycle(
             node=config.name, open_shard=self._opener.open, is_emulated=config.slowdown > 0, tls=config.tls
         )

@@ -1,7 +1,7 @@
-"""The control groups of this process: where they are, and what they leave to us of processor time and memory.
+"""The control groups of this process: where they are, and what they leave to us: processor time, memory, threads.
 
 Linux has two kinds. Version 1 mounts each controller by itself, version 2 all of them as one tree; a machine may mount
-both, and then the controller `cpu` is in one of them only.
+both, and then each controller is in one of them only.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 CPU = "cpu"
 MEMORY = "memory"
+TASKS = "pids"
 
 Number = TypeVar("Number", int, float)
 
@@ -112,6 +113,13 @@ def cpu_limit(group: ControlGroup | None) -> float:
 def memory_limit(group: ControlGroup | None) -> int:
     """Bytes that the limits of a group and of those above it leave; 0 where there is no limit."""
     return _least(group, _read_memory_limit)
+
+
+def tasks_left(group: ControlGroup | None) -> int | None:
+    """Threads and processes that may still begin in a group, by its limit and those above; None where there is none."""
+    folders = group.up_to_top() if group is not None else ()
+    pairs = ((_text_of(folder / "pids.max"), _text_of(folder / "pids.current")) for folder in folders)
+    return min((int(most) - int(now) for most, now in pairs if most.isdigit() and now.isdigit()), default=None)
 
 
 def _least(group: ControlGroup | None, read: Callable[[Path, int], Number]) -> Number:

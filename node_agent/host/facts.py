@@ -5,13 +5,14 @@ import importlib.metadata
 import importlib.util
 import platform
 import resource
+import sys
 import uuid
 from pathlib import Path
 
 import psutil
 
 from node_agent.errors import AgentConfigError
-from node_agent.host.control_group import MEMORY, memory_limit, own_group
+from node_agent.host.control_group import MEMORY, TASKS, memory_limit, own_group, tasks_left
 
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn", "onnxruntime-directml")
 """Distributions that bring the package `onnxruntime`; two of them overwrite each other's files."""
@@ -78,6 +79,18 @@ def memory_bytes(system: Path = Path("/")) -> int:
     """Memory that this machine, or the control group of this process, has; `system` is where `proc` and `sys` are."""
     total = int(psutil.virtual_memory().total)
     return min(total, memory_limit(own_group(system, MEMORY)) or total)
+
+
+def threads_left(system: Path = Path("/")) -> int:
+    """Threads that this process may still start by the limits of its user and of its control group, as things stand.
+
+    What else its user runs is not counted; where nothing limits threads the number is large. `system` is where `proc`
+    and `sys` are.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    of_user = sys.maxsize if most == resource.RLIM_INFINITY else most - psutil.Process().num_threads()
+    of_group = tasks_left(own_group(system, TASKS))
+    return of_user if of_group is None else min(of_user, of_group)
 
 
 def cpu_name() -> str:

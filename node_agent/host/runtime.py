@@ -52,6 +52,11 @@ class RuntimeOptions:
     optimisation: str = "all"
     """One of `config.OPTIMISATIONS`."""
 
+    @property
+    def n_started(self) -> int:
+        """Threads that a session starts: whoever runs it is the first of its threads."""
+        return self.n_threads - 1
+
 
 @functools.cache
 def _onnxruntime() -> ModuleType:

@@ -3,13 +3,15 @@ from system_tree import write_system
 
 from node_agent.host.control_group import (
     MEMORY,
+    TASKS,
     cpu_limit,
     memory_limit,
     own_group,
     parse_cpu_max,
     parse_memberships,
+    tasks_left,
 )
-from node_agent.host.facts import memory_bytes
+from node_agent.host.facts import memory_bytes, threads_left
 
 HYBRID_MOUNTS = """\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -93,6 +95,17 @@ def test_the_least_memory_limit_on_the_way_up_holds_in_version_2(tmp_path):
     assert memory_bytes(system) == memory_bytes(tmp_path / "nothing")
     write_system(system, {f"{CPU2}/system/agent/memory.max": 400 << 20})
     assert memory_limit(own_group(system, MEMORY)) == memory_bytes(system) == 400 << 20
+
+
+def test_threads_are_left_by_the_limits_of_all_groups_on_the_way_up(tmp_path):
+    system = version_2(tmp_path, "/system/agent")
+    write_system(system, {f"{CPU2}/cgroup.controllers": "cpu memory pids"})
+    assert tasks_left(own_group(system, TASKS)) is None
+    write_system(system, {f"{CPU2}/system/pids.max": 100, f"{CPU2}/system/pids.current": 60})
+    write_system(system, {f"{CPU2}/system/agent/pids.max": "max", f"{CPU2}/system/agent/pids.current": 20})
+    assert tasks_left(own_group(system, TASKS)) == threads_left(system) == 40
+    write_system(system, {f"{CPU2}/system/agent/pids.max": 19})
+    assert tasks_left(own_group(system, TASKS)) == -1
 
 
 def test_a_tree_of_version_2_without_the_controller_is_passed_over(tmp_path):

@@ -15,6 +15,7 @@ from hostile_kit import BOOL, INT64, model, node, scalar, value
 from node_processes import running_agent
 from node_shards import BuiltShard, blob_of, matmul_shard, spec
 from onnx import helper
+from system_tree import write_system
 
 from node_agent.agent import Agent
 from node_agent.client import NodeClient
@@ -61,6 +62,29 @@ def test_a_profile_opens_no_more_at_once_than_are_left(agent_with):
     request = ProfileRequest(segments=segments, n_rounds=3, budget_seconds=1, seed=0, tolerance=0.0)
     timed = {event.name for event in agent.profile(request) if isinstance(event, SegmentSamples)}
     assert timed == {f"s{index}" for index in range(5)}
+
+
+def test_no_more_shards_are_open_than_the_system_has_threads_for(tmp_path):
+    write_system(
+        tmp_path,
+        {
+            "proc/self/cgroup": "3:pids:/agents/one",
+            "proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids",
+            "sys/fs/cgroup/pids/agents/pids.max": 200,
+            "sys/fs/cgroup/pids/agents/pids.current": 100,
+            "sys/fs/cgroup/pids/agents/one/pids.max": "max",
+            "sys/fs/cgroup/pids/agents/one/pids.current": 90,
+        },
+    )
+    agent = Agent(AgentConfig(name="n", store=tmp_path / "store", n_threads=11), system=tmp_path)
+    shard = matmul_shard()
+    shard.put_into(agent)
+    assert agent._opener.n_left == 3  # of 10 threads each, with 64 left for all else
+    agent.load_stage(shard.load())
+    write_system(tmp_path, {"sys/fs/cgroup/pids/agents/pids.current": 191})
+    with pytest.raises(RequestRejectedError, match="needs 10 more threads, the system lets the agent start 9: unload"):
+        agent.load_stage(shard.load(epoch=2))
+    agent.close()
 
 
 def test_a_shard_that_was_refused_leaves_its_session_to_others(agent_with):
