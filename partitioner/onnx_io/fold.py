@@ -6,9 +6,9 @@ from onnx import GraphProto, NodeProto, helper, numpy_helper
 
 from partitioner.onnx_io.conditions import inline_conditions
 from partitioner.onnx_io.constants import Constants, find_constants
+from partitioner.onnx_io.inference import infer_shapes, static_bytes, static_shapes
 from partitioner.onnx_io.node_reads import bodies_of, reads_of, writes_of
 from partitioner.onnx_io.session import Effort, open_session, run_session
-from partitioner.onnx_io.shapes import infer_shapes, static_bytes, static_shapes
 from partitioner.onnx_io.tidy import drop_dead, drop_identities, replace_nodes
 from partitioner.onnx_io.weights import INLINE_LIMIT_BYTES, is_external
 

@@ -19,10 +19,11 @@ from partitioner.onnx_io.flow import Group
 from partitioner.onnx_io.fold import fold_shapes
 from partitioner.onnx_io.fusion import find_inner_tensors, find_survivors
 from partitioner.onnx_io.given_inputs import sizes_of_inputs
+from partitioner.onnx_io.inference import static_shapes
 from partitioner.onnx_io.naming import layer_names, unit_names
 from partitioner.onnx_io.order import group_layers, order_groups
 from partitioner.onnx_io.reader import SourceModel
-from partitioner.onnx_io.shapes import TensorSpecs, find_specs, static_shapes
+from partitioner.onnx_io.shapes import TensorSpecs, find_specs
 from partitioner.onnx_io.tidy import tidy
 from partitioner.onnx_io.weights import tensor_bytes
 from partitioner.onnx_io.wiring import Wiring

@@ -1,17 +1,18 @@
 """Element type and shape of every tensor: by inference, and by a run where inference does not reach."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import GraphProto, TensorProto, TypeProto, ValueInfoProto, helper
+from onnx import TensorProto, TypeProto
 
 from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io.fixing import is_fixable
+from partitioner.onnx_io.inference import dtype_of, shape_of, values_of
 from partitioner.onnx_io.sample import trial_samples
 from partitioner.onnx_io.trial_run import trial_values
+from partitioner.onnx_io.varying import find_varying
 from partitioner.onnx_io.weights import WeightStore
 from partitioner.tensors import TensorSpec
 
@@ -39,44 +40,13 @@ class TensorSpecs:
     """Sequences, optional values, strings, and numbers that NumPy does not have."""
 
 
-def infer_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with `value_info` filled as far as inference reaches."""
-    try:
-        return onnx.shape_inference.infer_shapes(proto, data_prop=True)
-    except onnx.shape_inference.InferenceError:
-        # Inference is a convenience; the run below does not need it.
-        copy = onnx.ModelProto()
-        copy.CopyFrom(proto)
-        return copy
-
-
-def static_shapes(graph: GraphProto) -> dict[str, tuple[int, ...]]:
-    """Shapes that are fully known from the graph alone."""
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for value in _values(graph):
-        shape = _shape_of(value.type)
-        if shape is not None:
-            shapes[value.name] = shape
-    return shapes
-
-
-def static_bytes(graph: GraphProto) -> dict[str, int]:
-    """Bytes of the tensors whose type and shape are known from the graph alone; strings left out."""
-    sizes = {}
-    for value in _values(graph):
-        shape, dtype = _shape_of(value.type), _dtype_of(value.type)
-        if shape is not None and dtype is not None:
-            sizes[value.name] = math.prod(shape) * dtype.itemsize
-    return sizes
-
-
 def find_specs(
     proto: onnx.ModelProto, names: Iterable[str], store: WeightStore, given: Mapping[str, np.ndarray], *, what: str
 ) -> TensorSpecs:
     """Specifications of the tensors `names`.
 
     What inference leaves open is read off two runs on different inputs: a shape that is the same in both is taken as
-    fixed.
+    fixed, unless it follows from values (`find_varying`). A number that was given counts as fixed.
 
     Args:
         proto: With concrete inputs and `value_info` as inferred.
@@ -91,22 +61,24 @@ def find_specs(
     spec_of: dict[str, TensorSpec] = {}
     unknown: list[str] = []
     foreign: set[str] = set()
-    types = {value.name: value.type for value in _values(proto.graph)}
+    types = {value.name: value.type for value in values_of(proto.graph)}
     for name in names:
         kind = types.get(name, TypeProto())
-        shape, dtype = _shape_of(kind), _dtype_of(kind)
+        shape, dtype = shape_of(kind), dtype_of(kind)
         if _is_foreign(kind):
             foreign.add(name)
         elif shape is None or dtype is None:
             unknown.append(name)
         else:
             spec_of[name] = TensorSpec(name=name, dtype=dtype.name, shape=shape)
+    held = [value.name for value in proto.graph.input if value.name in given and is_fixable(value)]
+    follows_values = find_varying(proto.graph, held)
     observed = _observe(proto, unknown, store, given, what) if unknown else {}
     for name, shapes_and_types in observed.items():
         first, second = shapes_and_types
         if first is None or second is None:
             foreign.add(name)
-        elif first == second:
+        elif first == second and name not in follows_values:
             spec_of[name] = first
     varying = observed.keys() - spec_of.keys() - foreign
     return TensorSpecs(spec_of=spec_of, varying=frozenset(varying), foreign=frozenset(foreign))
@@ -136,29 +108,11 @@ def _spec_of_value(name: str, value: object) -> TensorSpec | None:
     return TensorSpec(name=name, dtype=value.dtype.name, shape=value.shape)
 
 
-def _values(graph: GraphProto) -> Iterable[ValueInfoProto]:
-    return (*graph.input, *graph.value_info, *graph.output)
-
-
-def _shape_of(kind: TypeProto) -> tuple[int, ...] | None:
-    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
-        return None
-    dims = kind.tensor_type.shape.dim
-    return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
-
-
-def _dtype_of(kind: TypeProto) -> np.dtype | None:
-    """Element type of a tensor; None where it is unknown or a string."""
-    if not kind.HasField("tensor_type") or kind.tensor_type.elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
-        return None
-    return np.dtype(helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type))
-
-
 def _is_foreign(kind: TypeProto) -> bool:
     """Whether a type, where it is known, cannot travel."""
     if kind.WhichOneof("value") is None:
         return False
     if not kind.HasField("tensor_type") or kind.tensor_type.elem_type == TensorProto.STRING:
         return True
-    dtype = _dtype_of(kind)
+    dtype = dtype_of(kind)
     return dtype is not None and dtype.name not in _PORTABLE

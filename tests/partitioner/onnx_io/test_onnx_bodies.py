@@ -151,6 +151,76 @@ def test_loop_with_state_and_captures(load, tmp_path):
     check_every_cut(model, model.sample_inputs(0))
 
 
+def loop_while(path, *steps, n_rounds="three", state_shape=(2, 16)):
+    """x → Sigmoid → Loop that gathers tanh(state); `steps` make `go_on`."""
+    loop = helper.make_graph(
+        [node("Tanh", "state", "next"), node("Abs", "next", "seen"), *steps],
+        "step",
+        [value("i", [], INT64), value("go", [], BOOL), value("state", state_shape)],
+        [value("go_on", [], BOOL), value("next", state_shape), value("seen", state_shape)],
+    )
+    nodes = [
+        node("Sigmoid", "x", "h"),
+        node("ReduceMax", "h", "largest", keepdims=0),
+        node("Cast", "largest", "none", to=INT64),
+        helper.make_node("Loop", [n_rounds, "yes", "h"], ["last", "all"], name="loop", body=loop),
+        node("Tanh", "last", "y"),
+        node("ReduceSum", "all", "total", keepdims=0),
+    ]
+    tensors = [
+        helper.make_tensor("three", INT64, [], [3]),
+        helper.make_tensor("yes", BOOL, [], [True]),
+        helper.make_tensor("half", FLOAT, [], [0.5]),
+    ]
+    return save(path, nodes, [value("x", [2, 16])], [value("y", None), value("total", None)], tensors)
+
+
+ALWAYS = (node("Identity", "go", "go_on"),)
+BY_ROUND = (node("Cast", "i", "round", to=FLOAT), node("Less", "round half", "go_on"))
+BY_VALUE = (node("Less", "largest half", "go_on"),)
+
+
+@pytest.mark.parametrize(
+    ("steps", "n_rounds", "varies"),
+    [(ALWAYS, "three", False), (BY_ROUND, "three", False), (BY_VALUE, "three", True), (ALWAYS, "none", True)],
+)
+def test_what_a_loop_gathers_varies_where_values_tell_how_often_it_goes_round(load, tmp_path, steps, n_rounds, varies):
+    model = load(loop_while(tmp_path / "t.onnx", *steps, n_rounds=n_rounds), batch=2)
+    assert any("all" in names for names in model.graph.boundaries) is not varies
+    check_every_cut(model, model.sample_inputs(0))
+
+
+def test_state_that_may_grow_with_each_round_varies_too(load, tmp_path):
+    assert load(loop_while(tmp_path / "t.onnx", *ALWAYS, state_shape=None), batch=2).graph.spec_of["y"].shape == (2, 16)
+    with pytest.raises(UnsupportedModelError, match="'y' depends on the values"):
+        load(loop_while(tmp_path / "u.onnx", *BY_VALUE, state_shape=None), batch=2)
+
+
+@pytest.mark.parametrize(
+    "rare",
+    [
+        [node("Concat", "h h", "rare", axis=0)],
+        [node("Greater", "h half", "above"), node("Compress", "h above", "some"), node("Neg", "some", "rare")],
+    ],
+    ids=["another size", "a size by values"],
+)
+def test_result_of_a_branch_varies_though_samples_take_the_other(load, tmp_path, rare):
+    nodes = [
+        node("Sigmoid", "x", "h"),
+        node("ReduceMax", "h", "largest", keepdims=0),
+        node("Less", "largest half", "is_small"),
+        branch_on(
+            "is_small", body("then", rare, ["rare"]), body("else", [node("Neg", "h", "usual")], ["usual"]), ["z"]
+        ),
+        node("ReduceSum", "z", "y", keepdims=0),
+    ]
+    half = helper.make_tensor("half", FLOAT, [], [0.5])
+    model = load(save(tmp_path / "t.onnx", nodes, [value("x", [16])], [value("y", None)], [half]), batch=16)
+    assert not any("z" in names for names in model.graph.boundaries)
+    for sign in (-1, 1):
+        check_every_cut(model, {"x": np.full(16, sign, np.float32)})
+
+
 def test_scan_over_a_sequence(load, tmp_path):
     step = helper.make_graph(
         [

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx_toy_graphs import branched_network, chain, node, save, value, weight
 
 from partitioner.errors import ModelError, ModelFileError, UnknownModelError, UnsupportedModelError
@@ -92,6 +92,63 @@ def test_tensors_of_varying_size_never_cross_a_split_point(load, tmp_path):
     cut_off = save(tmp_path / "u.onnx", nodes[:3], [value("x", ["N", 16])], [value("floats", None)])
     with pytest.raises(UnsupportedModelError, match="'floats' depends on the values"):
         load(cut_off)
+
+
+BELOW = [node("Greater", "x hundred", "is_above"), node("Cast", "is_above", "ones", to=TensorProto.INT64)]
+COUNTED = [*BELOW, node("ReduceSum", "ones", "count"), node("Reshape", "count one", "counts")]
+CHOSEN = {
+    "NonZero": [*BELOW, node("NonZero", "ones", "chosen")],
+    "Compress": [*BELOW, node("Reshape", "is_above minus", "flat"), node("Compress", "x flat", "chosen")],
+    "Unique": [*BELOW, node("Unique", "ones", "chosen")],
+    "ConstantOfShape": [*COUNTED, node("ConstantOfShape", "counts", "chosen")],
+    "Range": [*COUNTED, node("Squeeze", "counts", "n"), node("Range", "zero n step", "chosen")],
+    "TopK": [*COUNTED, node("TopK", "x counts", "chosen places")],
+    "Slice": [*COUNTED, node("Slice", "x counts many one", "chosen")],
+    "NonMaxSuppression": [
+        node("Reshape", "x as_boxes", "boxes"),
+        node("ReduceMean", "boxes", "means", axes=[2]),
+        node("Transpose", "means", "scores", perm=[0, 2, 1]),
+        node("NonMaxSuppression", "boxes scores many overlap hundred", "chosen"),
+    ],
+}
+"""Nodes that choose from x of shape (1, 16) what is above 100: nothing of noise."""
+
+
+@pytest.mark.parametrize("op", sorted(CHOSEN))
+def test_no_sample_shows_that_a_shape_stays_which_values_choose(load, tmp_path, op):
+    tensors = [
+        numpy_helper.from_array(np.array([100], np.float32), "hundred"),
+        numpy_helper.from_array(np.array([0.5], np.float32), "overlap"),
+        *(helper.make_tensor(name, TensorProto.INT64, [], [step]) for name, step in (("zero", 0), ("step", 1))),
+        *(
+            helper.make_tensor(name, TensorProto.INT64, [1], [n])
+            for name, n in (("one", 1), ("minus", -1), ("many", 99))
+        ),
+        helper.make_tensor("as_boxes", TensorProto.INT64, [3], [1, 4, 4]),
+    ]
+    nodes = [*CHOSEN[op], node("Cast", "chosen", "floats", to=TensorProto.FLOAT), node("ReduceSum", "floats", "total")]
+    nodes += [node("Reshape", "total one", "y"), node("Tanh", "y", "z")]
+    path = save(tmp_path / "t.onnx", nodes, [value("x", [1, 16])], [value("z", None)], tensors)
+    crossing = {name for names in load(path).graph.boundaries for name in names}
+    assert crossing.isdisjoint({"chosen", "floats"})
+    cut_off = save(tmp_path / "u.onnx", nodes[:-3], [value("x", [1, 16])], [value("floats", None)], tensors)
+    with pytest.raises(UnsupportedModelError, match="'floats' depends on the values"):
+        load(cut_off)
+
+
+def test_shapes_that_follow_from_shapes_stay_where_inference_sees_nothing(load, tmp_path):
+    nodes = [
+        helper.make_node("Gelu", ["x"], ["g"], name="gelu", domain="com.microsoft"),
+        node("Shape", "g", "sizes"),
+        node("ConstantOfShape", "sizes", "zeros"),
+        node("Cos", "zeros", "ones"),
+        node("NonZero", "ones", "places"),
+        node("Cast", "places", "y", to=TensorProto.FLOAT),
+    ]
+    path = save(tmp_path / "t.onnx", nodes, [value("x", [1, 3])], [value("y", None)], domains=["com.microsoft"])
+    graph = load(path).graph
+    assert graph.spec_of["g"].shape == (1, 3)
+    assert graph.spec_of["y"].shape == (2, 3)
 
 
 def test_external_weights_are_read_where_they_lie(load, tmp_path):

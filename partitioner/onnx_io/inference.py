@@ -1,0 +1,59 @@
+"""What inference knows of a graph: element types, and shapes that follow from shapes."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from onnx import GraphProto, TensorProto, TypeProto, ValueInfoProto, helper
+
+
+def infer_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with `value_info` filled as far as inference reaches."""
+    try:
+        return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    except onnx.shape_inference.InferenceError:
+        # Inference is a convenience; a run of the model finds what it leaves open.
+        copy = onnx.ModelProto()
+        copy.CopyFrom(proto)
+        return copy
+
+
+def static_shapes(graph: GraphProto) -> dict[str, tuple[int, ...]]:
+    """Shapes that are fully known from the graph alone."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in values_of(graph):
+        shape = shape_of(value.type)
+        if shape is not None:
+            shapes[value.name] = shape
+    return shapes
+
+
+def static_bytes(graph: GraphProto) -> dict[str, int]:
+    """Bytes of the tensors whose type and shape are known from the graph alone; strings left out."""
+    sizes = {}
+    for value in values_of(graph):
+        shape, dtype = shape_of(value.type), dtype_of(value.type)
+        if shape is not None and dtype is not None:
+            sizes[value.name] = math.prod(shape) * dtype.itemsize
+    return sizes
+
+
+def values_of(graph: GraphProto) -> Iterable[ValueInfoProto]:
+    """Types and shapes of tensors, as far as the graph tells them."""
+    return (*graph.input, *graph.value_info, *graph.output)
+
+
+def shape_of(kind: TypeProto) -> tuple[int, ...] | None:
+    """Shape of a tensor; None where it is not fully known."""
+    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+        return None
+    dims = kind.tensor_type.shape.dim
+    return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
+
+
+def dtype_of(kind: TypeProto) -> np.dtype | None:
+    """Element type of a tensor; None where it is unknown or a string."""
+    if not kind.HasField("tensor_type") or kind.tensor_type.elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
+        return None
+    return np.dtype(helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type))
