@@ -11,6 +11,7 @@ from deploy.errors import PkiError
 from deploy.pki import x509_door
 from deploy.pki.folder import (
     AUTHORITY,
+    EVER_REVOKED,
     ISSUED,
     KEY,
     OWN,
@@ -33,6 +34,11 @@ from deploy.pki.identity import (
     check_addresses,
     check_life,
     check_name,
+)
+
+_NEW_KEY = (
+    "have it make a new key (remove its node.key and ask anew; where `splitfront nodes` installed it: "
+    "`nodes uninstall`, then `nodes install`)"
 )
 
 
@@ -95,11 +101,12 @@ class Authority:
         return x509_door.read_certificate(read_file(self.folder, name), where=name)
 
     def revoked(self) -> dict[int, datetime]:
-        """When which serial number was revoked."""
-        return self._revocations()[0]
+        """When which serial number was revoked; those included that the list has forgotten, since they have ended."""
+        former = self._revocations(EVER_REVOKED)[0] if (self.folder / EVER_REVOKED).exists() else {}
+        return self._revocations(REVOKED)[0] | former
 
-    def _revocations(self) -> tuple[dict[int, datetime], int]:
-        return x509_door.read_revocations(read_file(self.folder, REVOKED), self.pem, where=str(self.folder / REVOKED))
+    def _revocations(self, name: str) -> tuple[dict[int, datetime], int]:
+        return x509_door.read_revocations(read_file(self.folder, name), self.pem, where=str(self.folder / name))
 
     def plan_issue(
         self,
@@ -114,7 +121,8 @@ class Authority:
         """What would be issued; writes nothing.
 
         Raises:
-            PkiError: It must not be issued: the request is of somebody else, or what it should hold makes no sense.
+            PkiError: It must not be issued: the request is of somebody else, its key was revoked, or what the
+                certificate should hold makes no sense.
         """
         identity = Identity(cluster=self.cluster, role=role, name=check_name(name, role))
         if role is Role.NODE and not addresses:
@@ -131,7 +139,18 @@ class Authority:
             raise PkiError(
                 f"The signing request is of {request.name[:64]!r}, not of '{name}': give that name, or its request."
             )
+        if request is not None:
+            self._refuse_revoked(request)
         return self._planned(identity, check_addresses(addresses), request, life, now)
+
+    def _refuse_revoked(self, request: Request) -> None:
+        revoked = self.revoked()
+        for one in self.certificates():
+            if one.serial in revoked and x509_door.is_of_key(one, request):
+                raise PkiError(
+                    f"The signing request has the key of the {one.identity}, revoked on "
+                    f"{revoked[one.serial]:%Y-%m-%d}: {_NEW_KEY}."
+                )
 
     def plan_renewal(
         self, names: Sequence[str] = (), *, life: timedelta | None = None, now: datetime | None = None
@@ -149,7 +168,7 @@ class Authority:
         now, revoked = now or this_second(), self.revoked()
         chosen = self._named(names) if names else tuple(self.newest().values())
         if gone := [one for one in chosen if names and one.serial in revoked]:
-            raise PkiError(f"The {gone[0].identity} was revoked: have it make a new key, and issue anew.")
+            raise PkiError(f"The {gone[0].identity} was revoked: {_NEW_KEY}.")
         due = [one for one in chosen if names or state_of(one, revoked, now) in (State.DUE, State.EXPIRED)]
         return tuple(
             self._planned(one.identity, one.addresses, self._request_of(one.identity), life or one.life, now)
@@ -229,17 +248,17 @@ class Authority:
             PkiError: A name has no certificate.
         """
         self._named(names)
-        now, revoked = now or this_second(), self.revoked()
+        now, listed = now or this_second(), self._revocations(REVOKED)[0]
         return tuple(
             one
             for one in self.certificates()
-            if one.identity.name in names and one.not_after > now and one.serial not in revoked
+            if one.identity.name in names and one.not_after > now and one.serial not in listed
         )
 
     def revoke(
         self, certificates: Sequence[Certificate], passphrase: str | None = None, *, now: datetime | None = None
     ) -> None:
-        """Puts certificates on the list, and forgets those on it that have ended.
+        """Puts certificates on the list, and takes those off it that have ended. A record keeps them all.
 
         Raises:
             PkiError: The passphrase is wrong, or the folder cannot be written.
@@ -247,11 +266,14 @@ class Authority:
         key, now = self._key(passphrase), now or this_second()
         ended = {one.serial for one in self.certificates() if one.not_after < now - CLOCK_SLACK}
         with locked(self.folder):
-            revoked, number = self._revocations()
-            kept = {serial: at for serial, at in revoked.items() if serial not in ended}
-            kept |= {one.serial: now for one in certificates}
-            content = x509_door.sign_revocations(self.pem, key, kept, number=number + 1, since=now - CLOCK_SLACK)
-            write_files(self.folder, {REVOKED: content})
+            number = self._revocations(REVOKED)[1] + 1
+            every = {one.serial: now for one in certificates} | self.revoked()
+            listed = {serial: at for serial, at in every.items() if serial not in ended}
+            files = {
+                name: x509_door.sign_revocations(self.pem, key, serials, number=number, since=now - CLOCK_SLACK)
+                for name, serials in ((EVER_REVOKED, every), (REVOKED, listed))
+            }
+            write_files(self.folder, files)
 
     def _key(self, passphrase: str | None) -> x509_door.Key:
         return x509_door.read_key(read_file(self.folder, KEY), passphrase, where=str(self.folder / KEY))

@@ -3,6 +3,7 @@
 ca.key                    key of the authority; whoever has it is the cluster
 ca.pem                    its certificate, which every end holds
 revoked.pem               whom it vouches for no more, which every end holds
+ever-revoked.pem          the same with those that have ended since, who get nothing anew either; stays here
 coordinator.key, .pem     of this machine
 nodes/NAME.pem, .csr      newest certificate of a node, and the request that it was made of; its key stays there
 coordinators/NAME.pem, .csr
@@ -22,7 +23,7 @@ from deploy.pki.identity import Certificate, Identity, Role
 
 OWN = "coordinator"
 """Name of the coordinator whose key lies in the folder itself."""
-KEY, AUTHORITY, REVOKED, ISSUED = "ca.key", "ca.pem", "revoked.pem", "issued"
+KEY, AUTHORITY, REVOKED, EVER_REVOKED, ISSUED = "ca.key", "ca.pem", "revoked.pem", "ever-revoked.pem", "issued"
 OWN_KEY = f"{OWN}.key"
 
 _SECRET_MODE, _OPEN_MODE, _FOLDER_MODE = 0o600, 0o644, 0o700

@@ -117,6 +117,11 @@ def _load_request(pem: bytes) -> x509.CertificateSigningRequest:
         ) from exc
 
 
+def is_of_key(certificate: Certificate, request: Request) -> bool:
+    """Whether a certificate is for the key that signed a request."""
+    return x509.load_pem_x509_certificate(certificate.pem).public_key() == _load_request(request.pem).public_key()
+
+
 def sign_authority(key: Key, cluster: str, *, not_before: datetime, not_after: datetime) -> bytes:
     """The certificate of a new authority, which signs it itself. It may sign holders, but no further authorities."""
     name = x509.Name(

@@ -268,6 +268,35 @@ def test_a_list_grows_by_number_and_forgets_what_has_ended(authority):
     assert number == 3
 
 
+def test_who_was_revoked_stays_revoked_when_the_list_has_forgotten_it(authority):
+    short = issue(authority, life=DAY)
+    authority.revoke([short], now=NOW)
+    authority.revoke([issue(authority, "pi-2")], now=NOW + 2 * DAY)
+    later = NOW + 3 * DAY
+    assert state_of(short, authority.revoked(), later) is State.REVOKED
+    assert "pi-1" not in {planned.identity.name for planned in authority.plan_renewal(now=later + 40 * DAY)}
+    with pytest.raises(PkiError, match="was revoked: have it make a new key"):
+        authority.plan_renewal(["pi-1"], now=later)
+
+
+def test_a_revocation_that_was_cut_off_before_the_list_was_written_is_finished_by_another(authority):
+    first, before = issue(authority), (authority.folder / "revoked.pem").read_bytes()
+    authority.revoke([first], now=NOW)
+    (authority.folder / "revoked.pem").write_bytes(before)
+    assert authority.plan_revocation(["pi-1"], now=NOW) == (first,)
+
+
+@pytest.mark.parametrize("days", [0, 60])
+def test_a_key_that_was_revoked_gets_no_certificate_and_a_new_one_does(authority, days):
+    key, now = new_key(), NOW + days * DAY
+    authority.issue(authority.plan_issue("pi-1", request_pem=request_of(key), addresses=("10.0.0.1",), now=NOW))
+    authority.revoke(authority.plan_revocation(["pi-1"], now=NOW), now=NOW)
+    for name in ("pi-1", "pi-2"):
+        with pytest.raises(PkiError, match=r"node 'pi-1' .* revoked on 2030-05-01: have it make a new key"):
+            authority.plan_issue(name, request_pem=request_of(key, name), addresses=("10.0.0.1",), now=now)
+    assert state_of(issue(authority, now=now), authority.revoked(), now) is State.VALID
+
+
 def test_revoking_from_several_sides_loses_none(authority):
     issued = [issue(authority, f"pi-{number}") for number in range(8)]
     with ThreadPoolExecutor(4) as pool:
