@@ -239,6 +239,7 @@ def _session_options(options: RuntimeOptions) -> Any:
     made.add_session_config_entry("session.load_model_format", "ONNX")  # another one would not be looked through
     made.log_severity_level = 4  # faults are raised, and logged by us
     made.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning takes the neighbour's core
+    made.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")  # float32, whatever a cut lets it fuse
     return made
 
 

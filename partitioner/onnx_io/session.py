@@ -136,6 +136,8 @@ def _options(effort: Effort) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong comes as an exception
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Weights of few bits are multiplied in float32, whether or not a cut lets the runtime fuse them; so do nodes.
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     return options
 
 

@@ -55,6 +55,23 @@ def test_sessions_are_opened_as_a_stage_wants_them(node):
     session.close()
 
 
+def test_weights_of_few_bits_are_multiplied_in_full_precision(node):
+    weights = np.random.default_rng(0).integers(-127, 127, (64, 64)).astype(np.int8)
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "scale"], ["f"]),
+        helper.make_node("MatMul", ["x", "f"], ["m"]),
+        helper.make_node("Sigmoid", ["m"], ["y"]),
+    ]
+    scale = np.array(0.001, np.float32)
+    shard = build_shard(nodes, (spec("x", (1, 64)),), (spec("y", (1, 64)),), {"w": weights, "scale": scale})
+    shard.put_into(node)
+    session = open_session(node.store, shard.ref, OPTIONS)
+    x = np.random.default_rng(1).standard_normal((1, 64), dtype=np.float32)
+    expected = 1 / (1 + np.exp(-(x @ (weights * scale))))
+    np.testing.assert_allclose(session.run({"x": x})["y"], expected, rtol=1e-5)
+    session.close()
+
+
 @pytest.mark.parametrize(
     ("optimisation", "level"),
     [

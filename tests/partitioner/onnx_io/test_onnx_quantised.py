@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_toy_graphs import chain, node, residual_network, save, value
+from onnx_toy_graphs import chain, node, residual_network, save, value, weight
 
 from partitioner.onnx_io import Model, cut_plan, load_model, verify_shards
 
@@ -60,6 +60,30 @@ def test_dynamically_quantised_network_is_equal_at_every_cut(tmp_path):
     assert {layer.op for layer in model.graph.layers} >= {"DynamicQuantizeLinear", "MatMulInteger"}
     for position in range(1, model.graph.n_units):
         assert verify_shards(model, cut_plan(model, [position]), model.sample_inputs(7)) == 0
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_network_with_quantised_weights_alone_is_equal_at_every_cut(load, tmp_path, bits, has_bias):
+    kind, most = {4: (TensorProto.INT4, 7), 8: (TensorProto.INT8, 127)}[bits]
+    draws = np.random.default_rng(0)
+    nodes, tensors, current = [], [helper.make_tensor("s", TensorProto.FLOAT, [], [0.3 / most])], "x"
+    for block in range(3):
+        values = draws.integers(-most, most, (64, 64)).astype(helper.tensor_dtype_to_np_dtype(kind))
+        tensors += [numpy_helper.from_array(values, f"w{block}"), weight(f"b{block}", 64)]
+        nodes += [
+            node("DequantizeLinear", f"w{block} s", f"f{block}"),
+            node("MatMul", f"{current} f{block}", f"m{block}"),
+        ]
+        if has_bias:
+            nodes.append(node("Add", f"m{block} b{block}", f"a{block}"))
+        nodes.append(node("Relu", nodes[-1].output[0], f"r{block}"))
+        current = f"r{block}"
+    model = load(save(tmp_path / "t.onnx", nodes, [value("x", ["N", 64])], [value(current, None)], tensors, opset=21))
+    positions = range(1, model.graph.n_units)
+    assert len(positions) >= 2
+    for cuts in [*([position] for position in positions), list(positions)]:
+        assert verify_shards(model, cut_plan(model, cuts), model.sample_inputs(7)) <= 1e-5
 
 
 def test_each_reader_of_a_dequantised_tensor_has_its_own(load, tmp_path):
