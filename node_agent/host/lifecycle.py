@@ -12,11 +12,12 @@ from node_agent.dataplane.outbox import Outbox
 from node_agent.dataplane.plane import open_sender
 from node_agent.dataplane.sender import FrameSender
 from node_agent.dataplane.stage import Stage
-from node_agent.errors import NodeError, NodeUnreachableError, RequestRejectedError, StageMissingError
+from node_agent.errors import NodeUnreachableError, RequestRejectedError, StageMissingError
 from node_agent.host.leases import Leases
 from node_agent.host.request_rules import check_load
 from node_agent.host.runtime import ShardSession, check_tensors
 from node_agent.messages import NextHop, ShardRef, StageLoad, StageLoaded, StageStatus, TensorSpec
+from node_agent.threads import start_or_do
 
 REACH_SECONDS = 5.0
 """For the next node to take the stream to it; longer, and a link that is cut would hold up the recovery from it."""
@@ -78,12 +79,12 @@ class Lifecycle:
         try:
             check_tensors(session, load)
             stage = self._start(load, session)
-        except NodeError:
+        except BaseException:
             session.close()
             raise
         try:
             former = self._put(stage)
-        except NodeError:
+        except BaseException:
             stage.close()
             raise
         if former is not None:
@@ -146,12 +147,13 @@ class Lifecycle:
             self._check_epoch(load)
             if self._is_closed:
                 raise RequestRejectedError(f"Node {self._node!r} ends: it takes no more stages.")
+            if load.lease_seconds and self._sweeper is None:
+                sweeper = threading.Thread(target=self._sweep, name="leases", daemon=True)
+                sweeper.start()
+                self._sweeper = sweeper
             former = self._stages.get(key)
             self._stages = {**self._stages, key: stage}
             self._leases.grant(load.deployment, load.lease_seconds, time.monotonic())
-            if load.lease_seconds and self._sweeper is None:
-                self._sweeper = threading.Thread(target=self._sweep, name="leases", daemon=True)
-                self._sweeper.start()
             self._changed.notify_all()
         return former
 
@@ -256,8 +258,6 @@ class Lifecycle:
 
 def _end(stages: Sequence[Stage]) -> None:
     """Ends stages side by side: one whose next node hangs takes a second or two."""
-    threads = [threading.Thread(target=stage.close, name="end of a stage", daemon=True) for stage in stages]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    threads = [start_or_do(stage.close, "end of a stage") for stage in stages]
+    for thread in filter(None, threads):
         thread.join()

@@ -75,8 +75,12 @@ class ShardOpener:
             self._count_one_less()
             raise
         session.when_closed(self._count_one_less)
-        self._watch.add(session)
         session.when_closed(lambda: self._watch.remove(session))
+        try:
+            self._watch.add(session)
+        except BaseException:
+            session.close()
+            raise
         return session
 
     def _count_one(self) -> None:

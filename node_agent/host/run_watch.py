@@ -44,10 +44,11 @@ class RunWatch:
     def add(self, session: WatchedSession) -> None:
         """Watches a session from now on."""
         with self._changed:
-            self._sessions.append(session)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look_on, name="run watch", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._look_on, name="run watch", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._sessions.append(session)
 
     def remove(self, session: WatchedSession) -> None:
         """Lets a session go; once is enough."""

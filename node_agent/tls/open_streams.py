@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from node_agent.errors import PeerRefusedError
+from node_agent.threads import start_or_do
 
 _LOOK_SECONDS = 0.25
 _logger = logging.getLogger(__name__)
@@ -43,10 +45,11 @@ class OpenStreams:
             PeerRefusedError: It may not begin.
         """
         with self._changed:
-            self._open.add(stream)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look_on, name="open streams", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._look_on, name="open streams", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._open.add(stream)
         try:
             stream.check()  # only now: what is new from here on, the thread sees
             yield
@@ -83,4 +86,4 @@ def _end_refused(streams: tuple[OpenStream, ...]) -> None:
         except PeerRefusedError as exc:
             _logger.warning("an open stream was ended", extra={"reason": str(exc)})
             reason = exc.with_traceback(None)
-            threading.Thread(target=stream.end, args=(reason,), name="end of a stream", daemon=True).start()
+            start_or_do(partial(stream.end, reason), "end of a stream")

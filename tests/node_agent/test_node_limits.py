@@ -15,6 +15,7 @@ from hostile_kit import BOOL, INT64, model, node, scalar, value
 from node_processes import running_agent
 from node_shards import BuiltShard, blob_of, matmul_shard, spec
 from onnx import helper
+from scarce_threads import no_threads_left
 from system_tree import write_system
 
 from node_agent.agent import Agent
@@ -171,6 +172,33 @@ def test_nobody_watches_when_there_is_nothing_to_watch():
     while "run watch" in {thread.name for thread in threading.enumerate()} and time.monotonic() < deadline:
         time.sleep(0.01)
     assert "run watch" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_runs_are_watched_once_there_are_threads_again():
+    watch = RunWatch(60.0, 0, lambda: 5)
+    with no_threads_left(), pytest.raises(RuntimeError):
+        watch.add(FakeSession(None))
+    session = FakeSession(time.monotonic() - 100)
+    watch.add(session)
+    deadline = time.monotonic() + 10
+    while not session.reasons and time.monotonic() < deadline:
+        time.sleep(0.01)
+    watch.remove(session)
+    assert session.reasons
+
+
+@pytest.mark.parametrize("named", ["run watch", "compute", "leases"])
+def test_a_stage_for_which_there_is_no_thread_leaves_its_session_to_others(agent_with, named):
+    agent = agent_with(n_sessions=1)
+    shard = matmul_shard()
+    shard.put_into(agent)
+    with no_threads_left(named), pytest.raises(RuntimeError):
+        agent.load_stage(shard.load(lease_seconds=0.2))
+    agent.load_stage(shard.load(lease_seconds=0.2))
+    deadline = time.monotonic() + 10
+    while agent.list_stages() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not agent.list_stages()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from node_planes import receiving
 from node_processes import running_agent
+from scarce_threads import no_threads_left
 from tls_ends import Ends
 
 from node_agent.channel_options import open_channel
@@ -22,6 +23,7 @@ from node_agent.dataplane.tcp.records import RECORD, Record, Wanted, preamble
 from node_agent.errors import PeerRefusedError
 from node_agent.messages import ProbeFrame, SubscribeFrame, TensorFrame
 from node_agent.tls.contexts import client_context
+from node_agent.tls.open_streams import OpenStream, OpenStreams
 
 BIG_PROBE = ProbeFrame(request=1, payload=b"", answer_bytes=1 << 20, n_answers=60)
 
@@ -131,6 +133,21 @@ def test_who_goes_on_sending_over_tcp_is_not_heard(receiver, ends, revoke):
         revoke("bad")
         with pytest.raises(OSError):  # noqa: PT011 - whatever it says, the node has closed
             push_for_ever(bad, record * 100)
+
+
+def test_streams_are_looked_after_once_there_are_threads_again():
+    newest, refused = [object()], SimpleQueue()
+
+    def check():
+        if newest[0] is None:
+            raise PeerRefusedError("It was revoked.")
+
+    streams, stream = OpenStreams(lambda: newest[0]), OpenStream(check=check, end=refused.put)
+    with no_threads_left(), pytest.raises(RuntimeError), streams.holding(stream):
+        pass
+    with streams.holding(stream), no_threads_left():
+        newest[0] = None
+        assert isinstance(refused.get(timeout=10), PeerRefusedError)
 
 
 def push_for_ever(connected, content):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from node_planes import receiving
+from scarce_threads import no_threads_left
 
 from node_agent.dataplane.frame import decode, encode
 from node_agent.dataplane.planes import TCP
@@ -250,6 +251,11 @@ class TestStream:
         wait_until(lambda: threading.active_count() <= n_threads)
         wait_until(lambda: n_open_files() <= n_files)
 
+    def test_a_connection_for_which_there_is_no_thread_is_closed_and_the_next_one_is_served(self, receiver):
+        with no_threads_left(), dialed(receiver, PUSH) as connected:
+            assert all_of(connected) == b""
+        assert_serves(receiver)
+
     def test_too_many_streams_are_refused_and_the_next_one_is_served(self, receiver):
         with contextlib.ExitStack() as opened:
             held = [opened.enter_context(dialed(receiver, PUSH)) for _ in range(64)]
@@ -384,6 +390,16 @@ class TestSilence:
         assert take(far, 3 * RECORD.size) == 3 * RECORD.pack(Record.HEARTBEAT, 0)
         pulse.remove(connection)
         wait_until(lambda: not pulse.is_beating)
+
+    def test_the_heart_beats_once_there_are_threads_again(self, pair):
+        connection, far = pair
+        pulse = Pulse(beat_seconds=0.05)
+        with no_threads_left(), pytest.raises(RuntimeError):
+            pulse.add(connection)
+        assert not pulse.is_beating
+        pulse.add(connection)
+        assert take(far, RECORD.size) == RECORD.pack(Record.HEARTBEAT, 0)
+        pulse.remove(connection)
 
     def test_no_heartbeat_falls_into_a_message(self, pair):
         connection, far = pair

@@ -76,8 +76,13 @@ class TcpListener:
                 opening_seconds=self._opening_seconds,
             )
             thread = threading.Thread(target=self._serve, args=(served,), name=f"tcp {peer}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as exc:  # out of threads
+                connected.close()
+                _logger.warning("the data plane tcp cannot serve", extra={"peer": peer, "error": str(exc)})
+                return
             self._served[served] = thread
-        thread.start()
 
     def _serve(self, served: ServedConnection) -> None:
         try:

@@ -36,10 +36,11 @@ class Pulse:
     def add(self, connection: Beating) -> None:
         """Begins with a connection."""
         with self._changed:
-            self._beating.add(connection)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._beating.add(connection)
 
     def remove(self, connection: Beating) -> None:
         """Ends with a connection; one that is not there is no fault."""
