@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,7 +213,7 @@ class ShardStore:
         """Makes room for `n_bytes` of `blob`, evicting what was not used for longest and is not needed."""
         promised = self._index.promised_bytes
         free_quota = self.quota_bytes - self._index.stored_bytes - promised
-        free_disk = shutil.disk_usage(self.folder).free - _SPARE_DISK_BYTES - promised
+        free_disk = shutil.disk_usage(self.folder).free - _SPARE_DISK_BYTES - (promised - self._arrived_bytes())
         now = self._clock()
         victims = self._index.victims(n_bytes - min(free_quota, free_disk), now)
         if victims is None:
@@ -225,6 +225,14 @@ class ShardStore:
             )
         for name in victims:
             self._remove(name)
+
+    def _arrived_bytes(self) -> int:
+        """Bytes that lie on the disk already of all that is coming in."""
+        n_bytes = 0
+        for name in self._index.promised_names:
+            with suppress(FileNotFoundError):  # its file is still to be opened
+                n_bytes += (self.folder / name).stat().st_size
+        return n_bytes
 
     @contextmanager
     def in_use(self, shard: ShardRef) -> Iterator[None]:

@@ -46,6 +46,11 @@ class StoreIndex:
         """Bytes of all that is coming in."""
         return sum(self._promised.values())
 
+    @property
+    def promised_names(self) -> tuple[str, ...]:
+        """Temporary names of all that is coming in."""
+        return tuple(self._promised)
+
     def promise(self, name: str, n_bytes: int) -> None:
         """Keeps room for something that comes in under the temporary `name`."""
         self._promised[name] = n_bytes

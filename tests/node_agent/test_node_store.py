@@ -217,6 +217,32 @@ def test_two_transfers_cannot_promise_themselves_the_same_room(store):
     assert files_of(store) == {blob.sha256}
 
 
+def test_what_a_transfer_has_written_needs_no_further_room_on_the_disk(store, monkeypatch):
+    def usage(folder):
+        n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+        return SimpleNamespace(total=0, used=0, free=(16 << 20) + 900 - n_bytes)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    blob = blob_of(bytes(600))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow():
+        yield bytes(500)
+        begun.set()
+        go_on.wait(10)
+        yield bytes(100)
+
+    transfer = threading.Thread(target=store.put, args=(blob, slow()))
+    transfer.start()
+    begun.wait(10)
+    with pytest.raises(StoreFullError, match=r"the disk of .* 300,"):
+        put(store, 1, 301)
+    kept = put(store, 1, 300)
+    go_on.set()
+    transfer.join(10)
+    assert files_of(store) == {blob.sha256, kept.sha256}
+
+
 def test_the_same_blob_may_come_twice_at_once(store):
     content = os.urandom(300)
     blob = blob_of(content)
