@@ -8,6 +8,7 @@ from pathlib import Path
 from coordinator.config.sections import DataPlane
 from coordinator.config.sweep_file import SweepFile
 from coordinator.results.values import Sweep
+from coordinator.sweep.axes import emulated_axes
 from coordinator.sweep.plan_choices import label_of
 from coordinator.sweep.predicted import PREDICTED_SWEEP, PredictedSweep
 from coordinator.sweep.predicting import predict_sweep
@@ -90,6 +91,7 @@ def _predict(
         CostModel(study.graph, study.bare[plane], study.profile),
         file.conditions(config),
         apply=lambda condition: study.under[condition.name, plane].cluster,
+        axes=lambda condition: emulated_axes(study.under[condition.name, plane]),
         plans=plans,
         label=lambda stages: label_of(stages, nodes),
         home=nodes[0],

@@ -38,10 +38,9 @@ class PredictedCondition:
 
     name: str
     delay_seconds: float | None
-    """Of every link between devices, one way, as the condition asks for; 0 where it asks for none; None where links
-    differ or delays are factors."""
+    """Of every link between devices, one way; None where links differ, or nobody says what they have."""
     bytes_per_second: float | None
-    """As `delay_seconds`; infinity where none is asked for."""
+    """As `delay_seconds`; infinity where it is not limited."""
     plans: tuple[int, ...]
     latency_seconds: tuple[float, ...]
     bottleneck_seconds: tuple[float, ...]

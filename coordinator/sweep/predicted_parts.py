@@ -1,6 +1,5 @@
 """From arrays to a `PredictedSweep`. Pure."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from coordinator.sweep.axes import Axes
 from coordinator.sweep.predicted import OBJECTIVES, PredictedCondition, PredictedCover, PredictedPlan, PredictedSweep
 from partitioner.cluster import Cluster
 from partitioner.comparison import beyond
@@ -23,7 +23,7 @@ from partitioner.plan import Stage
 from partitioner.search.encoding import EncodedPlans, decode_stages
 from partitioner.search.problem import SearchProblem
 from partitioner.search.registry import default_engine
-from partitioner.search.robust.network import LinkCondition, NetworkCondition
+from partitioner.search.robust.network import NetworkCondition
 
 COVER_SIZES = (1, 2, 3)
 CRITERIA: tuple[CoverCriterion, ...] = ("worst", "mean")
@@ -40,6 +40,8 @@ class Question:
     conditions: tuple[NetworkCondition, ...]
     clusters: tuple[Cluster, ...]
     """Under each condition."""
+    axes: tuple[Axes, ...]
+    """Where each condition stands on a map."""
     label: Callable[[tuple[Stage, ...]], str]
     home: str
 
@@ -136,23 +138,6 @@ def conclude(question: Question, judged: Judged, chosen: IntArray, costs: FloatA
     )
 
 
-def axes_of(condition: NetworkCondition, cluster: Cluster) -> tuple[float | None, float | None]:
-    """(delay, rate) that a condition asks of every link between devices; see `PredictedCondition`."""
-    names = cluster.device_of
-    pairs = [pair for pair in cluster.link_of if pair[0] in names and pair[1] in names] or list(cluster.link_of)
-    changes = [condition.links.get(pair, condition.every_link).over(condition.every_link) for pair in pairs]
-    delays, rates = {_asked_delay(change) for change in changes}, {_asked_rate(change) for change in changes}
-    return (delays.pop() if len(delays) == 1 else None, rates.pop() if len(rates) == 1 else None)
-
-
-def _asked_delay(change: LinkCondition) -> float | None:
-    return None if change.delay_factor is not None else change.delay_seconds or 0.0
-
-
-def _asked_rate(change: LinkCondition) -> float | None:
-    return None if change.rate_factor is not None else change.bytes_per_second or math.inf
-
-
 def _plans(question: Question, judged: Judged, kept: IntArray) -> Iterator[PredictedPlan]:
     n_fronts = np.bincount(judged.members, minlength=len(judged.pool))
     n_best = [np.bincount(judged.winners(objective), minlength=len(judged.pool)) for objective in (0, 1)]
@@ -176,9 +161,8 @@ def _conditions(
     problem, fronts = question.problem, judged.fronts
     knees = iter(place[judged.knees].tolist())
     corner = (float(reference[0]), float(reference[1]))
-    for condition, cluster, (first, stop) in zip(question.conditions, question.clusters, judged.spans, strict=True):
+    for condition, (delay, rate), (first, stop) in zip(question.conditions, question.axes, judged.spans, strict=True):
         points, is_bound = fronts.points[first:stop], fronts.is_link_bound[first:stop]
-        delay, rate = axes_of(condition, cluster)
         yield PredictedCondition(
             name=condition.name,
             delay_seconds=delay,
@@ -209,9 +193,8 @@ def _contraction(problem: SearchProblem, stops: IntArray, is_bound: BoolArray) -
 
 
 def _crossover(question: Question, candidates: IntArray, costs: FloatArray) -> tuple[CrossoverMap, ...]:
-    axes = [axes_of(*pair) for pair in zip(question.conditions, question.clusters, strict=True)]
-    places = [(delay, rate) for delay, rate in axes if delay is not None and rate is not None]
-    if len(places) < len(axes) or len(set(places)) < len(places):
+    places = [(delay, rate) for delay, rate in question.axes if delay is not None and rate is not None]
+    if len(places) < len(question.axes) or len(set(places)) < len(places):
         return ()
     delays, rates = zip(*places, strict=True)
     return tuple(_renamed(crossover_map(delays, rates, costs[:, :, objective]), candidates) for objective in (0, 1))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coordinator.sweep.axes import Axes, asked_axes
 from coordinator.sweep.predicted import PredictedSweep
 from coordinator.sweep.predicted_parts import Judged, Question, conclude
 from coordinator.sweep.workers import Item, Result, ThisProcess, Workers
@@ -45,6 +46,7 @@ def predict_sweep(
     conditions: Sequence[NetworkCondition],
     *,
     apply: Callable[[NetworkCondition], Cluster] | None = None,
+    axes: Callable[[NetworkCondition], Axes] | None = None,
     plans: Sequence[Plan] = (),
     label: Label | None = None,
     home: str | None = None,
@@ -60,6 +62,7 @@ def predict_sweep(
         conditions: Their names differ.
         apply: The cluster under a condition, of the problem's devices; `apply_condition` on the problem's cluster where
             None. Called here, never by workers.
+        axes: Where a condition stands on a map; by what it asks of links where None.
         plans: Further ones that are judged and stand among the candidates; only their stages count.
         label: Names plans; their stages in words where None.
         home: The device where the inputs are, so that the whole model there is "do not split"; the cluster's first one
@@ -72,7 +75,7 @@ def predict_sweep(
         WorkersError: The workers are gone.
     """
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
-    question = _question(built, conditions, apply, label, home)
+    question = _question(built, conditions, apply=apply, axes=axes, label=label, home=home)
     given = encode_plans(built, [encode_stages(built, plan.stages) for plan in plans])
     run = _Run(workers=workers or ThisProcess(), tell=on_progress or no_progress, nominal=without_model(built))
     links = link_states(question.clusters, built.device_names)
@@ -118,7 +121,9 @@ class _Run:
 def _question(
     built: SearchProblem,
     conditions: Sequence[NetworkCondition],
+    *,
     apply: Callable[[NetworkCondition], Cluster] | None,
+    axes: Callable[[NetworkCondition], Axes] | None,
     label: Label | None,
     home: str | None,
 ) -> Question:
@@ -139,6 +144,7 @@ def _question(
         model=model,
         conditions=tuple(conditions),
         clusters=tuple((apply or (lambda one: apply_condition(model.cluster, one)))(one) for one in conditions),
+        axes=tuple((axes or (lambda one: asked_axes(one, model.cluster)))(one) for one in conditions),
         label=label or (lambda stages: Plan(model_sha256="", batch=1, stages=stages, window=1).describe()),
         home=home or built.device_names[0],
     )

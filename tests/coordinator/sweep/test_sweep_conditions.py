@@ -1,5 +1,6 @@
 """Conditions put on emulated links, and whether they are in force."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 from sweep_builders import sweep_file
 
 from coordinator.config import parse_cluster
+from coordinator.config.bandwidth_trace import RecordedStep
 from coordinator.errors import ConditionError
 from coordinator.results.values import LinkFound
 from coordinator.sweep.applying import apply_to, bare_config, check_conditions, emulated_link
+from coordinator.sweep.axes import emulated_axes
 from coordinator.sweep.network_profiles import PROFILES, profile_condition
 from coordinator.sweep.verifying import delivery_doubt, doubts_about, links_of
 from node_agent.dataplane.shaping import ShapedLink
@@ -94,6 +97,39 @@ def test_unlimited_and_no_delay_can_be_asked_for() -> None:
     assert config.link_emulation("a", "b") == LinkEmulation(
         bytes_per_second=1e7, seed=CONFIG.link_emulation("a", "b").seed
     )
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (NetworkCondition(name="as-is"), (0.004, 1e7)),
+        (NetworkCondition(name="slow", every_link=LinkCondition(bytes_per_second=1e6)), (0.004, 1e6)),
+        (NetworkCondition(name="far", every_link=LinkCondition(delay_seconds=0.02)), (0.02, 1e7)),
+        (NetworkCondition(name="half", every_link=LinkCondition(rate_factor=0.5)), (0.004, 5e6)),
+        (NetworkCondition(name="one way", links={("a", "b"): LinkCondition(bytes_per_second=1e6)}), (0.004, None)),
+        (NetworkCondition(name="to the client", links={("client", "a"): LinkCondition(loss=0.1)}), (0.004, 1e7)),
+    ],
+    ids=lambda one: getattr(one, "name", ""),
+)
+def test_a_condition_stands_where_it_and_the_description_put_the_links_between_devices(condition, expected) -> None:
+    assert emulated_axes(applied(condition)) == expected
+
+
+def test_links_of_this_machine_have_no_limit_bare_and_real_ones_stand_nowhere() -> None:
+    as_is = profile_condition("as-is")
+    assert emulated_axes(apply_to(bare_config(CONFIG, "tcp"), BARE, as_is, plane="tcp")) == (0.0, math.inf)
+    nodes = [{"name": name, "address": f"{name}:50051"} for name in ("a", "b")]
+    real = parse_cluster({"name": "two", "nodes": nodes, "security": {"plaintext": True}})
+    assert emulated_axes(apply_to(real, BARE, as_is, plane="tcp")) == (None, None)
+
+
+def test_a_link_that_follows_a_trace_stands_at_its_mean() -> None:
+    steps = [
+        RecordedStep(seconds=seconds, bytes_per_second=rate, delay_seconds=None)
+        for seconds, rate in ((1.0, 1e6), (3.0, 2e6))
+    ]
+    followed = apply_to(CONFIG, BARE, NetworkCondition(name="drive"), plane="tcp", trace=steps)
+    assert emulated_axes(followed) == pytest.approx((0.004, 1.75e6))
 
 
 def test_nothing_is_emulated_bare() -> None:

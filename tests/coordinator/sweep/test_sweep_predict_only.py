@@ -1,0 +1,45 @@
+"""Studies that are predicted and not measured."""
+
+import pytest
+from sweep_builders import SWEEP, MemoryStore, studies_of, sweep_file
+
+from coordinator.report.sweep.forecast import forecast_series
+from coordinator.sweep.beginning import begin
+from coordinator.sweep.predict_only import load_forecasts, predict_studies
+from coordinator.sweep.predicted import PredictedSweep
+from coordinator.sweep.words import rate_sentences
+from coordinator.sweep.workers import ThisProcess
+
+TWO_RATES = "[as-is, {name: r8, default: {rate: 8mbit}}, {name: r50, default: {rate: 50mbit}}]"
+
+
+def predicted(text, folder) -> PredictedSweep:
+    file = sweep_file(text)
+    studies = studies_of(file)
+    sweep = begin(file, studies, MemoryStore()).sweep
+    list(predict_studies(file, sweep, studies, folder, workers=ThisProcess(), on_step=lambda *_: None))
+    (found,) = load_forecasts(folder)
+    return found
+
+
+def test_what_a_condition_leaves_out_is_that_of_the_description(tmp_path) -> None:
+    links = "links: {default: {rate: 2mbit, delay: 50ms}}"
+    text = SWEEP.replace("    subsets:", f"      {links}\n    subsets:").replace(
+        "[as-is, {name: slow, default: {delay: 30ms, rate: 8mbit}}]", TWO_RATES
+    )
+    found = predicted(text, tmp_path)
+    axes = [(one.delay_seconds, one.bytes_per_second) for one in found.conditions]
+    assert axes == [(0.05, 2.5e5), (0.05, 1e6), (0.05, 6.25e6)]
+    latency, throughput = found.crossover
+    assert latency.rates == throughput.rates == (2.5e5, 1e6, 6.25e6)
+    for condition in forecast_series(found, name="three", slug="three").conditions:
+        assert condition.round_trip_seconds == pytest.approx(0.1)
+        assert condition.bytes_per_second is not None
+
+
+def test_of_links_that_differ_no_rate_is_told(tmp_path) -> None:
+    links = "links: {between: [{from: a, to: b, rate: 1mbit}, {from: b, to: c, rate: 2mbit}]}"
+    found = predicted(SWEEP.replace("    subsets:", f"      {links}\n    subsets:"), tmp_path)
+    assert [one.bytes_per_second for one in found.conditions] == [None, 1e6]
+    assert found.crossover == ()
+    assert rate_sentences(found, "latency") == ()
