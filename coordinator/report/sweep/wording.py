@@ -1,7 +1,7 @@
 """What a sweep says, in sentences."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from coordinator.report import quantities
 from coordinator.report.sweep.judging import OBJECTIVES, best_point, cover
@@ -20,22 +20,23 @@ MOST_NAMED = 6
 def recommendation(
     conditions: Sequence[ConditionSeries], regrets: Sequence[RegretTable], *, is_predicted: bool
 ) -> Recommendation:
-    """What to run: one plan where it does well everywhere, else which plan when."""
+    """What to run: one plan where it does well everywhere, else which plan when. Of conditions with figures alone."""
+    counted = [one for one in conditions if all(one.name in table.conditions for table in regrets)]
     shared = _least_regret(regrets)
     if shared is None:
         return Recommendation(
             headline="Nothing can be recommended: no plan was measured under every condition.",
-            reasons=tuple(_when(conditions, objective) for objective in OBJECTIVES),
+            reasons=tuple(_when(counted, objective) for objective in OBJECTIVES),
             plan="",
         )
     worst = _worst(regrets, shared)
     verb = "As predicted, run" if is_predicted else "Run"
     verb = f"Do not split. {verb}" if shared.startswith("whole model") else verb
-    one = len(conditions) == 1
-    where = f"under {conditions[0].name}" if one else f"under all {len(conditions)} conditions"
-    when = [_when(conditions, objective) for objective in OBJECTIVES]
+    one = len(counted) == 1
+    where = _where(counted, len(conditions))
+    when = [_when(counted, objective) for objective in OBJECTIVES]
     alone = [sentence for table in regrets if (sentence := _minimax(table, shared))]
-    if max(worst) <= CLOSE:
+    if max(worst.values()) <= CLOSE:
         headline = f"{verb} {_worded(shared)}: {where} it is {_near(worst)}."
         reasons = [*when, *alone]
     elif one:
@@ -44,10 +45,11 @@ def recommendation(
     else:
         headline = f"{'As predicted, what' if is_predicted else 'What'} to run depends on the network."
         reasons = [*when, f"If one plan must do {where}: {_worded(shared)}, {_regrets(worst, 'at worst ')}.", *alone]
-        reasons += [_ready(regrets, max(worst))]
+        reasons += [_ready(regrets, max(worst.values()))]
     if not is_predicted:
-        told = [(one.name, one.contraction) for one in conditions if one.contraction is not None]
-        reasons += [*contraction_sentences(told), _firm(conditions)]
+        told = [(one.name, one.contraction) for one in counted if one.contraction is not None]
+        reasons += [*contraction_sentences(told), _firm(counted)]
+    reasons.append(_left_out([one.name for one in conditions if one not in counted]))
     return Recommendation(headline=headline, reasons=tuple(filter(None, reasons)), plan=shared)
 
 
@@ -96,15 +98,16 @@ def _least_regret(regrets: Sequence[RegretTable]) -> str | None:
     if not regrets:
         return None
     known = [row.plan for row in regrets[0].plans if all(_row(table, row.plan).worst is not None for table in regrets)]
-    return min(known, key=lambda plan: max(_worst(regrets, plan)), default=None)
+    return min(known, key=lambda plan: max(_worst(regrets, plan).values()), default=None)
 
 
 def _row(table: RegretTable, plan: str) -> PlanRegret:
     return next(row for row in table.plans if row.plan == plan)
 
 
-def _worst(regrets: Sequence[RegretTable], plan: str) -> list[float]:
-    return [worst for table in regrets if (worst := _row(table, plan).worst) is not None]
+def _worst(regrets: Sequence[RegretTable], plan: str) -> dict[str, float]:
+    """Of each objective in which it is known."""
+    return {table.objective: worst for table in regrets if (worst := _row(table, plan).worst) is not None}
 
 
 def _worded(plan: str) -> str:
@@ -112,18 +115,35 @@ def _worded(plan: str) -> str:
     return f"the {plan}" if plan.startswith("whole model") else plan
 
 
-def _near(worst: Sequence[float]) -> str:
-    if max(worst) <= 0:
-        return "the best in latency and in throughput"
-    return f"within {quantities.percent(max(worst))} of the best plan in latency and in throughput"
+def _where(counted: Sequence[ConditionSeries], n_conditions: int) -> str:
+    if len(counted) == 1:
+        return f"under {counted[0].name}"
+    which = "all" if len(counted) == n_conditions else f"{len(counted)} of"
+    return f"under {which} {n_conditions} conditions"
 
 
-def _regrets(worst: Sequence[float], how: str = "") -> str:
+def _left_out(names: Sequence[str]) -> str:
+    return f"Not counted, because figures are missing: {listed(names)}." if names else ""
+
+
+def _near(worst: Mapping[str, float]) -> str:
+    figures = " and ".join(f"in {objective}" for objective in worst)
+    if max(worst.values()) <= 0:
+        return f"the best {figures}"
+    return f"within {quantities.percent(max(worst.values()))} of the best plan {figures}"
+
+
+def _regrets(worst: Mapping[str, float], how: str = "") -> str:
     """`with the least latency and at worst 12 % more time per sample than the best throughput`."""
-    names = (("the least latency", "above"), ("the best throughput", "more time per sample than"))
+    words = {
+        "latency": ("the least latency", "above"),
+        "throughput": ("the best throughput", "more time per sample than"),
+    }
     return " and ".join(
-        f"{how}{quantities.percent(value)} {more} {best}" if value > 0 else f"with {best}"
-        for value, (best, more) in zip(worst, names, strict=False)
+        f"{how}{quantities.percent(value)} {words[objective][1]} {words[objective][0]}"
+        if value > 0
+        else f"with {words[objective][0]}"
+        for objective, value in worst.items()
     )
 
 
@@ -159,7 +179,8 @@ def _ready(regrets: Sequence[RegretTable], alone: float) -> str:
     if found is None or found[1] > alone * WORTHWHILE or len(found[0]) < 2:
         return ""
     names = " and ".join(map(_worded, found[0]))
-    return f"With two plans at hand, {names}: at worst {quantities.percent(found[1])} from the best in either figure."
+    figures = " or ".join(table.objective for table in regrets)
+    return f"With two plans at hand, {names}: at worst {quantities.percent(found[1])} from the best in {figures}."
 
 
 def _firm(conditions: Sequence[ConditionSeries]) -> str:

@@ -91,6 +91,49 @@ def test_a_network_that_matters_is_said_to_matter(usual: SweepSeries) -> None:
     assert any(reason.startswith("If one plan must do under all 6 conditions:") for reason in found.reasons)
 
 
+def told_of(sweep, runs) -> str:
+    found = read_sweep(sweep, runs).settings[0].recommendation
+    return " ".join((found.headline, *found.reasons))
+
+
+@pytest.mark.parametrize(
+    ("figure", "other", "scenario"),
+    [("latency_seconds", "throughput", "single_stream"), ("throughput_per_second", "latency", "offline")],
+)
+def test_what_was_not_measured_is_not_spoken_of(figure: str, other: str, scenario: str) -> None:
+    sweep, runs = sample_sweep(models=["mobilenet_v2"], networks=NETWORKS[:3], n_samples=6)
+    half = [
+        replace(
+            run,
+            figures={name: value for name, value in run.figures.items() if name == figure},
+            samples=tuple(sample for sample in run.samples if sample.scenario == scenario),
+        )
+        for run in runs
+    ]
+    assert figure.partition("_")[0] in told_of(sweep, half)
+    assert other not in told_of(sweep, half)
+
+
+@pytest.mark.parametrize(
+    ("lost", "where"), [(["5g"], "under 2 of 3 conditions"), (["5g", "wifi-good"], "under gigabit-lan")]
+)
+def test_only_conditions_with_figures_count_and_the_others_are_named(lost: list[str], where: str) -> None:
+    sweep, runs = sample_sweep(models=["mobilenet_v2"], networks=NETWORKS[:3], n_samples=6)
+    condition_of = {case.key: case.condition for case in sweep.cases}
+    kept = [
+        replace(run, state="invalid", reason="not in force", figures={}, samples=())
+        if condition_of[run.case_key] in lost
+        else run
+        for run in runs
+    ]
+    told = told_of(sweep, kept)
+    assert where in told
+    assert "all 3 conditions" not in told
+    (named,) = [part for part in told.split(".") if "Not counted, because figures are missing:" in part]
+    assert all(name in named for name in lost)
+    assert "Not counted" not in told_of(sweep, runs)
+
+
 def test_planes_are_settings_of_their_own_and_predictions_stand_alone() -> None:
     sweep, runs = sample_sweep(models=["vgg16"], networks=NETWORKS[:2], planes=["grpc", "tcp"], n_samples=3)
     assert [setting.name for setting in read_sweep(sweep, runs).settings] == ["vgg16, grpc", "vgg16, tcp"]
