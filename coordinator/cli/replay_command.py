@@ -33,7 +33,7 @@ def command(*, bundle: Path, folder: Path, as_json: bool) -> None:
         from coordinator.report.sweep.write import write_sweep_report
         from coordinator.sweep.predict_only import load_forecasts
 
-        return write_sweep_report(sweep, runs, target, forecasts=load_forecasts(folder))
+        return write_sweep_report(sweep, runs, target, forecasts=load_forecasts(folder, sweep.name))
 
     terminal = Terminal(as_json=as_json)
     with terminal.progress(f"Drawing {bundle}"):

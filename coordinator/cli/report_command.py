@@ -52,7 +52,7 @@ def command(*, place: Path | None, folder: Path | None, sweep_name: str | None, 
                 sweep,
                 runs,
                 target,
-                forecasts=load_forecasts(source.parent if source.is_file() else source),
+                forecasts=load_forecasts(source.parent if source.is_file() else source, sweep.name),
                 figures="paper" if figures == "paper" else "screen",
             )
     for path in paths:

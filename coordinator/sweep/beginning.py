@@ -54,11 +54,12 @@ def begin(file: SweepFile, studies: Sequence[Study], store: ResultStore) -> Begu
     """The sweep in its store: taken up, or expanded and put there.
 
     Raises:
-        SweepConflictError: The store has another sweep of this name.
+        SweepConflictError: The store has another sweep of this name, or one of another model under the same name.
         ConfigError: No plan can be run.
     """
     known = known_sweep(file, store)
     if known is not None:
+        _check_models(known, studies)
         return Begun(sweep=known, left_out=(), is_new=False)
     config = file.config
     expansion = expand(config, studies)
@@ -74,3 +75,15 @@ def begin(file: SweepFile, studies: Sequence[Study], store: ResultStore) -> Begu
     )
     store.add_sweep(sweep)
     return Begun(sweep=sweep, left_out=expansion.left_out, is_new=True)
+
+
+def _check_models(sweep: Sweep, studies: Sequence[Study]) -> None:
+    known = {(case.model, case.plan.batch): case.plan.model_sha256 for case in sweep.cases}
+    for study in studies:
+        digest = known.get((study.key.model, study.key.batch), study.graph.model_sha256)
+        if digest != study.graph.model_sha256:
+            raise SweepConflictError(
+                f"{study.key.model} is not the model that sweep '{sweep.name}' was begun with (digest "
+                f"{study.graph.model_sha256[:12]}…, the sweep has {digest[:12]}…): put the model back to go on, or "
+                "give the sweep a new name."
+            )

@@ -30,13 +30,13 @@ class SweepFolder:
         """Stores and logs of a cluster's local nodes are below it."""
         return self.path / "clusters" / cluster
 
-    def bare_cluster(self, cluster: str, plane: str) -> Path:
-        """A cluster as probed without emulation."""
-        return self.nodes(cluster) / f"bare-{plane}.json"
+    def bare_cluster(self, cluster: str, plane: str, origin: str) -> Path:
+        """A cluster as probed without emulation; `origin` is the digest of what it was made from."""
+        return self.nodes(cluster) / f"bare-{plane}-{origin}.json"
 
-    def study(self, cluster: str, model: str, batch: int) -> RunFolder:
-        """Graph, profile and codecs of a study, as those of any run."""
-        return RunFolder(self.nodes(cluster) / f"{model}-batch-{batch}")
+    def study(self, cluster: str, model: str, batch: int, origin: str) -> RunFolder:
+        """Graph, profile and codecs of a study, as those of any run; `origin` as above."""
+        return RunFolder(self.nodes(cluster) / f"{model}-batch-{batch}-{origin}")
 
     @contextmanager
     def locked(self) -> Iterator[str]:

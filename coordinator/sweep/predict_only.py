@@ -54,8 +54,8 @@ def predict_studies(
             found = _predict(
                 file, study, plane, plain, workers=workers, on_progress=lambda *step, name=name: on_step(name, *step)
             )
-            found = replace(found, model=study.key.model, data_plane=plane)
-            path = folder / FOLDER / f"{_file_name(name)}.json"
+            found = replace(found, sweep=sweep.name, model=study.key.model, data_plane=plane)
+            path = folder / FOLDER / f"{_file_name(f'{sweep.name}, {name}')}.json"
             save_artefact(path, found, schema=PREDICTED_SWEEP, seed=sweep.seed, model_sha256=study.graph.model_sha256)
             yield Forecast(
                 name=name,
@@ -66,14 +66,15 @@ def predict_studies(
             )
 
 
-def load_forecasts(folder: Path) -> tuple[PredictedSweep, ...]:
-    """What was predicted into a sweep's folder, by file name; nothing where nothing was.
+def load_forecasts(folder: Path, sweep: str) -> tuple[PredictedSweep, ...]:
+    """What was predicted of a sweep into its folder, by file name; nothing where nothing was.
 
     Raises:
         ArtefactError: One cannot be read.
     """
     paths = sorted((folder / FOLDER).glob("*.json"))
-    return tuple(load_artefact(path, PredictedSweep, schema=PREDICTED_SWEEP) for path in paths)
+    every = (load_artefact(path, PredictedSweep, schema=PREDICTED_SWEEP) for path in paths)
+    return tuple(found for found in every if found.sweep in ("", sweep))
 
 
 def _predict(

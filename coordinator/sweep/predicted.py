@@ -108,3 +108,5 @@ class PredictedSweep:
     model: str = ""
     """Its name in a sweep; empty of what was predicted by itself. So the next."""
     data_plane: str = ""
+    sweep: str = ""
+    """Of which sweep it is; in files of older versions empty as well."""

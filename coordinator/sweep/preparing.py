@@ -14,6 +14,7 @@ from coordinator.profiling import fit_spans, profile_fleet, spans_to_profile
 from coordinator.run_folder import RunFolder
 from coordinator.sweep.applying import apply_to, bare_config, check_conditions
 from coordinator.sweep.folder import SweepFolder
+from coordinator.sweep.origin import links_origin, study_origin
 from coordinator.sweep.rig import Rig, fleet_under
 from coordinator.sweep.study import Study, StudyKey
 from partitioner.cluster import Cluster
@@ -36,7 +37,10 @@ def check_file(file: SweepFile) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """Makes the studies of a sweep. Nodes are started, and models loaded, only for what the folder lacks."""
+    """Makes the studies of a sweep. Nodes are started, and models loaded, only for what the folder lacks.
+
+    What was made from another description of a cluster or model is not taken up, whatever its name.
+    """
 
     file: SweepFile
     folder: SweepFolder
@@ -52,6 +56,7 @@ class Preparation:
             ConditionError: A condition cannot be had.
             NodeError: A node failed.
             ModelError: A model cannot be used.
+            OSError: A file of a model cannot be read.
         """
         check_file(self.file)
         return tuple(study for choice in self.file.clusters for study in self._of_cluster(choice))
@@ -66,9 +71,10 @@ class Preparation:
             for plane, cluster in bare.items()
         }
         for model in self.file.config.models:
+            origin = study_origin(self.file.config, choice.config, model)
             for batch in self.file.config.batches:
                 key = StudyKey(model=model.label, batch=batch, cluster=choice.config.name)
-                run = self.folder.study(key.cluster, key.model, key.batch)
+                run = self.folder.study(key.cluster, key.model, key.batch, origin)
                 yield Study(
                     key=key,
                     subsets=choice.subsets,
@@ -82,7 +88,7 @@ class Preparation:
     def _bare_cluster(self, choice: ClusterChoice, plane: DataPlane) -> Cluster:
         """The cluster with its links as they are, nothing emulated."""
         name = choice.config.name
-        path = self.folder.bare_cluster(name, plane)
+        path = self.folder.bare_cluster(name, plane, links_origin(choice.config, plane))
         if path.is_file():
             return load_artefact(path, Cluster)
         fleet = fleet_under(self.rig.fleet(name), bare_config(choice.config, plane))
@@ -145,5 +151,5 @@ def check_model(study: Study, model_sha256: str) -> None:
     if study.graph.model_sha256 != model_sha256:
         raise RunFolderError(
             f"{study.key.model} is not the model that this sweep was begun with (digest {model_sha256[:12]}…, the "
-            f"sweep has {study.graph.model_sha256[:12]}…): start a new sweep."
+            f"sweep has {study.graph.model_sha256[:12]}…): start a new sweep in a new folder (--out)."
         )

@@ -56,7 +56,7 @@ def kill_later(file, out, draw, *, latest_seconds, is_measuring=False):
     command = [sys.executable, "-m", "coordinator", "sweep", str(file), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while is_measuring and process.poll() is None:
-        if (out / "results.sqlite").is_file() and (out / "clusters/pair/toy-batch-1/profile.json").is_file():
+        if (out / "results.sqlite").is_file() and any(out.glob("clusters/pair/toy-batch-1-*/profile.json")):
             with open_store(str(out)) as store:
                 if "toy" in store.sweeps() and len(store.runs("toy")) > before:
                     break

@@ -48,7 +48,7 @@ def sweep_folder(tmp_path):
         store.add_sweep(sweep)
         for case in (2, 0, 1):
             store.record(sample_run(sweep, case=case))
-    study = folder / "clusters" / "lab" / "mobilenet_v2-batch-1"
+    study = folder / "clusters" / "lab" / "mobilenet_v2-batch-1-0123456789ab"
     study.mkdir(parents=True)
     (study / "profile.json").write_text('{"schema": "splitfront/profile/1", "seed": 3, "versions": {"onnx": "1.2"}}')
     return folder
@@ -233,7 +233,7 @@ def test_a_bundle_tells_how_its_sweep_came_about(sweep_folder, tmp_path):
     assert manifest.versions == ({"python": "3.11", "splitfront": "0.1.0"}, {"onnx": "1.2"})
     assert manifest.commands == (("splitfront", "sweep", "sweep-1.yaml", "--out", "DIR"),)
     assert sorted(manifest.files) == [
-        "clusters/lab/mobilenet_v2-batch-1/profile.json",
+        "clusters/lab/mobilenet_v2-batch-1-0123456789ab/profile.json",
         *(f"results/{table}.csv" for table in ("cases", "runs", "samples", "sweeps")),
         "sweep-1.yaml",
     ]

@@ -18,7 +18,7 @@ def predicted(text, folder) -> PredictedSweep:
     studies = studies_of(file)
     sweep = begin(file, studies, MemoryStore()).sweep
     list(predict_studies(file, sweep, studies, folder, workers=ThisProcess(), on_step=lambda *_: None))
-    (found,) = load_forecasts(folder)
+    (found,) = load_forecasts(folder, sweep.name)
     return found
 
 
@@ -43,3 +43,13 @@ def test_of_links_that_differ_no_rate_is_told(tmp_path) -> None:
     assert [one.bytes_per_second for one in found.conditions] == [None, 1e6]
     assert found.crossover == ()
     assert rate_sentences(found, "latency") == ()
+
+
+def test_each_sweep_of_a_folder_has_its_own_predictions(tmp_path) -> None:
+    first = predicted(SWEEP, tmp_path)
+    second = predicted(SWEEP.replace("name: made-up", "name: again").replace("8mbit", "4mbit"), tmp_path)
+    for name, found in (("made-up", first), ("again", second)):
+        (own,) = load_forecasts(tmp_path, name)
+        assert (own.sweep, own.conditions) == (name, found.conditions)
+    assert first.conditions != second.conditions
+    assert load_forecasts(tmp_path, "other") == ()

@@ -244,3 +244,12 @@ def test_a_sweep_is_taken_up_with_its_cases_and_refused_with_another_file() -> N
     assert not again.is_new
     with pytest.raises(SweepConflictError, match="seed, window differ"):
         begin(sweep_file(seed=5, window=3), studies_of(file), store)
+
+
+def test_a_sweep_is_not_taken_up_with_another_model() -> None:
+    store, file = MemoryStore(), sweep_file()
+    (study,) = studies_of(file)
+    begin(file, (study,), store)
+    other = replace(study, graph=replace(study.graph, model_sha256="cd34" * 16))
+    with pytest.raises(SweepConflictError, match="chain is not the model that sweep 'made-up' was begun with"):
+        begin(file, (other,), store)
