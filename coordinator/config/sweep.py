@@ -43,13 +43,18 @@ Splits = Annotated[
 ]
 
 
+def last_part(source: str) -> str:
+    """What a model is called that has no name of its own: `net` of `models/net.onnx` and of `package.module:net`."""
+    return Path(source.rpartition(":")[2]).stem
+
+
 class SweptModel(Section):
     """A model of the sweep."""
 
     source: StrictStr
     """A name of the zoo, a file, or `package.module:factory`."""
     name: Name | None = None
-    """In results; None: the last part of `source`."""
+    """In results, unique in the sweep; None: the last part of `source`."""
     dims: dict[StrictStr, Count] = {}  # noqa: RUF012 - pydantic copies it
     """Sizes of free dimensions."""
     weights: ReadableFile | None = None
@@ -60,7 +65,7 @@ class SweptModel(Section):
     @property
     def label(self) -> str:
         """Name in results."""
-        return self.name or Path(self.source.rpartition(":")[2]).stem
+        return self.name or last_part(self.source)
 
 
 class SweptCluster(Section):

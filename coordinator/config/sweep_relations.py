@@ -7,6 +7,7 @@ from coordinator.config.cluster import ClusterConfig
 from coordinator.config.conditions import between_faults
 from coordinator.config.faults import Fault, KeyPath, nearest, path_text
 from coordinator.config.relations import relation_faults
+from coordinator.config.sweep import last_part
 from partitioner.cluster import CLIENT
 
 _LISTS = ("batches", "codecs", "data_planes", "scenarios")
@@ -34,14 +35,14 @@ def _entries(value: object) -> Iterator[tuple[int, object]]:
     yield from enumerate(value if isinstance(value, list) else [])
 
 
-def _repeated(values: Iterator[tuple[KeyPath, object]]) -> Iterator[Fault]:
+def _repeated(values: Iterator[tuple[KeyPath, object]], remedy: str = "keep one") -> Iterator[Fault]:
     first: dict[str, KeyPath] = {}
     for path, value in values:
         if not isinstance(value, str | int | list):
             continue
         key = str(value)
         if key in first:
-            yield Fault(path=path, message=f"'{key}' is already that of {path_text(first[key])}: keep one")
+            yield Fault(path=path, message=f"'{key}' is already that of {path_text(first[key])}: {remedy}")
         first.setdefault(key, path)
 
 
@@ -53,10 +54,10 @@ def _repeated_values(top: Mapping[str, object]) -> Iterator[Fault]:
 def _model_faults(models: object) -> Iterator[Fault]:
     def names() -> Iterator[tuple[KeyPath, object]]:
         for index, raw in _entries(models):
-            given = raw.get("name", raw.get("source")) if isinstance(raw, Mapping) else raw
-            yield ("models", index), given
+            name, source = (raw.get("name"), raw.get("source")) if isinstance(raw, Mapping) else (None, raw)
+            yield ("models", index), name or (last_part(source) if isinstance(source, str) else source)
 
-    yield from _repeated(names())
+    yield from _repeated(names(), "give it a name of its own")
 
 
 def _cluster_faults(raw_clusters: object, clusters: Mapping[int, ClusterConfig]) -> Iterator[Fault]:

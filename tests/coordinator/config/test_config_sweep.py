@@ -125,6 +125,20 @@ def test_every_fault_is_told_at_once_with_path_and_line(tmp_path: Path) -> None:
     assert {fault.partition(": ")[0] for fault in told} == set(FAULTS)
 
 
+@pytest.mark.parametrize(
+    "models",
+    [
+        "[a/net.onnx, b/net.onnx]",
+        "[net, a/net.onnx]",
+        "[{source: large, name: net}, nets:net]",
+        "[{source: small, name: net}, {source: large, name: net}]",
+    ],
+)
+def test_models_of_one_name_in_results_are_refused(models: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'net' is already that of models\[0\]: give it a name of its own"):
+        load(GOOD.replace("[resnet18, {source: resnet50, name: large}]", models), tmp_path)
+
+
 def test_faults_of_a_cluster_file_are_told_with_its_entry(tmp_path: Path) -> None:
     (tmp_path / "cluster.yaml").write_text("name: c\nnodes: [{name: a, lokal: true}]\n")
     text = "name: s\nmodels: [resnet18]\nclusters: [cluster.yaml]\nconditions: [as-is]\nplans: [all]\n"
