@@ -1,7 +1,7 @@
 """From a sweep's values to what is drawn."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from coordinator.measurement import Estimate
@@ -46,7 +46,7 @@ def read_sweep(sweep: Sweep, runs: Iterable[Run], forecasts: Sequence[PredictedS
         spec=sweep.spec,
         settings=(
             *(
-                _setting(setting, title, files[title], cases[setting], by_case)
+                _setting(setting, title, files[title], [*_compared(sweep.cases, setting)], by_case)
                 for setting, title in zip(measured, titles, strict=False)
             ),
             *(
@@ -61,6 +61,14 @@ def read_sweep(sweep: Sweep, runs: Iterable[Run], forecasts: Sequence[PredictedS
 def _key(setting: Setting) -> tuple[str, str, int, str]:
     """What a prediction is of: it looks at all nodes of a cluster, cases at some."""
     return setting.model, setting.cluster, setting.batch, setting.data_plane
+
+
+def _compared(cases: Iterable[Case], setting: Setting) -> Iterator[Case]:
+    """Cases whose plans a setting's nodes can bear: its own, and those of settings that share these nodes."""
+    for case in cases:
+        devices = {device for stage in case.plan.stages for device in stage.devices}
+        if _key(setting_of(case)) == _key(setting) and devices <= {*setting.nodes}:
+            yield case
 
 
 def setting_of(case: Case) -> Setting:
@@ -83,7 +91,7 @@ def plan_name(case: Case) -> str:
 def _setting(
     setting: Setting, name: str, slug: str, cases: Sequence[Case], by_case: Mapping[str, Sequence[Run]]
 ) -> SettingSeries:
-    points = [_point(case, by_case.get(case.key, ())) for case in cases]
+    points = [_point(case, by_case.get(case.key, ()), is_lent=setting_of(case) != setting) for case in cases]
     is_predicted = not any(point.latency or point.throughput for point in points)
     if is_predicted:
         points = [_as_predicted(point) for point in points]
@@ -114,7 +122,7 @@ def _place(case: Case) -> tuple[object, ...]:
     return case.plan.is_split, len(stages), tuple(stage.stop for stage in stages[:-1]), plan_name(case)
 
 
-def _point(case: Case, runs: Sequence[Run]) -> PlanPoint:
+def _point(case: Case, runs: Sequence[Run], *, is_lent: bool) -> PlanPoint:
     done = [run for run in runs if run.state == "done"]
     predicted = next((run for run in runs if run.predicted_latency_seconds is not None), None)
     return PlanPoint(
@@ -129,6 +137,7 @@ def _point(case: Case, runs: Sequence[Run]) -> PlanPoint:
         predicted_throughput_per_second=predicted.predicted_throughput_per_second if predicted else None,
         runs=tuple(_run_point(run, case.plan.batch) for run in runs),
         bottleneck=plan_bottleneck(done, case.plan.batch),
+        is_lent=is_lent,
     )
 
 

@@ -16,7 +16,10 @@ FigureKind = Literal["screen", "paper"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """All that a case is beside condition, plan and codec: plans are compared within a setting."""
+    """All that a case is beside condition, plan and codec: plans are compared within a setting.
+
+    A plan on nodes of several settings stands in each of them.
+    """
 
     model: str
     cluster: str
@@ -70,6 +73,8 @@ class PlanPoint:
     is_knee: bool = False
     front_probability: float | None = None
     """That no other plan dominates it, given the noise; None where it is not known."""
+    is_lent: bool = False
+    """Whether it is a case of another setting, whose nodes this one has as well: it was measured once for both."""
 
     @property
     def is_whole(self) -> bool:
@@ -218,11 +223,11 @@ class SweepSeries:
 
     @property
     def cases(self) -> tuple[tuple[SettingSeries, PlanPoint], ...]:
-        """All cases with their settings; what was only predicted is none."""
+        """All cases, each once, with their settings; what was only predicted is none."""
         measured = (setting for setting in self.settings if setting.forecast is None)
-        return tuple((setting, point) for setting in measured for point in setting.points)
+        return tuple((setting, point) for setting in measured for point in setting.points if not point.is_lent)
 
     @property
     def runs(self) -> tuple[RunPoint, ...]:
         """All runs, in the order of the settings."""
-        return tuple(run for setting in self.settings for point in setting.points for run in point.runs)
+        return tuple(run for _, point in self.cases for run in point.runs)

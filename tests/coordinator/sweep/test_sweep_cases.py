@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prediction_builders import N_UNITS
-from sweep_builders import SWEEP, case, studies_of, sweep_file
+from sweep_builders import SWEEP, MemoryStore, case, run_of, studies_of, sweep_file
 
 from coordinator.config.sweep import PlanChoice
 from coordinator.errors import ConfigError
+from coordinator.report.sweep.reading import read_sweep, setting_of
+from coordinator.sweep.beginning import begin
 from coordinator.sweep.cases import expand, sweep_order
 from coordinator.sweep.plan_choices import chosen_stages, coded, label_of
 from partitioner.plan import Stage
@@ -159,3 +161,30 @@ def test_every_case_comes_early_and_late() -> None:
         places[key] += position % 11
     deviation = math.sqrt((11**2 - 1) / 12 / n_blocks)
     assert all(abs(total / n_blocks - 5) < 4.5 * deviation for total in places.values())
+
+
+def test_a_plan_that_subsets_share_is_measured_once_and_compared_in_each() -> None:
+    """The whole model on b is best here, and all subsets have b."""
+    file = sweep_file(SWEEP.replace("[[a, b], [c, b, a]]", "[[a, b], [b, c], [c, b, a]]"))
+    sweep = begin(file, studies_of(file), MemoryStore()).sweep
+    seconds = {each.key: 0.01 if each.plan_label == "whole model on b" else 0.05 for each in sweep.cases}
+    runs = [
+        run_of(sweep, position, figures={"latency_seconds": seconds[key], "throughput_per_second": 1 / seconds[key]})
+        for position, (key, repeat) in enumerate(sweep.order)
+        if repeat == 0
+    ]
+    series = read_sweep(sweep, runs)
+    assert [one.setting.nodes for one in series.settings] == [("a", "b"), ("b", "c"), ("a", "b", "c")]
+    for setting in series.settings:
+        whole = {plan for plan in setting.plans if plan.startswith("whole")}
+        assert whole == {f"whole model on {name}" for name in setting.setting.nodes}
+        assert setting.recommendation.headline.startswith("Do not split. Run the whole model on b")
+    assert {*series.settings[0].plans, *series.settings[1].plans} == {*series.settings[2].plans}
+    assert sorted(point.case_key for _, point in series.cases) == sorted(each.key for each in sweep.cases)
+    assert len(series.runs) == len(runs)
+    assert all(setting.setting == setting_of(case_of(sweep, point)) for setting, point in series.cases)
+
+
+def case_of(sweep, point):
+    (found,) = (each for each in sweep.cases if each.key == point.case_key)
+    return found
