@@ -89,7 +89,7 @@ def _predict(
     (config,) = (choice.config for choice in file.clusters if choice.config.name == study.key.cluster)
     nodes = study.subsets[0]
     return predict_sweep(
-        CostModel(study.graph, study.bare[plane], study.profile),
+        CostModel(study.graph, study.bare[plane], study.profile, window=study.window),
         file.conditions(config),
         apply=lambda condition: study.under[condition.name, plane].cluster,
         axes=lambda condition: emulated_axes(study.under[condition.name, plane]),

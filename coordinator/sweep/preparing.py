@@ -83,6 +83,7 @@ class Preparation:
                     codecs=self._codecs(key, run),
                     bare=bare,
                     under=under,
+                    window=self.file.config.window,
                 )
 
     def _bare_cluster(self, choice: ClusterChoice, plane: DataPlane) -> Cluster:

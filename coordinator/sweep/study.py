@@ -35,6 +35,8 @@ class Study:
     """The cluster by data plane, its links as they are, nothing emulated."""
     under: Mapping[tuple[str, DataPlane], Applied]
     """The cluster by (condition, data plane)."""
+    window: int | None = None
+    """Most requests in flight; None: what suits each plan."""
     _models: dict[tuple[str, DataPlane], CostModel] = field(default_factory=dict)
 
     def cost_model(self, condition: str, plane: DataPlane) -> CostModel:
@@ -42,6 +44,6 @@ class Study:
         found = self._models.get((condition, plane))
         if found is None:
             cluster = self.under[condition, plane].cluster
-            found = CostModel(self.graph, cluster, self.profile, codecs=self.codecs)
+            found = CostModel(self.graph, cluster, self.profile, codecs=self.codecs, window=self.window)
             self._models[condition, plane] = found
         return found

@@ -53,6 +53,7 @@ def studies_of(file: SweepFile) -> tuple[Study, ...]:
             codecs=None,
             bare=dict.fromkeys(file.config.data_planes, model.cluster),
             under=under,
+            window=file.config.window,
         )
         for each in file.config.models
     )

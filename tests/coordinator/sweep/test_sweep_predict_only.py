@@ -53,3 +53,10 @@ def test_each_sweep_of_a_folder_has_its_own_predictions(tmp_path) -> None:
         assert (own.sweep, own.conditions) == (name, found.conditions)
     assert first.conditions != second.conditions
     assert load_forecasts(tmp_path, "other") == ()
+
+
+def test_a_window_of_the_file_limits_what_is_predicted(tmp_path) -> None:
+    found = predicted(SWEEP + "window: 1\n", tmp_path)
+    assert found.window == 1
+    for latencies, rates in zip(found.latency_seconds, found.throughput_per_second, strict=True):
+        assert list(rates) == pytest.approx([1 / seconds for seconds in latencies])

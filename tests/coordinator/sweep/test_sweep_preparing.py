@@ -3,12 +3,13 @@
 from contextlib import contextmanager
 
 import pytest
-from prediction_builders import DIGEST, chain_model
+from prediction_builders import DIGEST, N_UNITS, chain_model
 
 from coordinator.config.sweep_file import load_sweep
 from coordinator.sweep.folder import SweepFolder
 from coordinator.sweep.origin import links_origin, study_origin
 from coordinator.sweep.preparing import Preparation
+from partitioner.plan import Stage
 from partitioner.serialize import save_artefact
 
 SWEEP = """
@@ -108,3 +109,14 @@ def test_a_model_file_is_known_by_its_content(prepare, tmp_path):
     (tmp_path / "net.onnx").write_bytes(b"another network")
     with pytest.raises(NeededError, match="a model"):
         prepare(SWEEP)
+
+
+def test_plans_cost_what_they_do_with_the_window_of_the_file(prepare):
+    stages = (Stage(device="a", start=0, stop=4), Stage(device="b", start=4, stop=N_UNITS))
+    free, narrow = (
+        study.cost_model("as-is", "grpc").candidate(stages)
+        for text in (SWEEP, SWEEP + "window: 1\n")
+        for study in prepare(text)
+    )
+    assert free.plan.window > narrow.plan.window == 1
+    assert narrow.cost.throughput_per_second == pytest.approx(1 / narrow.cost.latency_seconds)
