@@ -5,8 +5,8 @@ symmetric levels would lie idle, and the error would be twice as large (relative
 and MobileNetV2: 0.0050 against 0.0101; on values of both signs the two are alike). Where the range holds zero, zero is
 a level, so that the many exact zeros behind a ReLU stay exact. No value moves by more than half a step.
 
-A tensor with a NaN or an infinite value has no such levels and travels as it is, as does one with values beyond half
-of what its type can hold.
+A tensor with a NaN or an infinite value has no such levels and travels as it is, as does one with values beyond a
+quarter of what its type can hold: 255 steps and the value of level 0 must both fit, before they are added up.
 
 Source: Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
 CVPR 2018, equation 1.
@@ -28,7 +28,7 @@ def encode(values: np.ndarray) -> memoryview:
     """(n,) float32 or float64 as 16 + n bytes."""
     with np.errstate(invalid="ignore"):
         low, high = float(values.min()), float(values.max())
-    limit = float(np.finfo(values.dtype).max) / 2
+    limit = float(np.finfo(values.dtype).max) / 4
     if not (low >= -limit and high <= limit):
         return memoryview(_HEADER.pack(math.nan, 0.0) + values.tobytes())
     step, bottom = _levels(low, high, values.dtype)

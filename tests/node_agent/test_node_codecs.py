@@ -60,22 +60,27 @@ def test_what_is_lossy_leaves_other_types_alone(values, codec):
     assert same_bits(round_trip(codec, values), values)
 
 
-floats = st.sampled_from([(np.float32, 32), (np.float64, 64)]).flatmap(
-    lambda kind: hypothesis_numpy.arrays(
-        kind[0],
-        hypothesis_numpy.array_shapes(min_side=1, max_side=9),
-        elements=st.floats(width=kind[1], allow_nan=False, allow_infinity=False),
+def arrays_of_floats(**bounds):
+    return st.sampled_from([(np.float32, 32), (np.float64, 64)]).flatmap(
+        lambda kind: hypothesis_numpy.arrays(
+            kind[0],
+            hypothesis_numpy.array_shapes(min_side=1, max_side=9),
+            elements=st.floats(width=kind[1], allow_nan=False, allow_infinity=False, **bounds),
+        )
     )
-)
 
 
-@given(floats)
-@settings(max_examples=400, deadline=None)
+floats = arrays_of_floats()
+large_floats = arrays_of_floats(min_value=-1, max_value=1).map(lambda values: values * np.finfo(values.dtype).max)
+
+
+@given(floats | large_floats)
+@settings(max_examples=800, deadline=None)
 def test_eight_bits_move_no_value_by_more_than_half_a_step(values):
     obtained = round_trip("int8", values)
     low, high = float(values.min()), float(values.max())
     largest = max(abs(low), abs(high))
-    if largest > float(np.finfo(values.dtype).max) / 2:
+    if largest > float(np.finfo(values.dtype).max) / 4:
         assert same_bits(obtained, values)
         return
     rounding = 8 * largest * float(np.finfo(values.dtype).eps)
