@@ -24,6 +24,16 @@ class Verdict(Enum):
     """The case's intervals are narrow enough, or the budget is spent."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """How far a case has come."""
+
+    n_settled: int
+    """Repeats, from the first on without a gap, that are done or given up."""
+    is_enough: bool
+    """Whether it needs none beyond them."""
+
+
 @dataclass(kw_only=True)
 class Agenda:
     """Runs of a sweep, and what follows from them. Not thread-safe."""
@@ -52,16 +62,24 @@ class Agenda:
 
     def verdict(self, case_key: str, repeat: int) -> Verdict:
         """What is to become of a repeat."""
+        return self._verdict(case_key, repeat, self._standing(case_key))
+
+    def _verdict(self, case_key: str, repeat: int, standing: _Standing) -> Verdict:
         if (case_key, repeat) in self.done:
             return Verdict.DONE
         if repeat < self.sweep.n_repeats:
             return Verdict.WANTED
-        earlier = [(case_key, number) for number in range(repeat)]
-        settled = [key for key in earlier if key in self.done or key in self.given_up]
-        if len(settled) < len(earlier) and self.verdict(*earlier[-1]) is not Verdict.ENOUGH:
-            return Verdict.UNDECIDED
+        if standing.is_enough:
+            return Verdict.ENOUGH
+        return Verdict.WANTED if repeat <= standing.n_settled else Verdict.UNDECIDED
+
+    def _standing(self, case_key: str) -> _Standing:
+        n_settled = 0
+        while (case_key, n_settled) in self.done or (case_key, n_settled) in self.given_up:
+            n_settled += 1
         is_spent = self.rule.budget_seconds is not None and self.spent_seconds >= self.rule.budget_seconds
-        return Verdict.ENOUGH if is_spent or self.is_narrow(case_key) else Verdict.WANTED
+        has_least = n_settled >= self.sweep.n_repeats
+        return _Standing(n_settled=n_settled, is_enough=has_least and (is_spent or self.is_narrow(case_key)))
 
     def is_narrow(self, case_key: str) -> bool:
         """Whether half the 95 % interval over a case's runs is narrow enough, for each figure that it has."""
@@ -85,10 +103,11 @@ class Agenda:
     def left(self) -> list[int]:
         """Positions of the order that may still be measured, in that order."""
         settled = (Verdict.DONE, Verdict.ENOUGH)
+        standings = {case.key: self._standing(case.key) for case in self.sweep.cases}
         return [
             position
             for position, (key, repeat) in enumerate(self.sweep.order)
-            if (key, repeat) not in self.given_up and self.verdict(key, repeat) not in settled
+            if (key, repeat) not in self.given_up and self._verdict(key, repeat, standings[key]) not in settled
         ]
 
     def mean_seconds(self) -> Mapping[str, float]:

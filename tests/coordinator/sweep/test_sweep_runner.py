@@ -224,6 +224,23 @@ def test_repeats_beyond_the_least_wait_for_earlier_ones() -> None:
     assert agenda.verdict(key, 3) is Verdict.WANTED
 
 
+def test_a_case_that_is_narrow_wants_no_repeat_that_another_coordinator_left_out() -> None:
+    sweep = made_up_sweep(n_cases=1, most=6)
+    agenda = Agenda(sweep=sweep, rule=rule(most=6))
+    agenda.add([run_of(sweep, 0), run_of(sweep, 1), run_of(sweep, 3)])
+    key = sweep.cases[0].key
+    assert {agenda.verdict(key, repeat) for repeat in (2, 4, 5)} == {Verdict.ENOUGH}
+    assert agenda.left() == []
+
+
+def test_thousands_of_repeats_are_on_the_agenda() -> None:
+    sweep = made_up_sweep(n_cases=2, most=3000)
+    agenda = Agenda(sweep=sweep, rule=rule(most=3000, interval=None))
+    assert len(agenda.left()) == 6000
+    agenda.add(run_of(sweep, position) for position in range(4000))
+    assert agenda.left() == list(range(4000, 6000))
+
+
 def test_progress_tells_what_is_left() -> None:
     sweep = made_up_sweep()
     stands = []
