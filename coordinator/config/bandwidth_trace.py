@@ -50,7 +50,7 @@ def load_trace(path: Path) -> tuple[RecordedStep, ...]:
         ConfigError: With its faults.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin with the mark
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(str(path), ["it cannot be read as text"]) from exc
     return parse_trace(text, source=str(path))

@@ -45,7 +45,7 @@ def parse_yaml(text: str) -> YamlDocument:
     Raises:
         yaml.YAMLError: It is not YAML.
     """
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         root = loader.get_single_node()
         if root is None:
@@ -61,6 +61,18 @@ def parse_yaml(text: str) -> YamlDocument:
             faults.append(Fault(path=path, message=f"is written again in line {line}: keep one"))
         lines.setdefault(path, line)
     return YamlDocument(content=content, lines=lines, faults=tuple(faults))
+
+
+class _Loader(yaml.SafeLoader):
+    """Tells of a scalar that is none of its kind, such as the 30th of February, as of any other fault."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        """The value of a node."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError) as exc:
+            problem = f"'{str(node.value)[:40]}' is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from exc
 
 
 def _entries(node: yaml.Node, path: KeyPath, seen: set[int]) -> Iterator[tuple[KeyPath, int]]:

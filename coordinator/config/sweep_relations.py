@@ -141,7 +141,7 @@ def _largest_subset(raw_clusters: object, clusters: Mapping[int, ClusterConfig])
     sizes = []
     for index, raw in _entries(raw_clusters):
         subsets = raw.get("subsets") if isinstance(raw, Mapping) else None
-        sizes += [len(subset) for subset in subsets or [] if isinstance(subset, list)] if subsets else []
+        sizes += [len(subset) for _, subset in _entries(subsets) if isinstance(subset, list)]
         if not subsets and index in clusters:
             sizes.append(len(clusters[index].nodes))
     return max(sizes, default=0)

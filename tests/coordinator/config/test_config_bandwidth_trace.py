@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.config.bandwidth_trace import RecordedStep, mean_delay, mean_rate, parse_trace
+from coordinator.config.bandwidth_trace import RecordedStep, load_trace, mean_delay, mean_rate, parse_trace
 from coordinator.config.sweep_file import load_sweep
 from coordinator.errors import ConfigError
 from coordinator.sweep.applying import apply_to
@@ -25,6 +25,12 @@ def test_rows_last_until_the_next_and_the_last_as_the_one_before() -> None:
     assert mean_delay(steps) == pytest.approx((0.03 + 0.05 + 0.005) / 2.5)
     lone = parse_trace("seconds,rate\n0,8mbit\n", source="trace.csv")
     assert (mean_rate(lone), mean_delay(lone)) == (1e6, None)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text(TRACE, encoding="utf-8-sig")
+    assert load_trace(path) == parse_trace(TRACE, source="trace.csv")
 
 
 def test_all_faults_are_told_with_their_lines() -> None:

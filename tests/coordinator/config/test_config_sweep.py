@@ -139,6 +139,12 @@ def test_models_of_one_name_in_results_are_refused(models: str, tmp_path: Path) 
         load(GOOD.replace("[resnet18, {source: resnet50, name: large}]", models), tmp_path)
 
 
+@pytest.mark.parametrize("subsets", ["2", "yes", "0.5", "2026-02-03", "x", "{a: 1}", "[2]"])
+def test_subsets_that_are_no_lists_are_faults(subsets: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"clusters\[0\].subsets.* \(line 6\): wanted a list"):
+        load(GOOD.replace("[[local-2, local-1], [local-1]]", subsets), tmp_path)
+
+
 def test_faults_of_a_cluster_file_are_told_with_its_entry(tmp_path: Path) -> None:
     (tmp_path / "cluster.yaml").write_text("name: c\nnodes: [{name: a, lokal: true}]\n")
     text = "name: s\nmodels: [resnet18]\nclusters: [cluster.yaml]\nconditions: [as-is]\nplans: [all]\n"
