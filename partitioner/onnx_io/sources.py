@@ -113,10 +113,9 @@ def _from_program(path: Path, cache: ModelCache) -> SourceModel:
 def _from_factory(request: SourceRequest, cache: ModelCache) -> SourceModel:
     """Exports anew each time: nobody can tell whether the code behind a factory is still the same."""
     factory = _find_factory(request.source)
-    key = _key(factory=request.source, batch=request.batch, seed=request.seed)
     return _export(
         cache,
-        key,
+        None,
         request.source.rpartition(":")[2],
         lambda target: _torch_door().export_factory(
             factory,
@@ -146,7 +145,7 @@ def _find_factory(source: str) -> Callable[[], object]:
     return found
 
 
-def _export(cache: ModelCache, key: str, name: str, write: Callable[[Path], None]) -> SourceModel:
+def _export(cache: ModelCache, key: str | None, name: str, write: Callable[[Path], None]) -> SourceModel:
     with tempfile.TemporaryDirectory(prefix="splitfront-") as folder:
         target = Path(folder) / "model.onnx"
         write(target)

@@ -36,6 +36,22 @@ def test_factory_with_inputs_gives_what_torch_gives(load, tmp_path):
         assert verify_shards(model, cut_plan(model, [position]), inputs) <= 1e-5
 
 
+def test_models_of_one_factory_stay_apart_in_the_cache(load, tmp_path):
+    for name, scale in (("one.pt", 5.0), ("other.pt", 20.0)):
+        state_file(tmp_path / name, scale)
+    one, other = (
+        load("onnx_toy_modules:build_pair", batch=2, weights=tmp_path / name) for name in ("one.pt", "other.pt")
+    )
+    inputs = one.sample_inputs(0)
+    answers = [next(iter(model.run_whole(inputs).values())) for model in (one, other)]
+    assert np.abs(answers[0] - answers[1]).max() > 1e-3
+    for model in (one, other):
+        assert verify_shards(model, cut_plan(model, [1]), inputs) <= 1e-5
+    kept = {path.name for path in (tmp_path / "cache").iterdir()}
+    load("onnx_toy_modules:build_pair", batch=2, weights=tmp_path / "one.pt")
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == kept
+
+
 def test_seed_decides_the_weights_and_units_bear_the_names_of_modules(load):
     first, again, other = (load("onnx_toy_modules:build_pair", batch=2, seed=seed).graph for seed in (1, 1, 2))
     assert first == again
