@@ -2,8 +2,9 @@
 
 `supervise.py start|stop|restart|status SETTINGS.json`. The settings name the command, the folder for log and pid file,
 the user to run as when root starts it, and the environment. A process counts as running as long as it holds the lock of
-its pid file, so that a pid that the system gave to somebody else is never signalled. The agent ends with its standard
-input, so that it never outlives a supervisor that was killed.
+its pid file alone, and the file names nobody before it: a pid that the system gave to somebody else is never signalled.
+Who only looks shares the lock for a moment, which a start waits for. The agent ends with its standard input, so that it
+never outlives a supervisor that was killed.
 """
 
 import contextlib
@@ -31,6 +32,7 @@ LOG_BYTES = 4 << 20
 """A log that is longer gives way to a new one; one old one is kept."""
 
 _MOST_DESCRIPTORS = 1024
+_NUMBERS_BYTES = 64
 Settings = dict[str, Any]
 
 
@@ -40,22 +42,22 @@ def pause_after(n_failures: int) -> float:
 
 
 class Log:
-    """Takes lines from any thread."""
+    """Takes lines from any thread. Those that a full disk does not take are lost: the agent must not wait for it."""
 
     def __init__(self, path: Path, limit: int = LOG_BYTES) -> None:
         self._path, self._limit = path, limit
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         self._lock = threading.Lock()
 
     def write(self, line: bytes) -> None:
         """Adds a line; begins a new file where the old one would grow too long."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             if self._file.tell() + len(line) > self._limit:
-                self._file.close()
-                self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-                self._file = self._path.open("ab")
+                with contextlib.suppress(FileNotFoundError):
+                    self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+                full, self._file = self._file, self._path.open("ab", buffering=0)
+                full.close()
             self._file.write(line)
-            self._file.flush()
 
     def close(self) -> None:
         """Ends it."""
@@ -82,6 +84,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Runs the agent until `stop`."""
+        self._note(0)
         n_failures = 0
         while not self._is_ending:
             began = time.monotonic()
@@ -139,14 +142,14 @@ class Supervisor:
         late.start()
 
     def _note(self, agent: int) -> None:
-        os.ftruncate(self._pid_file, 0)
-        os.pwrite(self._pid_file, f"{os.getpid()} {agent} {self._n_restarts}\n".encode(), 0)
+        with contextlib.suppress(OSError):
+            write_numbers(self._pid_file, os.getpid(), agent, self._n_restarts)
 
 
 def start(settings: Settings) -> None:
     """Starts a supervisor in the background, once."""
     pid_file = open_pid_file(settings)
-    if is_free(pid_file) and not os.fork():
+    if take(pid_file) and not os.fork():
         os.setsid()
         if not os.fork():
             _serve(settings, pid_file)
@@ -203,21 +206,42 @@ def _pid_path(settings: Settings) -> Path:
 
 def open_pid_file(settings: Settings) -> int:
     """Descriptor of the pid file."""
-    return os.open(_pid_path(settings), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    return os.open(_pid_path(settings), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def take(pid_file: int) -> bool:
+    """Takes the lock of the pid file, which names nobody then, unless a supervisor has it. It goes with the process."""
+    while not _lock(pid_file, fcntl.LOCK_EX):
+        if not is_free(pid_file):
+            return False
+    write_numbers(pid_file, 0, 0, 0)
+    return True
 
 
 def is_free(pid_file: int) -> bool:
-    """Takes the lock of the pid file, if nobody has it. The lock goes with the process."""
+    """Whether no supervisor has the lock of the pid file."""
+    is_shared = _lock(pid_file, fcntl.LOCK_SH)
+    if is_shared:
+        fcntl.flock(pid_file, fcntl.LOCK_UN)
+    return is_shared
+
+
+def _lock(pid_file: int, kind: int) -> bool:
     try:
-        fcntl.flock(pid_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(pid_file, kind | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
 
 
+def write_numbers(pid_file: int, supervisor: int, agent: int, n_restarts: int) -> None:
+    """Writes what `numbers` reads, always as many bytes: they have their place on a disk that is full later."""
+    os.pwrite(pid_file, f"{supervisor} {agent} {n_restarts}".ljust(_NUMBERS_BYTES - 1).encode() + b"\n", 0)
+
+
 def numbers(pid_file: int) -> tuple[int, int, int]:
     """(pid of the supervisor, pid of the agent or 0, times that it was restarted)."""
-    words = os.pread(pid_file, 100, 0).decode("ascii").split()
+    words = os.pread(pid_file, _NUMBERS_BYTES, 0).decode("ascii").split()
     return (int(words[0]), int(words[1]), int(words[2])) if len(words) == 3 else (0, 0, 0)
 
 

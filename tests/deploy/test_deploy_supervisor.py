@@ -30,6 +30,17 @@ def test_a_log_gives_way_to_a_new_one_and_one_old_one_is_kept(tmp_path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"log", "log.1"}
 
 
+def test_words_that_a_full_disk_does_not_take_are_lost_and_later_ones_are_not(tmp_path) -> None:
+    (tmp_path / "log").symlink_to("/dev/full")
+    log = Log(tmp_path / "log", limit=100)
+    log.write(b"lost\n")
+    (tmp_path / "log").unlink()
+    log.write(b"x" * 101)  # begins a new file
+    log.write(b"kept\n")
+    log.close()
+    assert (tmp_path / "log").read_text().endswith("kept\n")
+
+
 @pytest.fixture
 def kept(tmp_path):
     """Calls the supervisor's program; nothing is left running."""
@@ -83,6 +94,39 @@ def test_it_keeps_one_agent_up_and_ends_it(kept) -> None:
     assert int(kept("status")["pid"]) == pid, "a second start changes nothing"
     kept("stop")
     assert not is_alive(pid)
+
+
+def test_a_look_does_not_keep_an_agent_from_being_started(kept, tmp_path) -> None:
+    kept.settings(STAYS)
+    look = supervisor.open_pid_file({"folder": str(tmp_path)})
+    assert supervisor.is_free(look)
+    kept("start")
+    until(lambda: kept("status").get("active") == "active")
+    assert not supervisor.is_free(look)
+    os.close(look)
+
+
+def test_a_process_that_a_supervisor_long_gone_had_named_is_not_signalled(kept, tmp_path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STAYS], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as bystander:
+        (tmp_path / "agent.pid").write_text(f"{bystander.pid} {bystander.pid} 0\n")
+        look = supervisor.open_pid_file({"folder": str(tmp_path)})
+        assert supervisor.is_free(look)
+        kept("stop")
+        assert bystander.poll() is None
+        assert supervisor.take(look)
+        assert supervisor.numbers(look) == (0, 0, 0)
+        os.close(look)
+
+
+def test_an_agent_whose_words_a_full_disk_does_not_take_stays_up(kept) -> None:
+    kept.log.symlink_to("/dev/full")
+    kept.settings(f"print('x' * 200_000); {STAYS}")
+    kept("start")
+    until(lambda: kept("status").get("active") == "active")
+    pid = int(kept("status")["pid"])
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: int(kept("status").get("pid", 0)) not in (0, pid))
+    assert int(kept("status")["restarts"]) == 1
 
 
 def test_an_agent_that_dies_is_started_again(kept) -> None:
