@@ -10,7 +10,7 @@ from deploy.facts.fact import gather
 from deploy.facts.installed import Installed, installed_fact
 from deploy.facts.machine import MACHINE, Machine
 from deploy.facts.network import NETWORK
-from deploy.identity import Sign, identity_steps
+from deploy.identity import Signer, identity_steps, revocations_step
 from deploy.inventory import Host
 from deploy.layout import Layout, layout_of
 from deploy.planning.install import health_step, plan_install, restart_step
@@ -18,9 +18,9 @@ from deploy.planning.removal import plan_removal
 from deploy.planning.service import health_command, log_command
 from deploy.planning.shaping import Shape, check_shaping, plan_shaping
 from deploy.planning.suitability import Platform, choose_python
-from deploy.planning.wanted import Wanted, Wheel, sha256_of
+from deploy.planning.wanted import Wanted, Wheel
 from deploy.runner import Runner
-from deploy.steps import Step, StepResult, write_step
+from deploy.steps import Step, StepResult
 from deploy.units import agent_address, managed_files
 
 GatherWheels = Callable[[Platform], tuple[Wheel, ...]]
@@ -83,13 +83,14 @@ def survey(runner: Runner, host: Host) -> Survey:
     return Survey(host=host, machine=machine, layout=layout, installed=installed)
 
 
-def wanted_on(found: Survey, gather_wheels: GatherWheels, sign: Sign | None, *, health_seconds: float) -> Wanted:
+def wanted_on(found: Survey, gather_wheels: GatherWheels, signer: Signer | None, *, health_seconds: float) -> Wanted:
     """What should be on a machine.
 
     Raises:
         UnsuitableHostError: The machine cannot be a node.
         WheelsError: Its packages cannot be had.
-        DeployError: The folder is somebody else's, or it must serve TLS and has no certificate and no way to one.
+        DeployError: The folder is somebody else's, or it must serve TLS and has no certificate and no way to one,
+            or a revoked one.
     """
     host, layout = found.host, found.layout
     if found.installed.is_foreign:
@@ -108,21 +109,16 @@ def wanted_on(found: Survey, gather_wheels: GatherWheels, sign: Sign | None, *, 
         server_name=host.address if host.agent.tls.is_mutual else "",
         health_seconds=health_seconds,
     )
-    if not wanted.server_name or found.installed.has_identity:
+    if not wanted.server_name:
         return wanted
-    if sign is None:
-        raise DeployError(
-            f"{host.name!r} is to serve TLS but has no certificate: name the cluster's authority in the cluster file "
-            "(security: {pki: …}, made by `splitfront pki init`)."
-        )
-    return replace(wanted, identity_steps=identity_steps(host, layout, wanted, sign))
+    return replace(wanted, identity_steps=identity_steps(host, layout, wanted, found.installed, signer))
 
 
 def install(
     runner: Runner,
     host: Host,
     gather_wheels: GatherWheels,
-    sign: Sign | None = None,
+    signer: Signer | None = None,
     *,
     health_seconds: float = 60.0,
     only_upgrade: bool = False,
@@ -135,7 +131,7 @@ def install(
     found = survey(runner, host)
     if only_upgrade and not found.installed.current:
         raise DeployError(f"Nothing is installed on {host.name!r} that could be upgraded: use install.")
-    wanted = wanted_on(found, gather_wheels, sign, health_seconds=health_seconds)
+    wanted = wanted_on(found, gather_wheels, signer, health_seconds=health_seconds)
     steps = plan_install(found.installed, wanted, found.layout)
     done = f"runs {wanted.release} on port {host.agent.port}"
     return Planned(node=host.name, steps=steps, lock=found.layout.lock, done=done)
@@ -173,15 +169,7 @@ def uninstall(runner: Runner, host: Host) -> "Planned":
 def hand_revocations(runner: Runner, host: Host, revoked: bytes) -> "Planned":
     """What gives a node the newest list of revoked certificates; its agent ends open data streams by it, too."""
     found = survey(runner, host)
-    text = revoked.decode("ascii")
-    step = write_step(
-        "revocations",
-        f"{found.layout.tls}/revoked.pem",
-        text,
-        sha256_of(revoked),
-        mode="0644",
-        as_root=found.layout.is_system,
-    )
+    step = revocations_step(found.layout, revoked)
     has_list = bool(found.installed.current and found.installed.confirmed_server_name)
     done = "knows the newest list of revoked certificates" if has_list else "serves no TLS that we installed"
     return Planned(node=host.name, steps=(step,) if has_list else (), lock=found.layout.lock, done=done)

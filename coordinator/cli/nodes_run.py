@@ -22,15 +22,17 @@ from coordinator.cli.nodes_view import (
 from coordinator.cli.terminal import Terminal
 from coordinator.config import load_cluster
 from coordinator.config.quantities import parse_bytes_per_second, parse_loss, parse_seconds
-from coordinator.nodes import FleetAccess, asking_once, hosts_of, remote_nodes, signer, speak_to_agents
+from coordinator.nodes import FleetAccess, asking_once, hosts_of, remote_nodes, speak_to_agents
 from coordinator.profile_cache import default_cache_file
 from deploy import operations
 from deploy.apply import describe_step
 from deploy.doctor.examination import examine, examine_links
 from deploy.doctor.findings import PROBLEM, Finding, worst_first
 from deploy.errors import DeployError, HostUnreachableError
+from deploy.identity import Signer
 from deploy.inventory import Host
 from deploy.operations import NodeState, Planned, Report
+from deploy.pki.folder import KEY
 from deploy.planning.shaping import Shape
 from deploy.planning.suitability import Platform
 from deploy.planning.wanted import Wheel
@@ -128,16 +130,23 @@ def run_install(
 ) -> None:
     """`nodes install` and `nodes upgrade`."""
     cache = default_cache_file().parent / "wheels"
-    sign = signer(load_cluster(cluster_file), asking_once(ask))
+    signer = _signer(load_cluster(cluster_file).security.pki)
 
     def plan(runner: Runner, host: Host, say: Say) -> Planned:
         def wheels(platform: Platform) -> tuple[Wheel, ...]:
             say(f"gathers packages for {platform}")
             return gather_wheels(platform, cache, has_gpu=host.agent.has_gpu, own=wheel, is_fresh=only_upgrade)
 
-        return operations.install(runner, host, wheels, sign, health_seconds=health_seconds, only_upgrade=only_upgrade)
+        return operations.install(
+            runner, host, wheels, signer, health_seconds=health_seconds, only_upgrade=only_upgrade
+        )
 
     _carry_out(plan, cluster_file=cluster_file, **common)  # type: ignore[arg-type] # click's options
+
+
+def _signer(pki: Path | None) -> Signer | None:
+    """What makes certificates; None where the folder has the files of this end only, or there is none."""
+    return Signer(pki, asking_once(ask)) if pki is not None and (pki / KEY).exists() else None
 
 
 def hand_revocations(cluster_file: Path, revoked: bytes, *, as_json: bool, dry_run: bool) -> list[Report]:

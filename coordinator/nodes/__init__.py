@@ -2,7 +2,6 @@
 
 from coordinator.nodes.fleet_access import FleetAccess, asking_once
 from coordinator.nodes.inventory import hosts_of, remote_nodes
-from coordinator.nodes.signing import signer
 from coordinator.nodes.speaking import speak_to_agents
 
-__all__ = ["FleetAccess", "asking_once", "hosts_of", "remote_nodes", "signer", "speak_to_agents"]
+__all__ = ["FleetAccess", "asking_once", "hosts_of", "remote_nodes", "speak_to_agents"]

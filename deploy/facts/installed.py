@@ -1,7 +1,7 @@
 """What of ours is on a machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 
 from deploy.facts.fact import Fact, KeyLines
@@ -23,8 +23,11 @@ done
 [ -L "$ROOT/current" ] && current=$(readlink "$ROOT/current") && echo "current ${current##*/}"
 [ -r "$ROOT/confirmed" ] && echo "confirmed $(cat "$ROOT/confirmed")"
 id "$SYSTEM_USER" >/dev/null 2>&1 && echo "user yes"
-[ -e "$ROOT/tls/node.pem" ] && [ -e "$ROOT/tls/revoked.pem" ] &&
-  openssl x509 -checkend "$RENEWAL" -noout -in "$ROOT/tls/node.pem" >/dev/null 2>&1 && echo "identity yes"
+for name in node.pem ca.pem revoked.pem; do
+  [ -e "$ROOT/tls/$name" ] && echo "tls $(sha256sum <"$ROOT/tls/$name" | cut -c-64) $name"
+done
+[ -e "$ROOT/tls/node.key" ] && echo "tls secret node.key"
+openssl x509 -checkend "$RENEWAL" -noout -in "$ROOT/tls/node.pem" >/dev/null 2>&1 && echo "lasting yes"
 for file in "$@"; do
   [ -e "$file" ] && echo "file $(sha256sum <"$file" | cut -c-64) $file"
   [ -e "$file.before" ] && echo "kept $file"
@@ -64,7 +67,9 @@ class Installed:
     confirmed: str = ""
     """Stamp (release and settings) of what was last found healthy."""
     has_user: bool = False
-    has_identity: bool = False
+    tls_files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each file for TLS that is there, by its name; `secret` for the key."""
+    has_lasting_certificate: bool = False
     """Whether the node has a certificate that lasts for some more days."""
     files: Mapping[str, str]
     """SHA-256 of each managed file that is there."""
@@ -144,7 +149,8 @@ def parse_installed(text: str) -> Installed:
         current=lines.first("current"),
         confirmed=lines.first("confirmed"),
         has_user=bool(lines.first("user")),
-        has_identity=bool(lines.first("identity")),
+        tls_files=_digests(lines.every("tls")),
+        has_lasting_certificate=bool(lines.first("lasting")),
         files=_digests(lines.every("file")),
         kept_files=frozenset(lines.every("kept")),
         wheels=_digests(lines.every("wheel")),

@@ -36,10 +36,11 @@ from deploy.pki.identity import (
     check_name,
 )
 
-_NEW_KEY = (
+NEW_KEY = (
     "have it make a new key (remove its node.key and ask anew; where `splitfront nodes` installed it: "
     "`nodes uninstall`, then `nodes install`)"
 )
+"""How somebody who was revoked comes back."""
 
 
 class State(StrEnum):
@@ -149,7 +150,7 @@ class Authority:
             if one.serial in revoked and x509_door.is_of_key(one, request):
                 raise PkiError(
                     f"The signing request has the key of the {one.identity}, revoked on "
-                    f"{revoked[one.serial]:%Y-%m-%d}: {_NEW_KEY}."
+                    f"{revoked[one.serial]:%Y-%m-%d}: {NEW_KEY}."
                 )
 
     def plan_renewal(
@@ -168,7 +169,7 @@ class Authority:
         now, revoked = now or this_second(), self.revoked()
         chosen = self._named(names) if names else tuple(self.newest().values())
         if gone := [one for one in chosen if names and one.serial in revoked]:
-            raise PkiError(f"The {gone[0].identity} was revoked: {_NEW_KEY}.")
+            raise PkiError(f"The {gone[0].identity} was revoked: {NEW_KEY}.")
         due = [one for one in chosen if names or state_of(one, revoked, now) in (State.DUE, State.EXPIRED)]
         return tuple(
             self._planned(one.identity, one.addresses, self._request_of(one.identity), life or one.life, now)

@@ -30,7 +30,7 @@ def plan_install(installed: Installed, wanted: Wanted, layout: Layout) -> tuple[
         *([] if installed.has_user or not layout.is_system else [user_step(layout)]),
         *_state_steps(installed, layout),
         *release.release_steps(installed, wanted, layout),
-        *(wanted.identity_steps if wanted.server_name and not installed.has_identity else ()),
+        *wanted.identity_steps,
     ]
     if not is_serving or changed:
         steps += [

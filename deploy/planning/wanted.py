@@ -55,7 +55,7 @@ class Wanted:
     server_name: str
     """What the agent's certificate calls it; empty: it speaks in clear."""
     identity_steps: tuple[Step, ...] = ()
-    """What gives the node a key and a certificate, where it has none."""
+    """What gives the node what it needs to serve TLS, as far as what it has will not do."""
     health_seconds: float = 60.0
     """How long a new agent may take until it is healthy."""
 

@@ -163,7 +163,11 @@ partial 0.2.0-abcdef0123
 current 0.1.0-0123456789
 confirmed 0.1.0-0123456789 aaaabbbbcc 127.0.0.1:50051 192.168.1.11
 user yes
-identity yes
+tls 33cc node.pem
+tls 44dd ca.pem
+tls 55ee revoked.pem
+tls secret node.key
+lasting yes
 file 11aa /etc/systemd/system/splitfront-agent.service
 kept /etc/systemd/system/splitfront-agent.service
 wheel 22bb numpy-2.4.6-cp311-cp311-manylinux_2_28_aarch64.whl

@@ -18,7 +18,9 @@ from deploy.apply import apply_steps
 from deploy.errors import DeployError, StepFailedError
 from deploy.facts.fact import gather
 from deploy.facts.installed import NOTHING, installed_fact
-from deploy.inventory import AgentSettings, Host
+from deploy.identity import Signer
+from deploy.inventory import AgentSettings, Host, TlsPolicy
+from deploy.pki import create_authority
 from deploy.planning.install import plan_install
 from deploy.planning.removal import plan_removal
 from deploy.runner import LocalRunner
@@ -39,6 +41,7 @@ class Place:
     """A folder that plays a machine."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir()
         self.runner = LocalRunner({"HOME": str(folder), "PATH": f"{sys.base_prefix}/bin:/usr/bin:/bin"})
         self.host: Host = host(
             scope="user",
@@ -72,10 +75,39 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path):
-    place = Place(tmp_path)
+    place = Place(tmp_path / "place")
     yield place
     place.uninstall()
-    assert [*tmp_path.iterdir()] == [], "an uninstall leaves nothing"
+    assert [*(tmp_path / "place").iterdir()] == [], "an uninstall leaves nothing"
+
+
+class Cluster:
+    """A place whose agent serves TLS, and the authority that vouches for it."""
+
+    def __init__(self, place: Place, folder: Path, wheels) -> None:
+        self.place, self.wheels = place, wheels
+        agent = replace(place.host.agent, tls=TlsPolicy(is_mutual=True, allows_plaintext=False))
+        place.host = replace(place.host, name="here", agent=agent)
+        self.authority = create_authority(folder, "lab")
+        self.tls = Path(place.layout.tls)
+
+    def install(self) -> list[str]:
+        """Names of the steps that were taken; a second install takes none."""
+        first, second = self.planned(), self.planned
+        first.apply(self.place.runner, lambda _: None)
+        assert second().steps == ()
+        return [step.name for step in first.steps]
+
+    def planned(self):
+        signer = Signer(self.authority.folder, lambda _: None)
+        return operations.install(self.place.runner, self.place.host, lambda _: self.wheels, signer, health_seconds=10)
+
+
+@pytest.fixture
+def cluster(place, tmp_path, releases):
+    cluster = Cluster(place, tmp_path / "pki", releases["1.0"])
+    assert "identity" in cluster.install()
+    return cluster
 
 
 def same(real, said):
@@ -122,6 +154,43 @@ def test_an_uninstall_leaves_what_others_put_beside_ours(place, releases) -> Non
     own.unlink()
     link.unlink()
     own.parent.rmdir()
+
+
+@pytest.mark.parametrize("name", ["node.pem", "node.key", "ca.pem", "revoked.pem"])
+def test_a_node_that_lacks_a_file_for_tls_gets_a_certificate(cluster, name) -> None:
+    (cluster.tls / name).unlink()
+    assert cluster.install() == ["identity"]
+    assert (cluster.tls / name).exists()
+
+
+def test_a_node_that_has_moved_gets_a_certificate_for_its_address(cluster) -> None:
+    cluster.place.host = replace(cluster.place.host, address="192.168.1.77")
+    assert cluster.install()[0] == "identity"
+    (newest,) = cluster.authority.chosen(["here"])
+    assert newest.addresses == ("192.168.1.77",)
+    assert (cluster.tls / "node.pem").read_bytes() == newest.pem
+
+
+def test_a_node_of_another_authority_gets_a_certificate_of_this_one(cluster, tmp_path) -> None:
+    cluster.authority = create_authority(tmp_path / "other", "lab")
+    assert cluster.install() == ["identity"]
+    assert (cluster.tls / "ca.pem").read_bytes() == cluster.authority.pem
+
+
+def test_a_node_gets_a_newer_list_of_revoked_certificates_and_keeps_its_own(cluster) -> None:
+    cluster.authority.revoke(cluster.authority.plan_revocation(["coordinator"]))
+    before = (cluster.tls / "node.pem").read_bytes()
+    assert cluster.install() == ["revocations"]
+    assert (cluster.tls / "revoked.pem").read_bytes() == (cluster.authority.folder / "revoked.pem").read_bytes()
+    assert (cluster.tls / "node.pem").read_bytes() == before
+
+
+def test_a_node_that_was_revoked_comes_back_with_a_new_key_only(cluster) -> None:
+    cluster.authority.revoke(cluster.authority.plan_revocation(["here"]))
+    with pytest.raises(DeployError, match="'here' was revoked: have it make a new key"):
+        cluster.planned()
+    cluster.place.uninstall()
+    assert "identity" in cluster.install()
 
 
 @pytest.mark.slow

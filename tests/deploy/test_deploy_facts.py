@@ -100,6 +100,8 @@ def test_an_installation() -> None:
     assert installed.confirmed_release == installed.current == "0.1.0-0123456789"
     assert installed.confirmed_address == "127.0.0.1:50051"
     assert (installed.pid, installed.n_restarts) == (812, 3)
+    assert installed.tls_files == {"node.pem": "33cc", "ca.pem": "44dd", "revoked.pem": "55ee", "node.key": "secret"}
+    assert installed.has_lasting_certificate
     assert installed.partial_releases == {"0.2.0-abcdef0123"}
 
 
