@@ -10,6 +10,7 @@ import numpy as np
 
 from coordinator.errors import MeasurementError, OutputMismatchError
 from coordinator.pipeline import Answer, Pipeline
+from coordinator.serving.replanning import Circumstances
 from node_agent.errors import NodeError, NodeUnreachableError
 from partitioner.plan import Candidate
 
@@ -32,6 +33,8 @@ class Line:
     """Process of each of its nodes: another one does not hold its stage."""
     last_answer_at: float
     """By the clock of its user; when it went live, before there was one."""
+    chosen_in: Circumstances | None = None
+    """In which its plan was the best; None where it was asked for by name."""
     wrong: OutputMismatchError | None = None
     """What it was found to compute wrongly."""
 

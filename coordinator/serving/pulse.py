@@ -36,36 +36,41 @@ class Pulse:
     instance: str = ""
     """Of the process that answered last; empty until one has."""
     is_alive: bool = True
-    since: float = 0.0
-    """When it became what it is."""
+    answering_since: float = 0.0
+    """When it began to answer every beat; infinite while it misses them."""
     reason: str = ""
     """Why it is lost."""
     n_refused: int = 0
-    is_answering: bool = True
-    """Whether the last beat was answered."""
 
     def hear(self, began: float, at: float, instance: str) -> Turn | None:
         """A beat that began at `began` was answered at `at`."""
         is_other = self.is_other(instance)
         was_alive = self.is_alive
         self.asked_at, self.last_heard_at, self.instance = began, at, instance
-        self.n_refused, self.is_answering = 0, True
+        self.n_refused = 0
+        if not self.is_answering or is_other:
+            self.answering_since = at
         if was_alive and not is_other:
             return None
-        self.is_alive, self.since, self.reason = True, at, ""
+        self.is_alive, self.reason = True, ""
         return Turn.RESTARTED if was_alive else Turn.BACK
 
     def miss(self, began: float, at: float, error: str) -> Turn | None:
         """A beat that began at `began` failed at `at`."""
         is_refused = at - began < ANSWER_SECONDS / 2
         self.n_refused = self.n_refused + 1 if is_refused else 0
-        self.is_answering = False
+        self.answering_since = math.inf
         if not self.is_alive or (self.n_refused < MOST_REFUSALS and self.silence(at) < SILENCE_SECONDS):
             return None
         why = "refuses connections" if self.n_refused >= MOST_REFUSALS else "does not answer"
-        self.is_alive, self.since = False, at
+        self.is_alive = False
         self.reason = f"{why} (last heard {self.silence(at):.1f} s ago): {error}"
         return Turn.LOST
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the last beat was answered."""
+        return self.answering_since < math.inf
 
     def is_other(self, instance: str) -> bool:
         """Whether it is another process than the one that answered before."""

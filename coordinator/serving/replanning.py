@@ -70,6 +70,8 @@ class Choice:
     candidate: Candidate
     origin: str
     """One clause for people."""
+    circumstances: Circumstances | None = None
+    """In which it is the best; None where it was not held against others."""
 
 
 Search = Callable[[frozenset[str], frozenset[Link]], Sequence[Candidate]]
@@ -127,10 +129,10 @@ class Replanner:
     def _choose(self, now: Circumstances) -> Choice:
         known = [candidate for candidate in self._front if now.fault(candidate.plan) is None]
         if known:
-            return self._pick(known, "of the known front")
+            return self._pick(now, known, "of the known front")
         found, why = self._searched(now)
         if found:
-            return self._pick(found, f"searched on {', '.join(sorted(now.usable))}")
+            return self._pick(now, found, f"searched on {', '.join(sorted(now.usable))}")
         raise NoPlanError(
             f"No plan can be run on {', '.join(sorted(now.usable)) or 'no node at all'}: {why}. Bring nodes back, or "
             "make the model smaller."
@@ -157,12 +159,13 @@ class Replanner:
         doubtful |= {device for stages in now.set_aside for stage in stages for device in stage.devices}
         return [now.usable, *(now.usable - {name} for name in sorted(doubtful & now.usable) if len(now.usable) > 1)]
 
-    def _pick(self, candidates: Sequence[Candidate], origin: str) -> Choice:
+    def _pick(self, now: Circumstances, candidates: Sequence[Candidate], origin: str) -> Choice:
         try:
-            return Choice(candidate=choose(candidates, self._wish, self._objectives), origin=origin)
+            best = choose(candidates, self._wish, self._objectives)
         except ChoiceError:
             origin = f"{origin}; none answers the wish {self._wish!r}, so the knee"
-            return Choice(candidate=choose(candidates, "knee", self._objectives), origin=origin)
+            best = choose(candidates, "knee", self._objectives)
+        return Choice(candidate=best, origin=origin, circumstances=now)
 
 
 def restricted(cost_model: CostModel, usable: frozenset[str], broken_links: frozenset[Link] = frozenset()) -> CostModel:

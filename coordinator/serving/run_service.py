@@ -12,10 +12,10 @@ from coordinator.opening import OnLane
 from coordinator.planning import search_front
 from coordinator.run_folder import RunFolder, load_wishes
 from coordinator.serving.events import Event, EventLog
+from coordinator.serving.patience import Patience
 from coordinator.serving.replanning import Link, Replanner, restricted
 from coordinator.serving.served import Served
 from coordinator.serving.service import Service, serve_plan
-from coordinator.serving.supervisor import Patience
 from coordinator.stage_orders import runnable_fault
 from coordinator.steps import OpenRun, load_cost_model
 from partitioner.plan import Candidate

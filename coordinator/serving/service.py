@@ -20,12 +20,13 @@ from coordinator.serving.deployer import Canary, Deployer, PlanDeployer
 from coordinator.serving.desk import Desk
 from coordinator.serving.diagnosis import Diagnosis
 from coordinator.serving.events import Event, EventLog
+from coordinator.serving.patience import Patience
 from coordinator.serving.pulse import Turn
 from coordinator.serving.replanning import Replanner
 from coordinator.serving.roster import NodeHeart, Roster
 from coordinator.serving.served import Served
 from coordinator.serving.starter import Starter
-from coordinator.serving.supervisor import Patience, Supervisor
+from coordinator.serving.supervisor import Supervisor
 from coordinator.serving.watch import Heart, Sign, Watch
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
@@ -95,6 +96,7 @@ class Service:
             events=events,
             clock=clock,
             wait_seconds=patience.for_nodes,
+            avoided_seconds=patience.for_another_try,
         )
         self._supervisor = Supervisor(
             name=name,

@@ -36,6 +36,7 @@ class Starter:
         events: EventLog,
         clock: Callable[[], float],
         wait_seconds: float,
+        avoided_seconds: float,
     ) -> None:
         """Has brought nothing up yet.
 
@@ -47,6 +48,7 @@ class Starter:
             events: Takes what happens.
             clock: That of the desk.
             wait_seconds: For nodes to come back, where no plan can be run without them.
+            avoided_seconds: Until a plan or a link that failed may be tried again.
         """
         self._deployer = deployer
         self._replanner = replanner
@@ -55,7 +57,7 @@ class Starter:
         self._events = events
         self._clock = clock
         self._wait_seconds = wait_seconds
-        self._lessons = Lessons()
+        self._lessons = Lessons(avoided_seconds)
         self._lock = threading.Lock()
         self._is_stopping = False
         self.epoch = 0
@@ -84,6 +86,11 @@ class Starter:
         with self._lock:
             self._lessons.refute(devices_of(plan))
 
+    def set_aside(self, plan: Plan) -> None:
+        """A plan that was to follow did not come up."""
+        with self._lock:
+            self._lessons.refused(plan, self._clock())
+
     def circumstances(self, usable: frozenset[str]) -> Circumstances:
         """What can be used, given the nodes that can."""
         with self._lock:
@@ -105,8 +112,12 @@ class Starter:
             return None
         return self._line(running.candidate, pipeline, instances)
 
-    def bring_up(self, candidate: Candidate) -> Line:
+    def bring_up(self, candidate: Candidate, chosen_in: Circumstances | None = None) -> Line:
         """The line of a plan that was not loaded yet.
+
+        Args:
+            candidate: The plan.
+            chosen_in: Circumstances in which it is the best, where it was chosen.
 
         Raises:
             NodeError: A node was lost, or refused.
@@ -117,15 +128,22 @@ class Starter:
         plan = candidate.plan
         instances = self._diagnosis.instances(plan)
         pipeline = self._deployer.bring_up(candidate, self.epoch, lambda: self._why_give_up(plan, instances))
-        return self._line(candidate, pipeline, instances)
+        return self._line(candidate, pipeline, instances, chosen_in)
 
-    def _line(self, candidate: Candidate, pipeline: Pipeline, instances: dict[str, str]) -> Line:
+    def _line(
+        self,
+        candidate: Candidate,
+        pipeline: Pipeline,
+        instances: dict[str, str],
+        chosen_in: Circumstances | None = None,
+    ) -> Line:
         return Line(
             epoch=self.epoch,
             candidate=candidate,
             pipeline=pipeline,
             instances=instances,
             last_answer_at=self._clock(),
+            chosen_in=chosen_in,
         )
 
     def _why_give_up(self, plan: Plan, instances: dict[str, str]) -> str | None:
@@ -191,7 +209,7 @@ class Starter:
         if running is not None and not self._deployer.fits_beside(choice.candidate, running):
             self._deployer.take_down(self._watch.alive & devices_of(running.plan), last_epoch=self.epoch)
         try:
-            return self.bring_up(choice.candidate), frozenset()
+            return self.bring_up(choice.candidate, choice.circumstances), frozenset()
         except BRING_UP_ERRORS as error:
             if self._is_stopping:
                 return None, frozenset()
@@ -233,10 +251,10 @@ class Starter:
         """Takes a plan off its nodes, so that another one has room."""
         self._deployer.take_down(self._watch.alive & devices_of(line.candidate.plan), last_epoch=line.epoch)
 
-    def best(self, usable: frozenset[str]) -> Choice:
-        """The plan that would be chosen now.
+    def best(self, now: Circumstances) -> Choice:
+        """The plan that would be chosen.
 
         Raises:
             NoPlanError: There is none.
         """
-        return self._replanner.choose(self.circumstances(usable))
+        return self._replanner.choose(now)

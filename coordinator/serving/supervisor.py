@@ -10,7 +10,6 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from coordinator.errors import CoordinatorError, GivenUpError, NoPlanError
 from coordinator.serving import events as kinds
@@ -18,7 +17,8 @@ from coordinator.serving.desk import Desk
 from coordinator.serving.diagnosis import Diagnosis, Fault
 from coordinator.serving.events import EventLog
 from coordinator.serving.line import Line
-from coordinator.serving.replanning import is_worthwhile
+from coordinator.serving.patience import Patience
+from coordinator.serving.replanning import Circumstances, is_worthwhile
 from coordinator.serving.served import Served
 from coordinator.serving.starter import BRING_UP_ERRORS, Starter
 from coordinator.serving.watch import Watch
@@ -30,20 +30,6 @@ _DRAIN_LOOK_SECONDS = 0.01
 _FORGET_SECONDS = 60.0
 """A node's losses count for so long against trusting it when it is back."""
 _MOST_DOUBLINGS = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait for what; seconds."""
-
-    for_nodes: float = 30.0
-    """To come back, where no plan can be run without them."""
-    for_answers: float = 10.0
-    """While requests are in flight and all nodes live; at least ten times the latency that is predicted under load."""
-    for_drain: float = 10.0
-    """For a plan that was switched off to answer what it has."""
-    for_settling: float = 5.0
-    """For a node that is back to stay, before a plan is switched to use it; doubled by each loss within a minute."""
 
 
 class Supervisor:
@@ -89,8 +75,8 @@ class Supervisor:
         self._wishes: deque[tuple[Candidate, Future[None]]] = deque()
         self._first: Future[Line] = Future()
         self._losses: deque[tuple[float, str]] = deque()
-        self._planned_on: frozenset[str] | None = None
-        """Nodes that were alive when it was last considered which plan is best."""
+        self._planned_in: Circumstances | None = None
+        """Circumstances in which it was last considered which plan is best."""
         self._is_untidy = False
         self._thread: threading.Thread | None = None
 
@@ -173,6 +159,7 @@ class Supervisor:
     def _go_live(self, line: Line) -> None:
         line.pipeline.failure.listen(lambda _: self._wake.set())
         self._desk.begin(line)
+        self._planned_in = line.chosen_in or self._planned_in
         self._on_served(Served(name=self._name, epoch=line.epoch, candidate=line.candidate))
 
     def _tell(self, kind: str, line: Line, *, since: float, cause: str = "") -> None:
@@ -197,7 +184,7 @@ class Supervisor:
             self._is_untidy = False
             self._starter.tidy(line)
         else:
-            self._consider_what_came_back(line)
+            self._reconsider(line)
 
     def _recover(self, line: Line, fault: Fault) -> None:
         began, plan = self._clock(), line.candidate.plan
@@ -272,16 +259,16 @@ class Supervisor:
             self._wake.clear()
         self._desk.lose(line, "a switch of plans", is_blamed=False)
 
-    def _consider_what_came_back(self, line: Line) -> None:
-        """Switches to a better plan once other nodes are there than when the plan was chosen, and have settled."""
-        alive = self._watch.alive
-        if alive == self._planned_on or not all(map(self._has_settled, alive)):
+    def _reconsider(self, line: Line) -> None:
+        """Switches to a better plan where circumstances are others than when it was chosen, and nodes have settled."""
+        now, before = self._starter.circumstances(self._watch.alive), self._planned_in
+        if now == before or not all(map(self._has_settled, now.usable)):
             return
-        is_first, self._planned_on = self._planned_on is None, alive
-        if is_first:
+        self._planned_in = now
+        if before is None:
             return  # the plan was wished for
         try:
-            choice = self._starter.best(alive)
+            choice = self._starter.best(now)
         except NoPlanError:
             return
         candidate = choice.candidate
@@ -289,7 +276,10 @@ class Supervisor:
             return
         if is_worthwhile(line.candidate.cost, candidate.cost):
             wish: Future[None] = Future()  # nobody waits for it: a failure is told as an event
-            self._switch_as_wished(line, candidate, wish, f"nodes came back; {choice.origin}")
+            what = "nodes came back" if now.usable - before.usable else "what failed may be tried again"
+            self._switch_as_wished(line, candidate, wish, f"{what}; {choice.origin}")
+            if wish.exception() is not None:
+                self._starter.set_aside(candidate.plan)
 
     def _has_settled(self, node: str) -> bool:
         now = self._clock()
@@ -297,4 +287,4 @@ class Supervisor:
             self._losses.popleft()
         n_losses = Counter(name for _, name in self._losses)[node]
         wanted = self._patience.for_settling * 2.0 ** min(max(n_losses - 1, 0), _MOST_DOUBLINGS)
-        return now >= self._watch.vital(node).since + wanted
+        return now >= self._watch.vital(node).answering_since + wanted

@@ -35,8 +35,8 @@ class Vital:
     is_alive: bool
     instance: str
     """Of its process; empty until it first answered."""
-    since: float
-    """When it became alive or lost, by the watch's clock."""
+    answering_since: float
+    """When it began to answer every beat, by the watch's clock; infinite while it misses them."""
     reason: str
     """Why it is lost."""
 
@@ -79,7 +79,7 @@ class Watch:
         self._stopping = threading.Event()
         self._pokes = {name: threading.Event() for name in hearts}
         now = clock()
-        self._pulses = {name: Pulse(last_heard_at=now, since=now) for name in hearts}
+        self._pulses = {name: Pulse(last_heard_at=now, answering_since=now) for name in hearts}
         self._threads = [
             threading.Thread(target=self._follow, args=(name,), name=f"beat {name}", daemon=True) for name in hearts
         ]
@@ -93,7 +93,12 @@ class Watch:
         """What is known of a node."""
         with self._changed:
             pulse = self._pulses[node]
-            return Vital(is_alive=pulse.is_alive, instance=pulse.instance, since=pulse.since, reason=pulse.reason)
+            return Vital(
+                is_alive=pulse.is_alive,
+                instance=pulse.instance,
+                answering_since=pulse.answering_since,
+                reason=pulse.reason,
+            )
 
     @property
     def alive(self) -> frozenset[str]:

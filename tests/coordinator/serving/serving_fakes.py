@@ -10,6 +10,7 @@ import numpy as np
 from coordinator.errors import OutputMismatchError, PlanRefusedError
 from coordinator.pipeline import Pipeline
 from coordinator.serving.deployer import Canary
+from coordinator.serving.pulse import ANSWER_SECONDS
 from node_agent.errors import NodeUnreachableError
 from node_agent.messages import ErrorFrame, TensorFrame
 from partitioner.plan import Candidate, CostEstimate, HopCost, Plan, Stage, StageCost
@@ -85,6 +86,8 @@ class FakeCluster:
     def __init__(self, *names):
         self.instances = {name: f"{name}-1" for name in names}
         self.dead = set()
+        self.silent = set()
+        """Heartbeats are not answered in time."""
         self.liars = set()
         self.cut = set()
         """(source, target) that do not reach each other."""
@@ -191,6 +194,9 @@ class FakeHeart:
     def beat(self):
         if self._name in self._cluster.dead:
             raise NodeUnreachableError(f"{self._name} refuses")
+        if self._name in self._cluster.silent:
+            time.sleep(ANSWER_SECONDS)
+            raise NodeUnreachableError(f"{self._name} is silent")
         return self._cluster.instances[self._name]
 
     def close(self):

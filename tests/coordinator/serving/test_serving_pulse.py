@@ -1,5 +1,7 @@
 """When a node counts as lost, and when as back."""
 
+import math
+
 from coordinator.serving.pulse import ANSWER_SECONDS, BEAT_SECONDS, SILENCE_SECONDS, Pulse, Turn
 
 
@@ -44,13 +46,24 @@ def test_a_slow_answer_now_and_then_is_no_loss():
         assert pulse.hear(at + 1, at + 1.5, "one") is None
 
 
+def test_how_long_each_beat_was_answered_is_counted_from_the_last_one_that_was_missed():
+    pulse = heard()
+    pulse.hear(0.5, 0.6, "one")
+    assert pulse.answering_since == 0.0
+    pulse.miss(1.0, 2.0, "late")
+    assert pulse.answering_since == math.inf
+    pulse.hear(2.0, 2.1, "one")
+    pulse.hear(2.5, 2.6, "one")
+    assert pulse.answering_since == 2.1
+
+
 def test_who_answers_again_is_back_and_another_process_has_restarted():
     pulse = heard()
     for at in (1.0, 1.2):
         pulse.miss(at, at, "refused")
     assert not pulse.is_alive
     assert pulse.hear(5.0, 5.1, "two") is Turn.BACK
-    assert pulse.since == 5.1
+    assert pulse.answering_since == 5.1
     assert pulse.reason == ""
     assert pulse.hear(6.0, 6.1, "three") is Turn.RESTARTED
     assert pulse.hear(7.0, 7.1, "three") is None

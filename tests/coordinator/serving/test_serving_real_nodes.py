@@ -13,9 +13,9 @@ from coordinator.fleet import connect_fleet
 from coordinator.loadgen import run_load
 from coordinator.output_gate import EXACT
 from coordinator.serving import events as kinds
+from coordinator.serving.patience import Patience
 from coordinator.serving.replanning import Replanner
 from coordinator.serving.service import serve_plan
-from coordinator.serving.supervisor import Patience
 from node_agent.errors import NodeError, StageFailedError
 from partitioner.plan import Stage
 

@@ -148,6 +148,24 @@ def test_a_plan_is_set_aside_when_it_breaks_twice_at_once_and_for_a_while():
     assert not lessons.circumstances(frozenset(), then + AVOIDED_SECONDS).set_aside
 
 
+def test_what_fails_again_soon_is_avoided_longer():
+    lessons, plan = Lessons(), FRONT[0].plan
+
+    def is_avoided(at):
+        return bool(lessons.circumstances(frozenset(), at).set_aside)
+
+    lessons.refused(plan, 0.0)
+    then = AVOIDED_SECONDS
+    assert not is_avoided(then)
+    lessons.refused(plan, then)
+    assert is_avoided(then + 1.5 * AVOIDED_SECONDS)
+    then += 2 * AVOIDED_SECONDS
+    assert not is_avoided(then)
+    then += 2 * AVOIDED_SECONDS
+    lessons.refused(plan, then)
+    assert not is_avoided(then + AVOIDED_SECONDS)
+
+
 def test_what_is_known_of_a_node_is_forgotten_when_another_process_answers_there():
     lessons = Lessons()
     lessons.refute(frozenset("ab"))

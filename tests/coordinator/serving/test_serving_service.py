@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import wait
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,15 @@ from coordinator.errors import (
     GivenUpError,
     MeasurementError,
     OutputMismatchError,
+    PlanRefusedError,
     RequestLostError,
     ServiceEndedError,
 )
 from coordinator.serving import events as kinds
 from coordinator.serving.events import EventLog
+from coordinator.serving.patience import Patience
 from coordinator.serving.replanning import Replanner
 from coordinator.serving.service import Service
-from coordinator.serving.supervisor import Patience
 from node_agent.errors import RequestRejectedError, StageFailedError
 
 FRONT = (
@@ -261,6 +263,47 @@ def test_a_node_that_is_back_is_used_where_that_is_worth_a_switch(cluster):
         wait_until(lambda: devices(service) == ("a", "b", "c"))
         wait_until(lambda: told(service, kinds.SWITCHED))
         assert "nodes came back" in told(service, kinds.SWITCHED)[0].cause
+
+
+def test_a_node_that_is_back_before_the_next_plan_serves_is_used_again(cluster):
+    def come_back(candidate, epoch):
+        if epoch == 2:
+            cluster.revive("c")
+            wait_until(lambda: told(service, kinds.NODE_BACK))
+
+    with serving(cluster) as service:
+        cluster.on_load = come_back
+        cluster.kill("c")
+        wait_until(lambda: service.epoch == 2)
+        assert devices(service) == ("a", "b", "d")
+        wait_until(lambda: devices(service) == ("a", "b", "c"))
+
+
+def test_a_node_that_was_silent_without_being_lost_is_used_again(cluster):
+    with serving(cluster) as service:
+        cluster.silent.add("c")
+        cluster.break_streams("c")
+        wait_until(lambda: devices(service) == ("a", "b", "d"))
+        cluster.silent.clear()
+        wait_until(lambda: devices(service) == ("a", "b", "c"))
+        assert not told(service, kinds.NODE_LOST)
+
+
+def test_a_plan_that_did_not_come_up_when_its_node_was_back_is_tried_again(cluster):
+    def refuse(candidate, epoch):
+        if epoch == 3:
+            raise PlanRefusedError("no memory yet", device="c", next_device=None, is_unreachable=False)
+
+    cluster.on_load = refuse
+    with serving(cluster, patience=replace(QUICK, for_another_try=0.2)) as service:
+        cluster.kill("c")
+        wait_until(lambda: devices(service) == ("a", "b", "d"))
+        cluster.revive("c")
+        wait_until(lambda: devices(service) == ("a", "b", "c"))
+        wait_until(lambda: told(service, kinds.SWITCHED))
+        assert len(told(service, kinds.SWITCH_FAILED)) == 1
+        (switched,) = told(service, kinds.SWITCHED)
+        assert "what failed may be tried again" in switched.cause
 
 
 def test_a_node_that_brings_little_is_not_switched_to(cluster):
