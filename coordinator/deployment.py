@@ -102,22 +102,20 @@ def deploy_plan(
     sending_seconds = time.perf_counter() - started
     loads = stage_loads(fleet, candidate, shards, deployment=name, epoch=epoch)
     try:
-        session_seconds = _load_stages(fleet, loads)
-        with (
-            renewed_lease(nodes, name),
-            connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline,
-        ):
-            live = Deployment(
-                name=name,
-                epoch=epoch,
-                candidate=candidate,
-                sent_bytes=sent,
-                sending_seconds=sending_seconds,
-                session_seconds=session_seconds,
-                pipeline=pipeline,
-            )
-            verify_deployment(live, model)
-            yield live
+        with renewed_lease(nodes, name):
+            session_seconds = _load_stages(fleet, loads)
+            with connect_plan(fleet, model, candidate, deployment=name, epoch=epoch, window=window) as pipeline:
+                live = Deployment(
+                    name=name,
+                    epoch=epoch,
+                    candidate=candidate,
+                    sent_bytes=sent,
+                    sending_seconds=sending_seconds,
+                    session_seconds=session_seconds,
+                    pipeline=pipeline,
+                )
+                verify_deployment(live, model)
+                yield live
     finally:
         for node in nodes:
             free_stages(node, name)

@@ -14,23 +14,31 @@ RENEW_SECONDS = 15.0
 
 @contextmanager
 def renewed_lease(nodes: Iterable[FleetNode], deployment: str) -> Iterator[None]:
-    """Asks after a deployment while the context lasts. A node that does not answer is asked again."""
-    asked = tuple(nodes)
+    """Asks each node after a deployment, at once and then again and again, while the context lasts.
+
+    A node that does not hold it yet does not mind: begun before stages are loaded, it keeps those that are ready while
+    others are not. A node that does not answer is asked again, and delays no other.
+    """
     ended = threading.Event()
 
-    def renew() -> None:
-        while not ended.wait(RENEW_SECONDS):
-            for node in asked:
-                with suppress(NodeError):
-                    node.client.status(renew=(deployment,))
+    def renew(node: FleetNode) -> None:
+        while not ended.is_set():
+            with suppress(NodeError):
+                node.client.status(renew=(deployment,))
+            ended.wait(RENEW_SECONDS)
 
-    thread = threading.Thread(target=renew, name=f"lease of {deployment}", daemon=True)
-    thread.start()
+    threads = [
+        threading.Thread(target=renew, args=(node,), name=f"lease of {deployment} on {node.name}", daemon=True)
+        for node in nodes
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         ended.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 def free_stages(node: FleetNode, deployment: str) -> None:

@@ -3,6 +3,7 @@ import signal
 import threading
 import time
 from concurrent.futures import wait
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -13,6 +14,7 @@ from coordinator.config import local_cluster, parse_cluster
 from coordinator.deployment import deploy_plan
 from coordinator.errors import NodeDownError, OutputMismatchError
 from coordinator.fleet import connect_fleet
+from coordinator.lease import renewed_lease
 from coordinator.planning import probe_links
 from coordinator.profiling import profile_fleet
 from coordinator.provisioning import send_shards
@@ -224,3 +226,45 @@ def test_nodes_keep_stages_only_while_somebody_asks_after_them(
     with deploy_plan(fleet, model, candidate_at(2)):
         time.sleep(1.5)
         assert sum(len(node.client.list_stages()) for node in fleet.nodes) == n_kept
+
+
+def test_a_node_is_asked_after_its_stage_while_another_one_still_loads_its_own(
+    *, fleet, model, candidate_at, monkeypatch
+):
+    monkeypatch.setattr("coordinator.lease.RENEW_SECONDS", 0.05)
+    load_stage, status = NodeClient.load_stage, NodeClient.status
+    loaded, is_renewed = set(), threading.Event()
+
+    def last_one_waits(client, load):
+        if load.stage:
+            assert is_renewed.wait(20), "nobody asked after the stage that was loaded first"
+        found = load_stage(client, load)
+        loaded.add(client.address)
+        return found
+
+    def note(client, renew=()):
+        has_stage = client.address in loaded
+        found = status(client, renew)
+        if renew and has_stage:
+            is_renewed.set()
+        return found
+
+    monkeypatch.setattr(NodeClient, "load_stage", last_one_waits)
+    monkeypatch.setattr(NodeClient, "status", note)
+    with deploy_plan(fleet, model, candidate_at(3)):
+        assert n_stages(fleet) == 2
+
+
+def test_a_node_that_does_not_answer_keeps_nobody_from_asking_the_others(monkeypatch):
+    monkeypatch.setattr("coordinator.lease.RENEW_SECONDS", 0.05)
+    has_ended, is_renewed = threading.Event(), threading.Event()
+
+    def node(name, status):
+        return SimpleNamespace(name=name, client=SimpleNamespace(status=status))
+
+    silent = node("silent", lambda renew: has_ended.wait(20))
+    other = node("other", lambda renew: is_renewed.set())
+    with renewed_lease([silent, other], "d"):
+        was_renewed = is_renewed.wait(10)
+        has_ended.set()
+    assert was_renewed
