@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ from coordinator.config.sections import SecurityConfig
 from coordinator.errors import NodeDownError
 from coordinator.local_nodes import AGENT, LocalNodes
 from coordinator.ports import Connect, NodeConnection
+from coordinator.side_by_side import run_side_by_side
 from node_agent.api import Node
 from node_agent.config import TlsFiles
 from node_agent.dataplane.planes import GRPC, data_address
@@ -108,11 +109,17 @@ class Fleet:
 
 
 def on_each_node(nodes: Iterable[FleetNode], work: Callable[[FleetNode], Result]) -> list[Result]:
-    """What `work` gives for every node, host by host: nodes of one host one after another, hosts side by side."""
+    """What `work` gives for every node, host by host: nodes of one host one after another, hosts side by side.
+
+    The first error, or an interrupt, ends the wait; what is still at work ends with the connection to its node.
+    """
     ordered = sorted(nodes, key=lambda node: node.description.host_id)
     hosts = [list(group) for _, group in groupby(ordered, key=lambda node: node.description.host_id)]
-    with ThreadPoolExecutor(max_workers=max(len(hosts), 1)) as pool:
-        return [result for host in pool.map(lambda host: [work(node) for node in host], hosts) for result in host]
+
+    def work_in_turn(host: Sequence[FleetNode]) -> list[Result]:
+        return [work(node) for node in host]
+
+    return [result for done in run_side_by_side([partial(work_in_turn, host) for host in hosts]) for result in done]
 
 
 def connect_node(address: str, *, tls: TlsFiles | None) -> NodeConnection:

@@ -1,9 +1,12 @@
+import signal
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 
+from coordinator.fleet import on_each_node
 from coordinator.profiling import (
     ProfileEffort,
     fit_spans,
@@ -168,3 +171,39 @@ def test_a_node_that_refuses_every_unit_is_named_with_its_reason():
 def test_a_refusal_that_no_single_unit_explains_is_an_error():
     with pytest.raises(ShardRejectedError, match="0:4"):
         profiled_by(PickyNode(refused=(), most_units=3))
+
+
+def on_hosts(**host_of):
+    return [SimpleNamespace(name=name, description=SimpleNamespace(host_id=host)) for name, host in host_of.items()]
+
+
+def test_nodes_of_one_host_work_in_turn_and_hosts_side_by_side():
+    both_hosts, at_work, met = threading.Barrier(2, timeout=20), set(), []
+
+    def work(node):
+        host = node.description.host_id
+        assert host not in at_work
+        at_work.add(host)
+        both_hosts.wait()
+        met.append(node.name)
+        both_hosts.wait()
+        at_work.remove(host)
+        return node.name
+
+    assert on_each_node(on_hosts(a="one", b="two", c="one", d="two"), work) == ["a", "c", "b", "d"]
+    assert {frozenset(met[:2]), frozenset(met[2:])} == {frozenset("ab"), frozenset("cd")}
+
+
+def test_an_interrupt_waits_for_no_node_that_works():
+    is_over, ended = threading.Event(), []
+
+    def work(node):
+        if node.name == "b":
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        is_over.wait(20)
+        ended.append(node.name)
+
+    with pytest.raises(KeyboardInterrupt):
+        on_each_node(on_hosts(a="one", b="two"), work)
+    assert not ended
+    is_over.set()
