@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.bundle.archive import MANIFEST, Kind, Manifest, pack
+from coordinator.config.sweep_document import sweep_document, trace_csv
 from coordinator.errors import BundleError
 from coordinator.results.csv_files import csv_writer
 from coordinator.results.exchange import measured, write
@@ -42,7 +43,8 @@ def bundle_folder(folder: Path, path: Path, *, store: str | None = None, sweeps:
     if kind == "sweep":
         found, exported = _results(store or str(folder), sweeps)
         files |= {f"{RESULTS}/{name}": content for name, content in exported.items()}
-        files |= {f"sweep-{number}.yaml": _spec(sweep) for number, sweep in enumerate(found, 1)}
+        for number, sweep in enumerate(found, 1):
+            files |= _asked(f"sweep-{number}", sweep)
     return pack(path, _described(kind, files, found), files)
 
 
@@ -77,9 +79,15 @@ def _results(store: str, names: tuple[str, ...]) -> tuple[tuple[Sweep, ...], dic
         return sweeps, {path.name: path.read_bytes() for path in Path(temporary).iterdir()}
 
 
-def _spec(sweep: Sweep) -> bytes:
-    """The sweep file, as JSON, which is YAML: `splitfront sweep` takes it again."""
-    return (json.dumps(sweep.spec, indent=1, sort_keys=True) + "\n").encode()
+def _asked(name: str, sweep: Sweep) -> dict[str, bytes]:
+    """The sweep's file, as JSON, which is YAML, and the traces that it names: `splitfront sweep` takes it again."""
+    traces = sweep.spec.get("traces")
+    steps = traces if isinstance(traces, dict) else {}
+    paths = {condition: f"{name}-{condition}.csv" for condition in steps}
+    document = json.dumps(sweep_document(sweep.spec, paths), indent=1, sort_keys=True)
+    return {f"{name}.yaml": f"{document}\n".encode()} | {
+        paths[condition]: trace_csv(rows).encode() for condition, rows in steps.items()
+    }
 
 
 def _described(kind: Kind, files: Mapping[str, bytes], sweeps: tuple[Sweep, ...]) -> Manifest:

@@ -92,12 +92,13 @@ def _keys_at(path: KeyPath, model: type[BaseModel]) -> tuple[str, ...]:
     for part in path:
         if isinstance(part, str):
             fields = {field.alias or name: field for name, field in model.model_fields.items()}
-            model = next(_models_in(fields[part].annotation))
+            model = next(models_in(fields[part].annotation))
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """Sections that may stand where a field is annotated so."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):
-        yield from _models_in(argument)
+        yield from models_in(argument)

@@ -8,15 +8,18 @@ import random
 import shutil
 import stat
 import zipfile
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from result_builders import bits, sample_run, sample_sweep
 
+from coordinator.__main__ import run
 from coordinator.bundle.archive import MANIFEST, Manifest, is_safe, pack, unpack
 from coordinator.bundle.packing import bundle_folder
 from coordinator.bundle.replay import replay
+from coordinator.config.sweep_file import load_sweep
 from coordinator.errors import BundleError, SweepUnknownError
 from coordinator.results.store import open_store
 
@@ -237,6 +240,39 @@ def test_a_bundle_tells_how_its_sweep_came_about(sweep_folder, tmp_path):
         *(f"results/{table}.csv" for table in ("cases", "runs", "samples", "sweeps")),
         "sweep-1.yaml",
     ]
+
+
+ASKED = """
+name: asked
+models: [{source: TOY, name: toy}]
+clusters: [cluster.yaml, {local: 2, subsets: [[local-2, local-1]]}]
+conditions: [as-is, {name: drive, trace: drive.csv}, {name: slow, default: {delay: 2x, rate: 8mbit, loss: 0.7%}}]
+plans: [block-level, {splits: [3]}]
+repeats: {least: 2, most: 3, interval: null}
+"""
+CLUSTER = """
+name: lab
+nodes: [{name: a, local: true, memory: 300MiB}, {name: b, local: true, emulate: {slowdown: 2}}]
+links: {default: {delay: 7ms, rate: 50mbit}}
+"""
+
+
+def test_the_command_in_the_manifest_can_be_run_where_it_is_unpacked(toy_model, tmp_path, monkeypatch, capsys):
+    (tmp_path / "sweep.yaml").write_text(ASKED.replace("TOY", str(toy_model)))
+    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    (tmp_path / "drive.csv").write_text("seconds,rate\n0,3mbit\n1.5,4mbit\n")
+    spec = json.loads(json.dumps(load_sweep(tmp_path / "sweep.yaml").spec))
+    with open_store(str(tmp_path / "asked" / "results.sqlite")) as store:
+        store.add_sweep(replace(sample_sweep("asked"), spec=spec))
+    bundle_folder(tmp_path / "asked", tmp_path / "a.zip")
+    (command,) = unpack(tmp_path / "a.zip", tmp_path / "out").commands
+    told = []
+    for folder, arguments in ((tmp_path, ["sweep", "sweep.yaml", "--out", "DIR"]), (tmp_path / "out", command[1:])):
+        monkeypatch.chdir(folder)
+        assert run([*arguments, "--dry-run"]) == 0
+        told.append(capsys.readouterr().out)
+    assert "cases" in told[0]
+    assert told[0] == told[1]
 
 
 def test_a_replayed_sweep_has_the_same_runs_the_same_tables_and_the_same_bundle(sweep_folder, tmp_path):
