@@ -7,7 +7,8 @@ PartitionerError
 ├── UnknownModelError (LookupError)    no such name in the zoo
 ├── CostModelError (ValueError)        graph, cluster and profile do not belong together
 ├── PlanError (ValueError)             a plan does not fit its graph or cluster
-│   └── InfeasibleError                no plan satisfies the constraints
+│   ├── InfeasibleError                no plan satisfies the constraints
+│   └── TooManyStatesError             the exact engine has no room for the problem
 ├── ChoiceError (ValueError)           no point of the front answers the wish
 ├── ShardMismatchError (ArithmeticError)  chained shards do not give the whole model's outputs
 └── ArtefactError (ValueError)         a JSON artefact is damaged, foreign or of another schema
@@ -44,6 +45,10 @@ class PlanError(PartitionerError, ValueError):
 
 class InfeasibleError(PlanError):
     """No plan satisfies the constraints."""
+
+
+class TooManyStatesError(PlanError):
+    """The exact engine has no room for the problem."""
 
 
 class ChoiceError(PartitionerError, ValueError):

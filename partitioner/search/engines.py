@@ -60,6 +60,7 @@ def search(
     Raises:
         PlanError: The engine is unknown, keeps no checkpoint, or cannot take this problem.
         ArtefactError: The checkpoint is damaged, belongs to another search, or cannot be written.
+        TooManyStatesError: There is no room in engine `exact` for the problem.
         InfeasibleError: No plan satisfies the constraints, or the engine found none.
     """
     began = clock()
@@ -68,7 +69,7 @@ def search(
     check_engine(built, asked, has_checkpoint=checkpoint is not None)
     is_replaced = asked == "exact" and built.shares_resources
     engine = default_engine(built) if is_replaced else asked
-    check_feasible(built)
+    has_plans = check_feasible(built)
     effort = Effort(
         seed=seed,
         budget_seconds=budget_seconds,
@@ -80,7 +81,7 @@ def search(
     )
     outcome = ENGINES[engine](built, effort)
     if not len(outcome.plans):
-        raise InfeasibleError(_why_empty(built, engine, outcome))
+        raise InfeasibleError(_why_empty(built, engine, outcome, has_plans=has_plans))
     if is_replaced:
         outcome = replace(outcome, statement=f"{REPLACED} {outcome.statement}")
     effort.on_progress(1.0, f"{len(outcome.plans)} plans on the front")
@@ -96,12 +97,12 @@ def search(
     )
 
 
-def _why_empty(problem: SearchProblem, engine: str, outcome: EngineOutcome) -> str:
+def _why_empty(problem: SearchProblem, engine: str, outcome: EngineOutcome, *, has_plans: bool) -> str:
     if outcome.is_exact:
-        return explain_bounds(problem)
+        return explain_bounds(problem) if problem.bounds else "No plan satisfies the constraints."
     best = default_engine(problem)
-    which = f"give it more than {engine!r} had" if engine == best else f"use engine {best!r}"
-    known = "Plans may exist" if problem.bounds else "Plans exist"
+    which = "give it more" if engine == best else f"give it more, or use engine {best!r}"
+    known = "Plans exist" if has_plans else "Plans may exist"
     return f"{known}, but engine {engine!r} found none within its budget: {which}."
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from partitioner.cluster import CLIENT
-from partitioner.errors import InfeasibleError
+from partitioner.errors import InfeasibleError, TooManyStatesError
 from partitioner.front import FloatArray
 from partitioner.search.encoding import EncodedPlan, decode_stages, encode_plans, evaluate_quantities
 from partitioner.search.exact.front import least_latency_plan
@@ -14,21 +14,25 @@ from partitioner.search.relaxation import explain_bounds
 from partitioner.stage_memory import format_mebibytes
 
 
-def check_feasible(problem: SearchProblem) -> None:
-    """Does nothing where some plan satisfies the constraints, as far as that can be told without a search.
+def check_feasible(problem: SearchProblem) -> bool:
+    """Whether some plan is known to satisfy the constraints; that is told without a search, as far as it can be.
 
-    Bounds on sums other than the latency are left to the search.
+    Bounds on sums other than the latency are left to the search, and so are problems with too many states.
 
     Raises:
         InfeasibleError: None does; names the constraint that binds and by how much.
     """
-    plan = least_latency_plan(problem)
+    try:
+        plan = least_latency_plan(problem)
+    except TooManyStatesError:
+        return False
     if plan is None:
         raise InfeasibleError(explain_infeasible(problem))
     column = [quantity.name for quantity in problem.quantities].index(LATENCY)
     latency = evaluate_quantities(problem, encode_plans(problem, [plan]))[0, column]
     if latency > problem.bounds.get(LATENCY, np.inf):
         raise InfeasibleError(explain_bounds(problem))
+    return not problem.bounds
 
 
 def explain_infeasible(problem: SearchProblem) -> str:
@@ -132,7 +136,7 @@ def _explain_links(problem: SearchProblem, without_memory: SearchProblem) -> str
     if not can_talk[:client, client].any():
         return f"No plan exists: there is no link from any device back to {CLIENT!r}. Probe or declare one."
     free = replace(without_memory, pinned_first=None, pinned_last=None, max_stages=client)
-    if least_latency_plan(free) is not None:
+    if _may_have_plan(free):
         return f"No plan exists: the links do not allow {_wishes(problem)}. Add links, or drop that wish."
     ways_in = ", ".join(repr(names[index]) for index in np.flatnonzero(can_talk[client, :client]))
     ways_out = ", ".join(repr(names[index]) for index in np.flatnonzero(can_talk[:client, client]))
@@ -140,6 +144,13 @@ def _explain_links(problem: SearchProblem, without_memory: SearchProblem) -> str
         f"No plan exists: {CLIENT!r} sends to {ways_in} and hears from {ways_out}, and no chain of links leads from "
         f"the former to the latter with the allowed split points. Add a link between them."
     )
+
+
+def _may_have_plan(problem: SearchProblem) -> bool:
+    try:
+        return least_latency_plan(problem) is not None
+    except TooManyStatesError:
+        return True
 
 
 def _wishes(problem: SearchProblem) -> str:

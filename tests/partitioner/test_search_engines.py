@@ -6,10 +6,11 @@ import pytest
 from search_builders import chain_graph, cluster_of, device_profile, profile_of, random_cost_model
 
 from partitioner.cost import CostModel
-from partitioner.errors import InfeasibleError, PlanError
+from partitioner.errors import InfeasibleError, PlanError, TooManyStatesError
 from partitioner.front import hypervolume_2d, is_dominated
 from partitioner.search import ENGINES, build_problem, search
 from partitioner.search import engines as engines_module
+from partitioner.search.registry import HEURISTICS
 
 MODEL = random_cost_model(np.random.default_rng(3), 4, 12, has_limits=False)
 
@@ -67,6 +68,24 @@ def test_wishes_reach_the_front():
         assert stages[0].device == "d2"
         assert len(stages) <= 2
         assert {stage.stop for stage in stages[:-1]} <= {3, 6, 9}
+
+
+MANY = random_cost_model(np.random.default_rng(0), 20, 30, has_limits=False)
+
+
+@pytest.mark.parametrize("engine", ["nsga2", "nsga3", "minimum_cut"])
+def test_what_exact_has_no_room_for_is_left_to_the_others(engine):
+    with pytest.raises(TooManyStatesError, match="allow fewer stages or split points, or use engine 'nsga2'"):
+        search(MANY)
+    result = search(MANY, engine, n_evaluations=500 if engine in HEURISTICS else None)
+    assert result.front
+    assert not result.certificate.is_exact
+
+
+def test_few_stages_are_searched_exactly_on_many_devices():
+    problem = build_problem(MANY, max_stages=2)
+    assert points_of(search(problem).front) == points_of(search(problem, "exhaustive").front)
+    assert max(len(candidate.plan.stages) for candidate in search(build_problem(MANY, max_stages=4)).front) > 2
 
 
 def test_nsga2_tells_its_distance_to_exact():

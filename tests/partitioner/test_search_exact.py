@@ -191,6 +191,7 @@ def test_whole_fronts_of_general_times_take_seconds(n_devices, n_units, limit_se
 def test_too_many_states_are_refused_before_they_are_made():
     problem = replace(
         random_problem(np.random.default_rng(0), 3, 4, has_limits=False),
+        max_stages=30,
         **wide_arrays(np.random.default_rng(0), n_devices=30),
     )
     with pytest.raises(PlanError, match=r"'exact' would need [\d,]+ cells for 30 devices of 30 types .*'nsga2'"):

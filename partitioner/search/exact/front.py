@@ -31,8 +31,8 @@ def exact_front(problem: SearchProblem, effort: Effort) -> EngineOutcome:
     """The whole front; its part of least latencies where the budget ends before.
 
     Raises:
-        PlanError: The problem has too many states, or media or processors are shared, whose sums this engine
-            does not carry.
+        TooManyStatesError: There is no room for all of them.
+        PlanError: Media or processors are shared, whose sums this engine does not carry.
     """
     if problem.shares_resources:
         raise PlanError("Engine 'exact' does not add up what is shared (media, processors): use engine 'labels'.")
@@ -65,7 +65,7 @@ def least_latency_plan(problem: SearchProblem, bound: float = np.inf) -> Encoded
     Shared media and processors are no such resources here: a link or device of one counts by itself.
 
     Raises:
-        PlanError: The problem has too many states.
+        TooManyStatesError: There is no room for all of them.
     """
     from partitioner.search.exact.descent import fastest_plan  # noqa: PLC0415  numba loads slowly, and only here
 

@@ -5,11 +5,11 @@ Rows are sorted by the number of devices used, then by the type of the last stag
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
-from partitioner.errors import PlanError
+from partitioner.errors import TooManyStatesError
 from partitioner.front import BoolArray, FloatArray, IntArray
 from partitioner.search.device_types import DeviceTypes, StageTypes, find_stage_types
 from partitioner.search.exact.arrays import Chain
@@ -18,6 +18,8 @@ from partitioner.search.problem import SearchProblem
 
 MOST_CELLS = 1 << 27
 """Most pairs of row and position; each wants 16 bytes, a few times."""
+MOST_STATES = 1 << 56
+"""Most combinations of used devices that are told apart by a number, one of the stages beside it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,7 +45,7 @@ def build_tables(problem: SearchProblem) -> ExactTables:
     """Numbers the states of a problem.
 
     Raises:
-        PlanError: There are too many for the memory of a usual machine.
+        TooManyStatesError: There are too many for the memory of a usual machine.
     """
     types = find_stage_types(problem)
     _check_size(problem, types)
@@ -81,17 +83,32 @@ def _of_types(problem: SearchProblem, types: StageTypes, table: FloatArray) -> F
 
 
 def _check_size(problem: SearchProblem, types: StageTypes) -> None:
-    n_states = prod(len(pool) + 1 for pool in types.pools)
-    n_rows = sum(
-        n_states * (len(types.pools[pool]) + 1 - size) // (len(types.pools[pool]) + 1) for pool, size in types.uses
-    )
-    n_cells = n_rows * len(problem.positions)
+    n_devices = sum(map(len, types.pools))
+    can_count = prod(len(pool) + 1 for pool in types.pools) <= MOST_STATES
+    n_cells = _count_rows(types, problem.max_stages if can_count else n_devices) * len(problem.positions)
     if n_cells > MOST_CELLS:
-        raise PlanError(
-            f"Engine 'exact' would need {n_cells:,} cells for {sum(map(len, types.pools))} devices of "
+        raise TooManyStatesError(
+            f"Engine 'exact' would need {n_cells:,} cells for {n_devices} devices of "
             f"{len(types.pools)} types and {len(problem.positions) - 2} split points, more than its {MOST_CELLS:,}: "
-            f"allow fewer split points, or use engine 'nsga2'."
+            f"allow fewer stages or split points, or use engine 'nsga2'."
         )
+
+
+def _count_rows(types: StageTypes, max_stages: int) -> int:
+    """How many rows `_number_rows` makes, crews reckoned as if any number of them could use any number of devices."""
+    sizes = [len(pool) for pool in types.pools]
+    is_limited = max_stages < sum(sizes)
+    largest = max(size for _, size in types.uses)
+    n_rows = 0
+    for pool, size in types.uses:
+        n_states = np.array([1], dtype=object)  # by the number of devices used beside the last stage's
+        for index, n_devices in enumerate(sizes):
+            n_left = n_devices - size if index == pool else n_devices
+            n_states = np.convolve(n_states, np.ones(n_left + 1, dtype=object))
+        for n_used, n in enumerate(n_states, start=size):
+            n_counts = min(n_used, max_stages) - ceil(n_used / largest) + 1 if is_limited else 1
+            n_rows += int(n) * max(0, n_counts)
+    return n_rows
 
 
 def link_ends(problem: SearchProblem, types: DeviceTypes) -> tuple[IntArray, IntArray]:
@@ -130,13 +147,9 @@ def _number_rows(types: StageTypes, max_stages: int) -> tuple[IntArray, IntArray
     if max_stages < sizes.sum():
         sizes, uses = np.append(sizes, max_stages), np.hstack([uses, np.ones((len(uses), 1), dtype=np.int64)])
     strides = np.cumprod(np.append(1, sizes + 1))[:-1]
-    used = np.arange(int(np.prod(sizes + 1)))[:, None] // strides % (sizes + 1)
+    numbers, used = _reachable(sizes, uses, strides)
     n_used = used.sum(axis=1)
-    is_reached = np.all(used[:, None, :] >= uses[None, :, :], axis=2)
-    if len(sizes) > len(types.pools):
-        n_stages, n_devices = used[:, -1], n_used - used[:, -1]
-        is_reached &= ((n_stages <= n_devices) & (n_devices <= n_stages * uses[:, :-1].max()))[:, None]
-    state, last = np.nonzero(is_reached)
+    state, last = np.nonzero(np.all(used[:, None, :] >= uses[None, :, :], axis=2))
     order = np.lexsort((state, last, n_used[state]))
     state, last = state[order], last[order]
     row_of = np.full((len(used), len(uses)), -1, dtype=np.int64)
@@ -144,10 +157,23 @@ def _number_rows(types: StageTypes, max_stages: int) -> tuple[IntArray, IntArray
     next_row = np.full((len(state), len(uses)), -1, dtype=np.int64)
     for kind, use in enumerate(uses):
         has_more = np.all(used[state] + use <= sizes, axis=1)
-        next_row[has_more, kind] = row_of[state[has_more] + use @ strides, kind]
+        following = np.searchsorted(numbers, numbers[state[has_more]] + use @ strides)
+        next_row[has_more, kind] = row_of[following, kind]
     group = n_used[state] * len(uses) + last
     edges = np.flatnonzero(np.diff(group, prepend=-1, append=-1))
-    return last, next_row, row_of[uses @ strides, np.arange(len(uses))], edges
+    first = np.searchsorted(numbers, uses @ strides)
+    return last, next_row, row_of[first, np.arange(len(uses))], edges
+
+
+def _reachable(sizes: IntArray, uses: IntArray, strides: IntArray) -> tuple[IntArray, IntArray]:
+    """(n_states,) numbers of the states that stages can lead to, ascending, and (n_states, n_pools) what each uses."""
+    found = [np.zeros(1, dtype=np.int64)]
+    while len(found[-1]):
+        used = found[-1][:, None] // strides % (sizes + 1)
+        grown = [found[-1][np.all(used + use <= sizes, axis=1)] + use @ strides for use in uses]
+        found.append(np.unique(np.concatenate(grown)))
+    numbers = np.unique(np.concatenate(found))
+    return numbers, numbers[:, None] // strides % (sizes + 1)
 
 
 def _additive_parts(seconds: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
