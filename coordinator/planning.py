@@ -64,6 +64,7 @@ def search_front(
         PlanError: The wish does not fit the cluster or the engine.
         ChoiceError: A bound cannot be read.
         InfeasibleError: No plan satisfies the constraints.
+        NoneFoundError: The engine found none within the budget.
     """
     problems = [wish.problem(model) for base in cost_models for model in wish.models(base)]
     if len(problems) == 1 and not wish.windows:

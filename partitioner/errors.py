@@ -8,6 +8,7 @@ PartitionerError
 ├── CostModelError (ValueError)        graph, cluster and profile do not belong together
 ├── PlanError (ValueError)             a plan does not fit its graph or cluster
 │   ├── InfeasibleError                no plan satisfies the constraints
+│   ├── NoneFoundError                 an engine found no plan; that there is none was not proved
 │   └── TooManyStatesError             the exact engine has no room for the problem
 ├── ChoiceError (ValueError)           no point of the front answers the wish
 ├── ShardMismatchError (ArithmeticError)  chained shards do not give the whole model's outputs
@@ -45,6 +46,10 @@ class PlanError(PartitionerError, ValueError):
 
 class InfeasibleError(PlanError):
     """No plan satisfies the constraints."""
+
+
+class NoneFoundError(PlanError):
+    """An engine found no plan within its budget; that there is none was not proved."""
 
 
 class TooManyStatesError(PlanError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from partitioner.cost import CostModel
-from partitioner.errors import InfeasibleError, PlanError
+from partitioner.errors import InfeasibleError, NoneFoundError, PlanError
 from partitioner.front import FloatArray
 from partitioner.hypervolume import hypervolume
 from partitioner.plan import Candidate
@@ -61,7 +61,8 @@ def search(
         PlanError: The engine is unknown, keeps no checkpoint, or cannot take this problem.
         ArtefactError: The checkpoint is damaged, belongs to another search, or cannot be written.
         TooManyStatesError: There is no room in engine `exact` for the problem.
-        InfeasibleError: No plan satisfies the constraints, or the engine found none.
+        InfeasibleError: No plan satisfies the constraints.
+        NoneFoundError: The engine found none within its budget.
     """
     began = clock()
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
@@ -81,7 +82,7 @@ def search(
     )
     outcome = ENGINES[engine](built, effort)
     if not len(outcome.plans):
-        raise InfeasibleError(_why_empty(built, engine, outcome, has_plans=has_plans))
+        raise _error_of_nothing(built, engine, outcome, has_plans=has_plans)
     if is_replaced:
         outcome = replace(outcome, statement=f"{REPLACED} {outcome.statement}")
     effort.on_progress(1.0, f"{len(outcome.plans)} plans on the front")
@@ -97,13 +98,15 @@ def search(
     )
 
 
-def _why_empty(problem: SearchProblem, engine: str, outcome: EngineOutcome, *, has_plans: bool) -> str:
+def _error_of_nothing(
+    problem: SearchProblem, engine: str, outcome: EngineOutcome, *, has_plans: bool
+) -> InfeasibleError | NoneFoundError:
     if outcome.is_exact:
-        return explain_bounds(problem) if problem.bounds else "No plan satisfies the constraints."
+        return InfeasibleError(explain_bounds(problem) if problem.bounds else "No plan satisfies the constraints.")
     best = default_engine(problem)
     which = "give it more" if engine == best else f"give it more, or use engine {best!r}"
     known = "Plans exist" if has_plans else "Plans may exist"
-    return f"{known}, but engine {engine!r} found none within its budget: {which}."
+    return NoneFoundError(f"{known}, but engine {engine!r} found none within its budget: {which}.")
 
 
 def check_engine(problem: SearchProblem, engine: str, *, has_checkpoint: bool = False) -> None:

@@ -11,8 +11,8 @@ from itertools import chain
 
 import numpy as np
 
-from partitioner.errors import InfeasibleError, PlanError
-from partitioner.front import front_indices
+from partitioner.errors import InfeasibleError, NoneFoundError, PlanError
+from partitioner.front import FloatArray, front_indices
 from partitioner.hypervolume import hypervolume
 from partitioner.search.engines import reference_point, search
 from partitioner.search.outcome import Clock, Progress
@@ -47,22 +47,28 @@ def search_variants(
     Raises:
         PlanError: There are no problems, or their objectives cannot be compared.
         InfeasibleError: No problem has a plan that satisfies the constraints.
+        NoneFoundError: None was found within the budget.
     """
     objectives = _common_objectives(problems)
+    names = tuple(map(_name, problems))
     began = clock()
-    results: list[SearchResult] = []
+    found: list[tuple[str, SearchResult]] = []
+    unanswered: list[tuple[str, NoneFoundError]] = []
     reasons: list[InfeasibleError] = []
-    for index, problem in enumerate(problems):
+    for index, (name, problem) in enumerate(zip(names, problems, strict=True)):
         if on_progress is not None:
-            on_progress(index / len(problems), f"{_name(problem)}, {index + 1} of {len(problems)}")
+            on_progress(index / len(problems), f"{name}, {index + 1} of {len(problems)}")
         try:
             share = None if budget_seconds is None else budget_seconds / len(problems)
-            results.append(search(problem, engine, budget_seconds=share, accuracy=accuracy, seed=seed, clock=clock))
+            result = search(problem, engine, budget_seconds=share, accuracy=accuracy, seed=seed, clock=clock)
+            found.append((name, result))
         except InfeasibleError as exc:
             reasons.append(exc)
-    if not results:
-        raise reasons[-1]
-    return _merged(results, objectives, _names(problems), seconds=clock() - began)
+        except NoneFoundError as exc:
+            unanswered.append((name, exc))
+    if not found:
+        raise unanswered[-1][1] if unanswered else reasons[-1]
+    return _merged(found, unanswered, objectives, "; ".join(names), seconds=clock() - began)
 
 
 def _common_objectives(problems: Sequence[SearchProblem]) -> tuple[str, ...]:
@@ -83,28 +89,22 @@ def _common_objectives(problems: Sequence[SearchProblem]) -> tuple[str, ...]:
 
 
 def _merged(
-    results: Sequence[SearchResult], objectives: tuple[str, ...], names: str, *, seconds: float
+    found: Sequence[tuple[str, SearchResult]],
+    unanswered: Sequence[tuple[str, NoneFoundError]],
+    objectives: tuple[str, ...],
+    names: str,
+    *,
+    seconds: float,
 ) -> SearchResult:
+    results = [result for _, result in found]
     candidates = list(chain.from_iterable(result.front for result in results))
     points = np.array([[getattr(candidate.cost, name) for name in objectives] for candidate in candidates])
     kept = front_indices(points)
-    reference = reference_point(points[kept])
-    certificates = [result.certificate for result in results]
-    gaps = [certificate.gap for certificate in certificates if certificate.gap is not None]
-    is_exact = all(certificate.is_exact for certificate in certificates)
-    volume = hypervolume(points[kept], reference)
     return SearchResult(
         engine=results[0].engine,
         front=tuple(candidates[index] for index in kept),
         dominated=tuple(chain.from_iterable(result.dominated for result in results)),
-        certificate=Certificate(
-            is_exact=is_exact,
-            statement=f"The best of {names}. For each: {certificates[0].statement}",
-            hypervolume=volume,
-            exact_hypervolume=volume if is_exact else None,
-            reference=reference,
-            gap=max(gaps) if len(gaps) == len(certificates) else None,
-        ),
+        certificate=_certify(points[kept], found, unanswered, names),
         seed=results[0].seed,
         seconds=seconds,
         n_evaluated=sum(result.n_evaluated for result in results),
@@ -112,8 +112,33 @@ def _merged(
     )
 
 
-def _names(problems: Sequence[SearchProblem]) -> str:
-    return "; ".join(map(_name, problems))
+def _certify(
+    points: FloatArray,
+    found: Sequence[tuple[str, SearchResult]],
+    unanswered: Sequence[tuple[str, NoneFoundError]],
+    names: str,
+) -> Certificate:
+    """No better than that of the problem of which least is known; one that was not answered has none."""
+    certificates = [(name, result.certificate) for name, result in found]
+    doubts = [(np.inf, f"{name}: {error}") for name, error in unanswered]
+    doubts += [(_doubt(certificate), f"{name}: {certificate.statement}") for name, certificate in certificates]
+    gap, least_known = max(doubts, key=lambda doubt: doubt[0])
+    is_exact = not unanswered and all(certificate.is_exact for _, certificate in certificates)
+    which = f"For each: {certificates[0][1].statement}" if is_exact else f"Least is known of {least_known}"
+    reference = reference_point(points)
+    volume = hypervolume(points, reference)
+    return Certificate(
+        is_exact=is_exact,
+        statement=f"The best of {names}. {which}",
+        hypervolume=volume,
+        exact_hypervolume=volume if is_exact else None,
+        reference=reference,
+        gap=gap if np.isfinite(gap) else None,
+    )
+
+
+def _doubt(certificate: Certificate) -> float:
+    return np.inf if certificate.gap is None else certificate.gap
 
 
 def _name(problem: SearchProblem) -> str:

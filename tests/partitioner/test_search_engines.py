@@ -6,7 +6,7 @@ import pytest
 from search_builders import chain_graph, cluster_of, device_profile, profile_of, random_cost_model
 
 from partitioner.cost import CostModel
-from partitioner.errors import InfeasibleError, PlanError, TooManyStatesError
+from partitioner.errors import InfeasibleError, NoneFoundError, PlanError, TooManyStatesError
 from partitioner.front import hypervolume_2d, is_dominated
 from partitioner.search import ENGINES, build_problem, search
 from partitioner.search import engines as engines_module
@@ -139,7 +139,7 @@ def test_no_engine_starts_on_an_infeasible_problem(engine):
 
 
 def test_a_budget_that_ends_before_the_first_plan_is_an_error():
-    with pytest.raises(InfeasibleError, match="found none within its budget"):
+    with pytest.raises(NoneFoundError, match="found none within its budget"):
         search(MODEL, budget_seconds=0.0)
 
 

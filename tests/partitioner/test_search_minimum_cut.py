@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_builders import random_cost_model, random_problem, smooth_problem
 
-from partitioner.errors import InfeasibleError
+from partitioner.errors import NoneFoundError
 from partitioner.search import search
 from partitioner.search.encoding import encode_plans, evaluate
 from partitioner.search.exact.front import exact_front
@@ -93,5 +93,5 @@ def test_a_plan_of_three_devices_is_not_found_and_said_so():
     assert len(points(problem, exact_front)) > 0
     assert len(points(problem, minimum_cut_front)) == 0
     model = random_cost_model(np.random.default_rng(0), 3, 6, has_limits=False)
-    with pytest.raises(InfeasibleError, match="'minimum_cut' found none"):
+    with pytest.raises(NoneFoundError, match="'minimum_cut' found none"):
         search(model, "minimum_cut", budget_seconds=0.0)

@@ -54,6 +54,52 @@ def test_the_front_over_batches_and_windows_is_that_of_all_plans(seed):
     assert {one.plan.batch for one in result.front} == {1, 4}
 
 
+class StallingClock:
+    """Seconds; the machine stalls once, for longer than any budget, when it is looked at for the `stall`-th time."""
+
+    def __init__(self, stall: int) -> None:
+        self.n_looks = 0
+        self._stall = stall
+
+    def __call__(self) -> float:
+        self.n_looks += 1
+        return self.n_looks * 1e-3 + (1000.0 if self.n_looks >= self._stall else 0.0)
+
+
+@pytest.fixture(scope="module")
+def stalled():
+    """The front over two windows, and every result of a search that stalled in the midst of the second."""
+    base = wide_cost_model(np.random.default_rng(3), (0, 1, 2), 8)
+    problems = [build_problem(replace(base, window=window)) for window in (1, None)]
+    looks = []
+    for n_problems in (1, 2):
+        clock = StallingClock(10**9)
+        search_variants(problems[:n_problems], budget_seconds=60, clock=clock)
+        looks.append(clock.n_looks)
+    every = [search_variants(problems, budget_seconds=60, clock=StallingClock(stall)) for stall in range(*looks)]
+    return search_variants(problems), every
+
+
+def test_a_window_that_was_not_answered_is_not_vouched_for(stalled):
+    _, every = stalled
+    unanswered = [result for result in every if "found none within its budget" in result.certificate.statement]
+    assert unanswered
+    for result in unanswered:
+        assert not result.certificate.is_exact
+        assert result.certificate.gap is None
+        assert "Least is known of batch 1, any window: Plans exist" in result.certificate.statement
+
+
+def test_what_is_told_is_that_of_the_window_of_which_least_is_known(stalled):
+    whole, every = stalled
+    unfinished = [result for result in every if "Incomplete" in result.certificate.statement]
+    assert unfinished
+    assert all("Least is known of batch 1, any window: Incomplete" in each.certificate.statement for each in unfinished)
+    for result in every:
+        assert result.certificate.is_exact is ("For each: Exact" in result.certificate.statement)
+        assert not result.certificate.is_exact or result.front == whole.front
+
+
 def test_a_small_window_saves_memory_where_memory_is_short():
     model = wide_cost_model(np.random.default_rng(0), (0, 0), 3)
     least = min(int(replace(model, window=1).stage_memory_matrix("d0")[0, stop]) for stop in (1, 2, 3))
