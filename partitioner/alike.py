@@ -1,7 +1,7 @@
 """Devices that are of one kind, but were not measured equal to the last digit: two boards of the same type.
 
 Only equal devices can bear a stage in turn without one of them holding up the others, so that those of one kind are
-taken for as slow as the slowest of them, their links for as slow as the slowest of theirs.
+taken for as slow as the slowest of them, their links for as slow as theirs are at worst, in each of their figures.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ from partitioner.profile import Profile
 TIME_TOLERANCE = 0.1
 """Devices of one kind differ by no more in the median of their stage times."""
 LINK_TOLERANCE = 0.3
-"""Nor their links by more in the time of a message of median size: probed times vary more."""
+"""Nor their links by more in the time of a message of median size, nor in how long it keeps others off the link:
+probed times vary more."""
 
 Kind = tuple[str, ...]
 """Names of devices of one kind."""
@@ -48,7 +49,7 @@ def level_kinds(cost_model: CostModel, kinds: Sequence[Kind]) -> CostModel:
     slowest_of = {name: max(kind, key=lambda each: _whole_seconds(cost_model, each)) for name, kind in kind_of.items()}
     return replace(
         cost_model,
-        cluster=_level_cluster(cost_model.cluster, kind_of, _median_bytes(cost_model)),
+        cluster=_level_cluster(cost_model.cluster, kind_of),
         profile=_level_profile(cost_model.profile, slowest_of),
         codecs=_level_codecs(cost_model.codecs, slowest_of),
     )
@@ -86,8 +87,9 @@ def _is_like_link(cost_model: CostModel, pair: tuple[str, str], mirrored: tuple[
     first, second = cluster.link_of.get(pair), cluster.link_of.get(mirrored)
     if first is None or second is None:
         return first is second
-    least, most = sorted((first.seconds(n_bytes), second.seconds(n_bytes)))
-    return most <= least * (1 + tolerance)
+    alone = first.seconds(n_bytes), second.seconds(n_bytes)
+    busy = first.busy_seconds(n_bytes), second.busy_seconds(n_bytes)
+    return all(max(pair) <= min(pair) * (1 + tolerance) for pair in (alone, busy))
 
 
 def _median_bytes(cost_model: CostModel) -> int:
@@ -100,7 +102,7 @@ def _whole_seconds(cost_model: CostModel, name: str) -> float:
     return float(seconds[np.isfinite(seconds)].sum())
 
 
-def _level_cluster(cluster: Cluster, kind_of: dict[str, Kind], n_bytes: int) -> Cluster:
+def _level_cluster(cluster: Cluster, kind_of: dict[str, Kind]) -> Cluster:
     def level_device(device: Device) -> Device:
         kind = [cluster.device_of[name] for name in kind_of.get(device.name, (device.name,))]
         watts = [each.active_watts for each in kind if each.active_watts is not None]
@@ -117,8 +119,14 @@ def _level_cluster(cluster: Cluster, kind_of: dict[str, Kind], n_bytes: int) -> 
             for target in kind_of.get(link.target, (link.target,))
             if (source, target) in cluster.link_of
         ]
-        slowest = max(alike, key=lambda each: each.seconds(n_bytes))
-        return replace(slowest, source=link.source, target=link.target, emulation=link.emulation)
+        sustained = min(each.sustained_bytes_per_second for each in alike)
+        return replace(
+            link,
+            fixed_seconds=max(each.fixed_seconds for each in alike),
+            bytes_per_second=min(each.bytes_per_second for each in alike),
+            busy_bytes_per_second=sustained if any(each.busy_bytes_per_second for each in alike) else 0.0,
+            jitter_seconds=max(each.jitter_seconds for each in alike),
+        )
 
     return replace(
         cluster,

@@ -46,6 +46,35 @@ def test_another_link_makes_another_kind():
     assert find_kinds(measured([1, 1], links)) == ()
 
 
+def sustaining(model, rate_of):
+    """The links to and from each device sustain so many bytes per second."""
+    links = tuple(
+        replace(link, busy_bytes_per_second=min(rate_of.get(end, np.inf) for end in (link.source, link.target)))
+        for link in model.cluster.links
+    )
+    return replace(model, cluster=replace(model.cluster, links=links))
+
+
+def test_another_sustained_rate_makes_another_kind():
+    model = measured([1, 1])
+    assert find_kinds(sustaining(model, {"d0": 90.0, "d1": 80.0})) == (("d0", "d1"),)
+    assert find_kinds(sustaining(model, {"d0": 90.0, "d1": 9.0})) == ()
+
+
+def test_links_of_a_kind_have_the_worst_of_each_of_their_figures():
+    places = ("d0", "d1", CLIENT)
+    links = {(a, b): (0.1, 110.0) if "d0" in (a, b) else (0.12, 120.0) for a in places for b in places if a != b}
+    model = sustaining(measured([1, 1], links), {"d0": 100.0, "d1": 80.0})
+    kinds = find_kinds(model)
+    assert kinds == (("d0", "d1"),)
+    for pair in (("d0", CLIENT), ("d1", CLIENT), (CLIENT, "d0"), (CLIENT, "d1")):
+        link = level_kinds(model, kinds).cluster.link_of[pair]
+        assert (link.fixed_seconds, link.bytes_per_second, link.busy_bytes_per_second) == (0.12, 110.0, 80.0)
+    result = search(build_problem(level_kinds(model, kinds), max_replicas=2))
+    for candidate in result.front:
+        assert candidate.cost.throughput_per_second <= model.predict(candidate.plan).throughput_per_second
+
+
 def test_a_kind_is_as_slow_as_its_slowest_and_has_the_least_memory():
     model = measured([1.0, 1.06, 4.0], memories={"d0": 900, "d1": 1000, "d2": 50})
     level = level_kinds(model, find_kinds(model))
