@@ -5,6 +5,7 @@ from shlex import quote
 
 from deploy.facts.machine import Machine
 from deploy.inventory import Host
+from deploy.planning.suitability import fitting_pythons
 
 UNIT = "splitfront-agent.service"
 SYSTEM_USER = "splitfront"
@@ -26,6 +27,8 @@ class Layout:
     """Of the supervisor, which may run as root: the agent cannot write there."""
     staging: str
     """Wheels, written by the login user."""
+    python: str
+    """Interpreter of the machine that a node can run on. It runs the supervisor, too, even when a release is broken."""
 
     @property
     def releases(self) -> str:
@@ -78,14 +81,19 @@ class Layout:
         return f"{self.logs}/agent.log"
 
     @property
+    def pid_file(self) -> str:
+        """Locked by the supervisor as long as it lives."""
+        return f"{self.logs}/agent.pid"
+
+    @property
     def folders(self) -> frozenset[str]:
         """Those that an install makes and the agent may not write to, but for those of the login user."""
         return frozenset({self.root, self.releases, *(() if self.has_systemd else (self.logs,))})
 
     @property
     def managed_files(self) -> tuple[str, ...]:
-        """Files whose text the plan decides."""
-        return (self.unit,) if self.has_systemd else (self.supervisor, self.supervisor_settings)
+        """Files whose text the plan decides, in the order in which they are written."""
+        return (self.unit,) if self.has_systemd else (self.supervisor_settings, self.supervisor)
 
     @property
     def own_paths(self) -> tuple[str, ...]:
@@ -98,13 +106,14 @@ class Layout:
         """Folder of a release."""
         return f"{self.releases}/{name}"
 
-    def supervise(self, verb: str, python: str) -> str:
+    def supervise(self, verb: str) -> str:
         """Command that asks something of the supervisor."""
-        return f"{quote(python)} -ESs {quote(self.supervisor)} {verb} {quote(self.supervisor_settings)}"
+        return f"{quote(self.python)} -ESs {quote(self.supervisor)} {verb} {quote(self.supervisor_settings)}"
 
 
 def layout_of(host: Host, machine: Machine) -> Layout:
     """Where things go on a machine, by the scope that the inventory wants and the login allows."""
+    python = next((python.path for python in fitting_pythons(machine, host)), "python3")
     is_system = host.scope == "system" or (host.scope == "auto" and not host.folder and machine.may_become_root)
     if is_system:
         return Layout(
@@ -114,6 +123,7 @@ def layout_of(host: Host, machine: Machine) -> Layout:
             state="/var/lib/splitfront",
             logs="/var/log/splitfront",
             staging=f"{machine.home.rstrip('/')}/.cache/splitfront-install",
+            python=python,
         )
     root = host.folder or f"{machine.home.rstrip('/')}/.local/share/splitfront-agent"
     return Layout(
@@ -123,4 +133,5 @@ def layout_of(host: Host, machine: Machine) -> Layout:
         state=f"{root}/state",
         logs=f"{root}/log",
         staging=f"{root}/install",
+        python=python,
     )

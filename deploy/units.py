@@ -44,8 +44,8 @@ def managed_files(settings: AgentSettings, layout: Layout, systemd: int | None) 
         return (ManagedFile(path=layout.unit, text=unit_text(settings, layout, systemd or 0)),)
     program = (resources.files("deploy") / "supervisor.py").read_text(encoding="utf-8")
     return (
-        ManagedFile(path=layout.supervisor, text=program),
         ManagedFile(path=layout.supervisor_settings, text=supervisor_text(settings, layout)),
+        ManagedFile(path=layout.supervisor, text=program),
     )
 
 

@@ -47,10 +47,6 @@ echo "pid $(systemctl show -p MainPID --value {UNIT} 2>/dev/null)"
 echo "restarts $(systemctl show -p NRestarts --value {UNIT} 2>/dev/null)"
 """
 
-_SUPERVISED = r"""
-python=$(command -v python3) && [ -e "$SUPERVISOR" ] && "$python" -ESs "$SUPERVISOR" status "$SUPERVISOR_SETTINGS"
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
@@ -128,12 +124,11 @@ def installed_fact(layout: Layout) -> Fact[Installed]:
         "STAGING": layout.staging,
         "SYSTEM_USER": SYSTEM_USER,
         "RENEWAL": str(_RENEWAL_SECONDS),
-        "SUPERVISOR": layout.supervisor,
-        "SUPERVISOR_SETTINGS": layout.supervisor_settings,
     }
     setting = "\n".join(f"{name}={quote(value)}" for name, value in names.items())
     files = " ".join(map(quote, layout.managed_files))
-    service = _SYSTEMD if layout.has_systemd else _SUPERVISED
+    supervised = f"[ -e {quote(layout.supervisor)} ] && {layout.supervise('status')}"
+    service = _SYSTEMD if layout.has_systemd else supervised
     command = _COMMAND.replace("OWN", "|".join(map(quote, layout.own_paths)))
     return Fact(name="installation", command=f"{setting}\nset -- {files}\n{command}{service}", parse=parse_installed)
 

@@ -83,7 +83,7 @@ def switch_command(release: str, layout: Layout) -> str:
     """Lets `current` lead to a release, in one go: a link is replaced, never absent."""
     words = json.dumps([f"releases/{release}", f"{layout.current}.part", layout.current])
     program = f"import os; new, part, link = {words}; os.path.lexists(part) and os.remove(part); "
-    return f"python3 -ESsc {quote(program + 'os.symlink(new, part); os.replace(part, link)')}"
+    return f"{quote(layout.python)} -ESsc {quote(program + 'os.symlink(new, part); os.replace(part, link)')}"
 
 
 def switch_step(release: str, layout: Layout) -> Step:

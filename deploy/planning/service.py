@@ -4,9 +4,6 @@ from shlex import quote
 
 from deploy.layout import SYSTEM_USER, UNIT, Layout
 
-SUPERVISOR_PYTHON = "python3"
-"""Any Python will do for the supervisor, even when a release is broken."""
-
 _HOLD_SECONDS = 2
 
 
@@ -14,14 +11,16 @@ def restart_command(layout: Layout) -> str:
     """Starts the agent anew, with the settings that are written."""
     if layout.has_systemd:
         return f"systemctl daemon-reload; systemctl reset-failed {UNIT} 2>/dev/null || true; systemctl restart {UNIT}"
-    return layout.supervise("restart", SUPERVISOR_PYTHON)
+    return layout.supervise("restart")
 
 
 def stop_command(layout: Layout) -> str:
-    """Ends the agent, and what keeps it up."""
+    """Ends the agent, and what keeps it up. Fails where it runs on, not where it cannot be asked and runs not."""
     if layout.has_systemd:
         return f"systemctl disable --now {UNIT} 2>/dev/null || true"
-    return f"if [ -e {quote(layout.supervisor)} ]; then {layout.supervise('stop', SUPERVISOR_PYTHON)}; fi"
+    supervisor, settings, pid_file = map(quote, (layout.supervisor, layout.supervisor_settings, layout.pid_file))
+    is_free = f"[ ! -e {pid_file} ] || flock -n {pid_file} true"
+    return f"if [ -e {supervisor} ] && [ -e {settings} ]; then {layout.supervise('stop')} || {is_free}; fi"
 
 
 def log_command(layout: Layout, n_lines: int, *, follows: bool = False) -> str:

@@ -60,7 +60,12 @@ def unsuitable_reasons(machine: Machine, host: Host) -> tuple[str, ...]:
         )
     elif machine.glibc is not None and machine.glibc < OLDEST_GLIBC:
         reasons.append(f"its C library is glibc {_dotted(machine.glibc)}, packages want 2.28: install a newer system")
-    if not machine.is_musl and machine.machine in MACHINES and machine.bits != 32 and not _fitting(machine, host):
+    if (
+        not machine.is_musl
+        and machine.machine in MACHINES
+        and machine.bits != 32
+        and not fitting_pythons(machine, host)
+    ):
         reasons.append(_python_reason(machine, host))
     if host.scope == "system" and not machine.may_become_root:
         reasons.append(f"'{machine.login}' cannot become root there: log in as root, install sudo, or use scope: user")
@@ -77,7 +82,7 @@ def _python_reason(machine: Machine, host: Host) -> str:
     )
 
 
-def _fitting(machine: Machine, host: Host) -> list[Interpreter]:
+def fitting_pythons(machine: Machine, host: Host) -> list[Interpreter]:
     """Interpreters that a node can run on, oldest first: packages for the newest Python come last."""
     return sorted(
         python
@@ -98,7 +103,7 @@ def choose_python(machine: Machine, host: Host) -> tuple[Interpreter, Platform]:
     reasons = unsuitable_reasons(machine, host)
     if reasons:
         raise UnsuitableHostError(host.name, reasons)
-    python = _fitting(machine, host)[0]
+    python = fitting_pythons(machine, host)[0]
     platform = Platform(machine=machine.machine, glibc=machine.glibc or OLDEST_GLIBC, python=python.version)
     return python, platform
 

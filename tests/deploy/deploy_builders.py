@@ -55,6 +55,7 @@ def system_layout(*, has_systemd: bool = True) -> Layout:
         state="/var/lib/splitfront",
         logs="/var/log/splitfront",
         staging="/home/pi/.cache/splitfront-install",
+        python=PYTHON.path,
     )
 
 

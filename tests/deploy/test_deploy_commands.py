@@ -23,6 +23,7 @@ from deploy.inventory import AgentSettings, Host, TlsPolicy
 from deploy.pki import create_authority
 from deploy.planning.install import plan_install
 from deploy.planning.removal import plan_removal
+from deploy.planning.service import stop_command
 from deploy.runner import LocalRunner
 from deploy.steps import shell_text
 
@@ -154,6 +155,44 @@ def test_an_uninstall_leaves_what_others_put_beside_ours(place, releases) -> Non
     own.unlink()
     link.unlink()
     own.parent.rmdir()
+
+
+OLD_PYTHON = """#!/bin/sh
+[ "$1" = -c ] && echo python "$0" 3.8 cpython 64
+"""
+
+
+def test_a_machine_whose_own_python_is_too_old_runs_all_with_the_one_that_fits(place, tmp_path, releases) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "python3").write_text(OLD_PYTHON)
+    (programs / "python3").chmod(0o755)
+    fitting = programs / "python3.11"
+    fitting.symlink_to(sys.executable)
+    place.runner = LocalRunner({"HOME": str(tmp_path / "place"), "PATH": f"{programs}:/usr/bin:/bin"})
+    place.install(releases["1.0"])
+    assert operations.state(place.runner, place.host).state == "healthy"
+    (programs / "python3").unlink()
+    operations.restart(place.runner, place.host).apply(place.runner, lambda _: None)
+    assert operations.state(place.runner, place.host).state == "healthy"
+
+
+def test_an_uninstall_needs_no_python_where_nothing_runs(place, releases) -> None:
+    place.install(releases["1.0"])
+    gone = replace(place.layout, python="/no/python")
+    with pytest.raises(StepFailedError, match="cannot stop the agent"):
+        apply_steps(plan_removal(place.installed, (), gone), place.runner, gone.lock)
+    assert operations.state(place.runner, place.host).state == "healthy"
+    assert place.runner.run(stop_command(place.layout)).status == 0
+    apply_steps(plan_removal(place.installed, (), gone), place.runner, gone.lock)
+
+
+@pytest.mark.parametrize("n_settings", [1, 2])
+def test_an_install_that_was_killed_among_its_settings_can_be_taken_away(place, releases, n_settings) -> None:
+    steps = plan_install(place.installed, place.wanted(releases["1.0"]), place.layout)
+    n_done = [step.name for step in steps].index("keep") + 1 + n_settings
+    apply_steps(steps[:n_done], place.runner, place.layout.lock)
+    place.uninstall()
 
 
 @pytest.mark.parametrize("name", ["node.pem", "node.key", "ca.pem", "revoked.pem"])

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from deploy_builders import NOTHING, finished, system_layout, wanted
+from deploy_builders import NOTHING, PYTHON, finished, system_layout, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ LAYOUTS = {
         state="/home/pi/s/state",
         logs="/home/pi/s/log",
         staging="/home/pi/s/install",
+        python=PYTHON.path,
     ),
 }
 layouts = st.sampled_from(sorted(LAYOUTS)).map(LAYOUTS.__getitem__)
