@@ -7,6 +7,7 @@ import paramiko
 
 from deploy.errors import HostKeyError, HostUnreachableError, LoginRefusedError
 from deploy.inventory import DEFAULT_SSH_PORT, SshEndpoint
+from deploy.ssh.known_hosts import KnownKeys, add_known_key, read_known_keys
 from deploy.ssh.running import CONNECT_SECONDS, Ask, SshRunner
 
 _KEEPALIVE_SECONDS = 15
@@ -26,9 +27,10 @@ class HostKeyRules:
 class _Rule(paramiko.MissingHostKeyPolicy):
     """Judges the key of a host that the known hosts do not name, or for which the inventory has a fingerprint."""
 
-    def __init__(self, endpoint: SshEndpoint, rules: HostKeyRules) -> None:
+    def __init__(self, endpoint: SshEndpoint, rules: HostKeyRules, known: KnownKeys) -> None:
         self._endpoint = endpoint
         self._rules = rules
+        self._known = known
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         endpoint, rules = self._endpoint, self._rules
@@ -40,15 +42,18 @@ class _Rule(paramiko.MissingHostKeyPolicy):
                     "which, then correct the fingerprint."
                 )
             return
+        if key.asbytes() in self._known.revoked:
+            raise HostKeyError(
+                f"{endpoint} shows the {key.get_name()} host key {_fingerprint(key)}, which is marked @revoked in "
+                f"{rules.known_hosts}: somebody has that key who should not; have the machine make a new one."
+            )
         if not rules.accept_new:
             raise HostKeyError(
                 f"{endpoint} is unknown: its {key.get_name()} host key is {_fingerprint(key)}; compare that with "
                 "`ssh-keygen -lf` there, then write it as its fingerprint in the inventory, or use --accept-new."
             )
         del client
-        rules.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with rules.known_hosts.open("a", encoding="ascii") as file:
-            file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+        add_known_key(rules.known_hosts, hostname, key)
 
 
 def _fingerprint(key: paramiko.PKey) -> str:
@@ -127,9 +132,11 @@ def _try_login(
     before: SshRunner | None,
     secrets: dict[str, str],
 ) -> None:
-    if endpoint.fingerprint is None and rules.known_hosts.exists():
-        client.load_system_host_keys(str(rules.known_hosts))
-    client.set_missing_host_key_policy(_Rule(endpoint, rules))
+    name = endpoint.host if endpoint.port == DEFAULT_SSH_PORT else f"[{endpoint.host}]:{endpoint.port}"
+    known = read_known_keys(rules.known_hosts, name) if endpoint.fingerprint is None else KnownKeys()
+    for key in known.trusted:
+        client.get_host_keys().add(name, key.get_name(), key)
+    client.set_missing_host_key_policy(_Rule(endpoint, rules, known))
     try:
         client.connect(
             endpoint.host,
@@ -145,7 +152,6 @@ def _try_login(
             auth_timeout=CONNECT_SECONDS,
         )
     except paramiko.BadHostKeyException as exc:
-        name = endpoint.host if endpoint.port == DEFAULT_SSH_PORT else f"[{endpoint.host}]:{endpoint.port}"
         raise HostKeyError(
             f"{endpoint} has another host key than before ({_fingerprint(exc.key)}, not "
             f"{_fingerprint(exc.expected_key)}): somebody may be in between, or the machine was set up anew; find out "

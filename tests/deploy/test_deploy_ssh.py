@@ -2,6 +2,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from paramiko import HostKeys
 from private_sshd import SSHD, make_key, running_sshd
 
 from deploy.errors import HostKeyError, HostUnreachableError, LoginRefusedError
@@ -46,6 +47,61 @@ def test_accept_new_remembers_the_key_and_then_it_counts(sshd, rules) -> None:
     connect(without_fingerprint(sshd), replace(rules, accept_new=True), nobody).close()
     assert rules.known_hosts.read_text() == sshd.known_hosts_line
     connect(without_fingerprint(sshd), rules, nobody).close()
+
+
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJ9mvVqn8b5Pq3m7s0m0m0m0m0m0m0m0m0m0m0m0m0m0"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"@cert-authority *.example.com ssh-ed25519 {KEY}",
+        "sk.example sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIDD",
+        f"host.example,1.2.3.4  ssh-ed25519 {KEY}",
+        f"host.example ssh-ed25519 {KEY[:-9]}",
+        "host.example ssh-rsa AAAAB3NzaC1yc2E=",
+        "host.example ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY=",
+        "host.example ssh-ed25519",
+        f"|1|broken ssh-ed25519 {KEY}",
+        f"|1|YWJj|YWJj ssh-ed25519 {KEY}",
+        "h\u00f6st.example ssh-ed25519 \u00e4",
+        f"# host.example ssh-ed25519 {KEY}",
+    ],
+)
+def test_lines_of_other_hosts_do_not_matter_whatever_they_are(sshd, rules, line) -> None:
+    write_known_hosts(rules, f"{line}\n\n{sshd.known_hosts_line}")
+    connect(without_fingerprint(sshd), rules, nobody).close()
+
+
+def test_a_hashed_name_and_several_spaces_are_read(sshd, rules) -> None:
+    name, kind, key = sshd.known_hosts_line.split()
+    write_known_hosts(rules, f"{HostKeys.hash_host(name)} \t {kind}  {key} comment\n")
+    connect(without_fingerprint(sshd), rules, nobody).close()
+
+
+def test_accept_new_begins_a_line_of_its_own(sshd, rules) -> None:
+    write_known_hosts(rules, f"other.example ssh-ed25519 {KEY}")
+    connect(without_fingerprint(sshd), replace(rules, accept_new=True), nobody).close()
+    assert rules.known_hosts.read_text() == f"other.example ssh-ed25519 {KEY}\n{sshd.known_hosts_line}"
+    connect(without_fingerprint(sshd), rules, nobody).close()
+
+
+@pytest.mark.parametrize("accept_new", [False, True])
+@pytest.mark.parametrize("names", ["*", "other.example"])
+@pytest.mark.parametrize("has_trusted", [False, True])
+def test_a_revoked_key_is_refused_whoever_shows_it(sshd, rules, accept_new, names, has_trusted) -> None:
+    _, kind, key = sshd.known_hosts_line.split()
+    trusted = sshd.known_hosts_line if has_trusted else ""
+    write_known_hosts(rules, f"{trusted}@revoked {names} {kind} {key}\n")
+    with pytest.raises(HostKeyError, match="is marked @revoked") as caught:
+        connect(without_fingerprint(sshd), replace(rules, accept_new=accept_new), nobody)
+    assert sshd.fingerprint in str(caught.value)
+
+
+def test_a_file_of_known_hosts_that_cannot_be_read_is_one_clear_line(sshd, rules) -> None:
+    rules.known_hosts.mkdir(parents=True)
+    with pytest.raises(HostKeyError, match="known_hosts cannot be read: Is a directory"):
+        connect(without_fingerprint(sshd), rules, nobody)
 
 
 @pytest.mark.parametrize("accept_new", [False, True])
