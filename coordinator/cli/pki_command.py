@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from coordinator.cli.options import dry_run_option, json_option
 from coordinator.cli.pki_options import days_option, passphrase_option, pki_option, read_passphrase, tell
@@ -190,7 +191,7 @@ def _issue_all(
     "--cluster",
     "cluster_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Cluster file: brings the list to all its nodes that have an ssh section, over SSH.",
+    help="Cluster file: brings the list to all its nodes that have an ssh section, over SSH. Without --pki, its authority counts.",
 )
 @passphrase_option
 @dry_run_option
@@ -217,9 +218,9 @@ def revoke(
     """
     from coordinator.cli.nodes_run import hand_revocations
     from coordinator.report.pki_table import certificate_facts
-    from deploy.pki import Authority
 
-    authority, listed = Authority(folder), folder / "revoked.pem"
+    authority = _authority_of(folder, cluster_file)
+    listed = authority.folder / "revoked.pem"
     chosen = authority.plan_revocation(names)
     if chosen and not dry_run:
         authority.revoke(chosen, read_passphrase(passphrase_file) if authority.is_sealed else None)
@@ -241,6 +242,28 @@ def revoke(
         tell("", told | {"nodes": [*map(asdict, reports)]}, as_json=True)
     if any(report.outcome == "failed" for report in reports):
         raise click.exceptions.Exit(1)
+
+
+def _authority_of(folder: Path, cluster_file: Path | None) -> "Authority":
+    """The authority of a cluster file, or that of a folder. One that was named must be both."""
+    from coordinator.config import load_cluster
+    from coordinator.errors import ConfigError
+    from deploy.pki import Authority
+
+    if cluster_file is None:
+        return Authority(folder)
+    security = load_cluster(cluster_file).security
+    if security.files is None:
+        raise ConfigError(
+            str(cluster_file), ["it names no authority, whose list its nodes could have: `security: {pki: …}`"]
+        )
+    is_named = click.get_current_context().get_parameter_source("folder") is not ParameterSource.DEFAULT
+    authority = Authority(folder if is_named or security.pki is None else security.pki)
+    if security.files.ca.read_bytes().strip() != authority.pem.strip():
+        raise ConfigError(
+            str(cluster_file), [f"{authority.folder} is not the authority of its nodes, which is {security.files.ca}"]
+        )
+    return authority
 
 
 @command.command(short_help="Show certificates and what they are worth.")

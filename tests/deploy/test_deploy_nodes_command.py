@@ -101,6 +101,31 @@ def test_what_cannot_be_done_is_one_clear_line(fleet) -> None:
     assert "the inventory says" in said
 
 
+def test_a_list_of_revoked_certificates_goes_to_nodes_of_its_authority_only(fleet, monkeypatch) -> None:
+    (fleet.folder / "elsewhere").mkdir()
+    monkeypatch.chdir(fleet.folder / "elsewhere")
+    pki, other = fleet.folder / "pki", Path("pki")
+    for folder in (pki, other):
+        assert run(["pki", "init", "lab", "--pki", str(folder)]) == 0
+    plain = fleet.cluster.read_text()
+    fleet.cluster.write_text(f"{plain}security: {{pki: {pki}}}\n")
+    fleet.call("install", "one", "--wheel", fake_wheel(fleet.folder, "1.0"))
+    before = (other / "revoked.pem").read_bytes()
+    revoke = ["pki", "revoke", "coordinator", "--cluster", str(fleet.cluster)]
+
+    assert run([*revoke, "--pki", str(other)]) == 1
+    assert "is not the authority of" in "".join(fleet.capture.readouterr())
+    assert (other / "revoked.pem").read_bytes() == before
+    assert run(revoke) == 0
+    assert (other / "revoked.pem").read_bytes() == before
+    newest = (pki / "revoked.pem").read_bytes()
+    assert (fleet.sshd.home / "one" / "tls" / "revoked.pem").read_bytes() == newest
+    assert run([*revoke, "--pki", str(pki)]) == 0
+    fleet.cluster.write_text(plain)
+    assert run(revoke) == 1
+    assert "names no authority" in "".join(fleet.capture.readouterr())
+
+
 def test_the_doctor_measures_links_and_examines_both(fleet) -> None:
     findings = fleet.json("doctor", "--all")["findings"]
     about = {(finding["node"], finding["about"]) for finding in findings}
