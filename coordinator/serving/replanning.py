@@ -6,6 +6,8 @@ has none, the best that a new search on what is left finds.
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from coordinator.errors import NoPlanError
@@ -105,26 +107,46 @@ class Replanner:
         self._search = search
         self._is_runnable = is_runnable
         self._lock = threading.Lock()
-        self._known: dict[Circumstances, Choice] = {}
+        self._known: dict[Circumstances, Future[Choice]] = {}
+        self._preparing = threading.Lock()
 
     def choose(self, now: Circumstances) -> Choice:
-        """The plan to run now.
+        """The plan to run now. Waits for a search only where none of the known front can be run, and for its own alone.
 
         Raises:
             NoPlanError: There is none; says why.
         """
         with self._lock:
-            if now not in self._known:
-                self._known[now] = self._choose(now)
-            return self._known[now]
+            choice = self._known.get(now)
+            is_asked_first = choice is None
+            if choice is None:
+                choice = self._known[now] = Future()
+        if is_asked_first:
+            self._settle(now, choice)
+        return choice.result()
 
-    def prepare(self, now: Circumstances, nodes: Iterable[str]) -> None:
-        """Chooses ahead for the loss of each of `nodes` alone, so that no search is waited for when it comes."""
-        for name in nodes:
-            try:
-                self.choose(replace(now, usable=now.usable - {name}))
-            except NoPlanError:
-                continue
+    def _settle(self, now: Circumstances, choice: "Future[Choice]") -> None:
+        try:
+            choice.set_result(self._choose(now))
+        except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+            with self._lock:
+                del self._known[now]
+            choice.set_exception(error)
+
+    def prepare(self, now: Circumstances, nodes: Iterable[str], is_over: Callable[[], bool] = lambda: False) -> None:
+        """Chooses ahead for the loss of each of `nodes` alone, so that no search is waited for when it comes.
+
+        Args:
+            now: What can be used.
+            nodes: Of the plan that serves.
+            is_over: Whether it serves no more; looked at before each choice.
+        """
+        with self._preparing:  # searches take the processor from each other
+            for name in nodes:
+                if is_over():
+                    return
+                with suppress(NoPlanError):
+                    self.choose(replace(now, usable=now.usable - {name}))
 
     def _choose(self, now: Circumstances) -> Choice:
         known = [candidate for candidate in self._front if now.fault(candidate.plan) is None]

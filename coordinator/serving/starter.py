@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from coordinator.errors import DeploymentError, GivenUpError, NoPlanError, OutputMismatchError, PlanRefusedError
 from coordinator.pipeline import Pipeline
@@ -14,6 +15,7 @@ from coordinator.serving.line import Line
 from coordinator.serving.replanning import Choice, Circumstances, Replanner, devices_of
 from coordinator.serving.served import Served
 from coordinator.serving.watch import Watch
+from coordinator.side_by_side import run_side_by_side
 from node_agent.errors import NodeError, NodeUnreachableError
 from partitioner.plan import Candidate, Plan
 
@@ -171,7 +173,10 @@ class Starter:
         while not self._is_stopping:
             alive = self._watch.alive
             try:
-                choice = self._choose(preferred, alive - silent)
+                choice = self._choose(preferred, alive, silent)
+            except NodeUnreachableError:
+                silent = frozenset()
+                continue
             except NoPlanError as error:
                 if self._clock() > patience_ends:
                     raise GivenUpError(str(error)) from error
@@ -187,11 +192,11 @@ class Starter:
             silent |= more_silent
         raise GivenUpError("It was closed.")
 
-    def _choose(self, preferred: Candidate, usable: frozenset[str]) -> Choice:
-        now = self.circumstances(usable)
+    def _choose(self, preferred: Candidate, alive: frozenset[str], silent: frozenset[str]) -> Choice:
+        now = self.circumstances(alive - silent)
         if now.fault(preferred.plan) is None:
             return Choice(candidate=preferred, origin="as before")
-        return self._replanner.choose(now)
+        return self.best(now, lambda: "Other nodes are alive." if self._watch.alive != alive else None)
 
     def _count_start(self) -> None:
         with self._lock:
@@ -241,7 +246,11 @@ class Starter:
     def _tidy(self, line: Line) -> None:
         alive = self._watch.alive
         self._deployer.take_down(alive, last_epoch=line.epoch - 1)
-        self._replanner.prepare(self.circumstances(alive), devices_of(line.candidate.plan))
+        self._replanner.prepare(
+            self.circumstances(alive),
+            devices_of(line.candidate.plan),
+            is_over=lambda: self._is_stopping or self.epoch != line.epoch,
+        )
 
     def fits_beside(self, candidate: Candidate, running: Candidate) -> bool:
         """Whether the nodes can hold both plans at once."""
@@ -251,10 +260,15 @@ class Starter:
         """Takes a plan off its nodes, so that another one has room."""
         self._deployer.take_down(self._watch.alive & devices_of(line.candidate.plan), last_epoch=line.epoch)
 
-    def best(self, now: Circumstances) -> Choice:
-        """The plan that would be chosen.
+    def best(self, now: Circumstances, why_give_up: Callable[[], str | None]) -> Choice:
+        """The plan that would be chosen. It may have to be searched for, which `stop` or a reason to give up ends.
 
         Raises:
             NoPlanError: There is none.
+            NodeUnreachableError: The search was given up.
         """
-        return self._replanner.choose(now)
+        [choice] = run_side_by_side(
+            [partial(self._replanner.choose, now)],
+            why_give_up=lambda: "The service was closed meanwhile." if self._is_stopping else why_give_up(),
+        )
+        return choice

@@ -22,7 +22,7 @@ from coordinator.serving.replanning import Circumstances, is_worthwhile
 from coordinator.serving.served import Served
 from coordinator.serving.starter import BRING_UP_ERRORS, Starter
 from coordinator.serving.watch import Watch
-from node_agent.errors import NodeError
+from node_agent.errors import NodeError, NodeUnreachableError
 from partitioner.plan import Candidate
 
 _TICK_SECONDS = 0.1
@@ -264,13 +264,17 @@ class Supervisor:
         now, before = self._starter.circumstances(self._watch.alive), self._planned_in
         if now == before or not all(map(self._has_settled, now.usable)):
             return
-        self._planned_in = now
         if before is None:
+            self._planned_in = now
             return  # the plan was wished for
         try:
-            choice = self._starter.best(now)
-        except NoPlanError:
+            choice = self._starter.best(now, lambda: self._what_is_more_urgent(line))
+        except NodeUnreachableError:
             return
+        except NoPlanError:
+            self._planned_in = now
+            return
+        self._planned_in = now
         candidate = choice.candidate
         if candidate.plan.stages == line.candidate.plan.stages:
             return
@@ -280,6 +284,12 @@ class Supervisor:
             self._switch_as_wished(line, candidate, wish, f"{what}; {choice.origin}")
             if wish.exception() is not None:
                 self._starter.set_aside(candidate.plan)
+
+    def _what_is_more_urgent(self, line: Line) -> str | None:
+        fault = self._diagnosis.fault(line)
+        if fault is not None:
+            return fault.cause
+        return "Another plan was wished for." if self._wishes else None
 
     def _has_settled(self, node: str) -> bool:
         now = self._clock()

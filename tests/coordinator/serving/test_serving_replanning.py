@@ -69,6 +69,17 @@ def test_where_the_front_has_nothing_the_search_is_asked_once():
     assert replanner.choose(on("ac")).origin == "searched on a, c"
 
 
+def test_no_more_is_chosen_ahead_once_the_plan_serves_no_more():
+    asked = []
+
+    def search(usable, broken):
+        asked.append(usable)
+        return [candidate_on(*usable)]
+
+    Replanner((), search=search).prepare(on("abc"), "abc", is_over=lambda: bool(asked))
+    assert asked == [frozenset("bc")]
+
+
 def test_without_any_plan_the_reason_of_the_search_is_said():
     def search(usable, broken):
         raise InfeasibleError("device 'a' has 3 MiB, the model needs 9 MiB.")

@@ -35,11 +35,11 @@ QUICK = Patience(for_nodes=1.0, for_answers=0.5, for_drain=2.0, for_settling=0.0
 
 
 @contextmanager
-def serving(cluster, *, front=FRONT, first=FRONT[0], patience=QUICK, wish="throughput"):
+def serving(cluster, *, front=FRONT, first=FRONT[0], patience=QUICK, wish="throughput", search=None):
     served = []
     service = Service(
         cluster,
-        Replanner(front, wish=wish),
+        Replanner(front, wish=wish, search=search),
         cluster.hearts(),
         name="d",
         input_names=("x",),
@@ -111,6 +111,44 @@ def test_the_best_plan_of_the_front_on_the_survivors_takes_over(cluster):
         cluster.kill("a")
         wait_until(lambda: devices(service) == ("b", "d"))
         assert len(told(service, kinds.REPLANNED)) == 2
+
+
+def test_neither_a_loss_whose_plan_is_known_nor_the_end_waits_for_a_search(cluster):
+    gate, asked, found = threading.Event(), [], []
+
+    def search(usable, _broken):
+        asked.append(usable)
+        gate.wait(60)
+        found.append(usable)
+        return [candidate_on("d")]
+
+    with serving(cluster, front=FRONT[:2], search=search) as service:
+        wait_until(lambda: asked)
+        cluster.kill("c")
+        wait_until(lambda: devices(service) == ("a", "b", "d"))
+        cluster.kill("a")
+        wait_until(lambda: frozenset("bd") in asked)
+    assert not found
+    gate.set()
+    wait_until(lambda: len(found) == len(asked))
+
+
+def test_a_node_that_is_back_ends_the_wait_for_a_search(cluster):
+    gate, asked = threading.Event(), []
+
+    def search(usable, _broken):
+        asked.append(usable)
+        gate.wait(60)
+        return [candidate_on("d")]
+
+    with serving(cluster, front=FRONT[:1], search=search) as service:
+        cluster.kill("c")
+        wait_until(lambda: told(service, kinds.NODE_LOST))
+        wait_until(lambda: frozenset("abd") in asked)
+        cluster.revive("c")
+        wait_until(lambda: service.epoch == 2)
+        assert devices(service) == ("a", "b", "c")
+    gate.set()
 
 
 def test_a_node_that_restarts_empty_is_given_its_stage_again(cluster):
