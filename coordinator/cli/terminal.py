@@ -1,6 +1,7 @@
 """The terminal: progress on standard error, results on standard output."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,8 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Prints a line for people; nothing in it is markup."""
-        self._out.print(text, markup=False, highlight=False, soft_wrap=True)
+        with _ending_with_the_reader():
+            self._out.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def print_json(self, path: Path) -> None:
         """Prints an artefact for a script, where that was asked for."""
@@ -47,7 +49,8 @@ class Terminal:
     def print_json_line(self, line: str) -> None:
         """Prints one of several values for a script, where that was asked for."""
         if self.as_json:
-            click.echo(line)
+            with _ending_with_the_reader():
+                click.echo(line)
 
     @contextmanager
     def progress(self, title: str) -> Iterator["ProgressLanes"]:
@@ -66,6 +69,17 @@ class Terminal:
         self._err.print(Text(title, style="bold cyan"))
         with bars:
             yield ProgressLanes(bars)
+
+
+@contextmanager
+def _ending_with_the_reader() -> Iterator[None]:
+    """Where nobody reads what is printed, the command ends in order, whichever of its threads found that out."""
+    try:
+        yield
+    except (BrokenPipeError, SystemExit):  # by click and by rich
+        if threading.current_thread() is not threading.main_thread():
+            os.kill(os.getpid(), signal.SIGINT)
+        raise
 
 
 def _wide(console: Console) -> Console:

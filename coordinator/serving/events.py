@@ -109,7 +109,10 @@ class EventLog:
             return tuple(self._events)
 
     def listen(self, listener: Listener) -> None:
-        """Has `listener` called with each later event, by the thread that it happens in; it must not wait."""
+        """Has `listener` called with each later event, by the thread that it happens in; it must not wait.
+
+        One that raises hears no more: what is told of goes on without it.
+        """
         with self._lock:
             self._listeners.append(listener)
 
@@ -140,5 +143,13 @@ class EventLog:
                 listeners = tuple(self._listeners)
             _logger.log(logging.WARNING if kind in FAULTS else logging.INFO, event.describe())
             for listener in listeners:
-                listener(event)
+                self._inform(listener, event)
         return event
+
+    def _inform(self, listener: Listener, event: Event) -> None:
+        try:
+            listener(event)
+        except (Exception, SystemExit):  # rich exits where nobody reads what it prints
+            _logger.warning("a listener of events failed, and is told of no more", exc_info=True)
+            with self._lock:
+                self._listeners.remove(listener)

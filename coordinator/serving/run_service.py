@@ -1,9 +1,11 @@
 """A run's plan under supervision: what the run folder knows goes in, what happens is written there."""
 
 import fcntl
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from coordinator.benching import repredicted
 from coordinator.errors import RunFolderError
@@ -24,6 +26,8 @@ from partitioner.search.result import SearchResult
 EVENTS_FILE = "events.jsonl"
 """In the run folder: one event a line, as they happen."""
 _LOCK_FILE = "deploy.lock"
+
+_logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -58,12 +62,7 @@ def serve_run(
     events = EventLog()
     with ExitStack() as stack:
         stack.enter_context(_only_one(folder))
-        log = stack.enter_context((folder.path / EVENTS_FILE).open("a", encoding="utf-8", buffering=1))
-
-        def write(event: Event) -> None:
-            log.write(event.to_json() + "\n")
-
-        events.listen(write)
+        events.listen(partial(_write, folder))
         events.listen(on_event)
         stack.callback(_keep, run, events)
         service = stack.enter_context(
@@ -75,7 +74,7 @@ def serve_run(
                 running=_running(run),
                 lease_seconds=lease_seconds,
                 events=events,
-                on_served=lambda served: run.save("deployment", served),
+                on_served=partial(_record, run),
                 patience=patience,
                 on_lane=on_lane,
             )
@@ -123,6 +122,18 @@ def _replanner(run: OpenRun, *, is_live: bool) -> Replanner:
         search=search,
         is_runnable=lambda plan: runnable_fault(plan, run.model) is None,
     )
+
+
+def _write(folder: RunFolder, event: Event) -> None:
+    with (folder.path / EVENTS_FILE).open("a", encoding="utf-8") as log:
+        log.write(event.to_json() + "\n")
+
+
+def _record(run: OpenRun, served: Served) -> None:
+    try:
+        run.save("deployment", served)
+    except OSError:  # the disk is full, say: no reason to serve no more
+        _logger.warning("what serves could not be recorded", exc_info=True)
 
 
 def _keep(run: OpenRun, events: EventLog) -> None:

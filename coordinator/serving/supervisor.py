@@ -137,11 +137,11 @@ class Supervisor:
     def _give_up(self, error: Exception) -> None:
         is_ours = isinstance(error, (CoordinatorError, NodeError))
         why = str(error) if is_ours else f"its supervisor broke ({error!r})."
-        if not self._stopping.is_set():
-            self._events.tell(kinds.GIVEN_UP, cause=why)
         self._desk.end(why)
         if not self._first.done():
             self._first.set_exception(error if is_ours else GivenUpError(why))
+        if not self._stopping.is_set():
+            self._events.tell(kinds.GIVEN_UP, cause=why)
 
     def _begin(self, candidate: Candidate, running: Served | None) -> None:
         began = self._clock()

@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from coordinator.serving.events import NODE_LOST, REPLANNED, EventLog
 
 
@@ -35,3 +37,19 @@ def test_a_listener_may_tell_of_something_itself():
     log.listen(lambda event: log.tell(REPLANNED) if event.kind == NODE_LOST else None)
     log.tell(NODE_LOST)
     assert [event.kind for event in log.events] == [NODE_LOST, REPLANNED]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SystemExit(1)])
+def test_a_listener_that_raises_is_told_of_no_more_and_harms_no_other(error):
+    log, told, heard = EventLog(), [], []
+
+    def fail(event):
+        told.append(event)
+        raise error
+
+    log.listen(fail)
+    log.listen(heard.append)
+    log.tell(NODE_LOST)
+    log.tell(REPLANNED)
+    assert [event.kind for event in heard] == [NODE_LOST, REPLANNED]
+    assert [event.kind for event in told] == [NODE_LOST]
