@@ -8,7 +8,7 @@ from benchmarks._prediction_points import Figures, measured_figures
 from coordinator.deployment import Deployment, deploy_plan
 from coordinator.fleet import Fleet
 from coordinator.loadgen import LoadResult, Record, Workload, run_load
-from coordinator.statistics import Estimate, rate_estimate, scaled
+from coordinator.statistics import Estimate
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
 
@@ -103,8 +103,7 @@ class LivePlan:
         """Requests with the window full."""
         plan = self.deployment.candidate.plan
         result = self._load(OFFLINE_SECONDS, self._n_offline_least + 2 * plan.window, is_single_stream=False)
-        rate = rate_estimate([record.received_at for record in result.steady(plan.window)])
-        found.rates.append(scaled(rate, plan.batch))
+        found.rates.append(result.throughput_per_second(plan))
 
     def _load(self, seconds: float, n_least: int, *, is_single_stream: bool) -> LoadResult:
         return run_load(

@@ -10,11 +10,14 @@ from typing import Protocol
 import numpy as np
 
 from coordinator.errors import OutputMismatchError
+from coordinator.measurement import Estimate
 from coordinator.output_gate import EXACT, OutputErrors, OutputGate
 from coordinator.pipeline import Answer
+from coordinator.statistics import rate_estimate, scaled
 from node_agent.errors import StageFailedError
 from node_agent.messages import StageTrace
 from partitioner.onnx_io import Model
+from partitioner.plan import Plan
 
 N_DISTINCT_INPUTS = 4
 MIN_REQUESTS = 10
@@ -61,13 +64,18 @@ class LoadResult:
     errors: OutputErrors
     """Of all answers, the worst."""
 
-    def steady(self, window: int) -> tuple[Record, ...]:
-        """Those that came while the window was full; at least two, where there are.
+    def steady(self, window: int, n_ways: int = 1) -> tuple[Record, ...]:
+        """Those that came while the window was full; at least once round the ways, and one more, where there are.
 
         At both ends stages have less to do than in between, and those that share a core are faster then.
         """
-        edge = min(window, max(len(self.records) - 2, 0) // 2)
+        edge = min(window, max(len(self.records) - n_ways - 1, 0) // 2)
         return self.records[edge : len(self.records) - edge]
+
+    def throughput_per_second(self, plan: Plan) -> Estimate:
+        """Samples per second while the plan's window was full; of at least two answers."""
+        steady = self.steady(plan.window, plan.n_ways)
+        return scaled(rate_estimate([record.received_at for record in steady], plan.n_ways), plan.batch)
 
 
 def make_workload(model: Model, *, seed: int, n_inputs: int = N_DISTINCT_INPUTS) -> Workload:

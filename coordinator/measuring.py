@@ -11,7 +11,7 @@ from coordinator.fleet import Fleet
 from coordinator.loadgen import MIN_REQUESTS, LoadResult, Record, Workload, run_load
 from coordinator.measurement import PlanMeasurement, Prediction, ReplicaMeasurement, StageMeasurement, WindowStep
 from coordinator.spans import request_spans
-from coordinator.statistics import latency_summary, quantile_estimate, rate_estimate, robust_variation, scaled
+from coordinator.statistics import latency_summary, quantile_estimate, robust_variation
 from coordinator.tuning import WindowTuning, tune_deployment
 from node_agent.messages import StageStatus
 from partitioner.onnx_io import Model
@@ -228,12 +228,11 @@ def _summarise(
         )
     errors = single.errors.worse(offline.errors)
     stages = stage_measurements(candidate, single, offline, busy, paced)
-    rate = rate_estimate([record.received_at for record in offline.steady(plan.window)])
     return PlanMeasurement(
         label=label,
         plan=plan,
         latency_seconds=latency_summary([record.latency_seconds for record in single.records]),
-        throughput_per_second=scaled(rate, plan.batch),
+        throughput_per_second=offline.throughput_per_second(plan),
         window=plan.window,
         n_requests=sum(len(result.records) + result.n_errors for result in (single, offline)),
         n_errors=single.n_errors + offline.n_errors,

@@ -10,6 +10,8 @@ from coordinator.errors import MeasurementError
 from coordinator.measurement import Estimate, LatencySummary
 
 CONFIDENCE = 0.95
+LEAST_ROUNDS = 3
+"""From one completion to the next, or once round all ways: fewer give a rate no interval."""
 
 
 def quantile_estimate(samples: Sequence[float], quantile: float) -> Estimate:
@@ -66,19 +68,27 @@ def latency_summary(samples: Sequence[float]) -> LatencySummary:
     )
 
 
-def rate_estimate(completions: Sequence[float], n_windows: int = 8) -> Estimate:
+def rate_estimate(completions: Sequence[float], n_ways: int = 1, n_windows: int = 8) -> Estimate:
     """Completions per second of a steady run, with the spread between equal runs of consecutive completions.
+
+    Requests that go several ways in turn are completed in bunches: whole rounds of the ways are counted, each from and
+    to the same place of a round. Fewer than `LEAST_ROUNDS` say nothing of the spread: any rate may be the true one.
 
     Args:
         completions: Ascending times of completion, seconds; the first only starts the clock.
-        n_windows: Runs into which the completions are cut for the interval.
+        n_ways: That requests go in turn. Where they have not gone round once, every completion counts as a round.
+        n_windows: Runs into which the rounds are cut for the interval.
     """
-    times = np.asarray(completions, dtype=np.float64)
-    overall = (len(times) - 1) / (times[-1] - times[0])
-    edges = np.linspace(0, len(times) - 1, min(n_windows, len(times) - 1) + 1).astype(int)
-    seconds_each = np.diff(times[edges]) / np.diff(edges)
+    n_each = n_ways if len(completions) > n_ways else 1
+    times = np.asarray(completions, dtype=np.float64)[::n_each]
+    n_rounds = len(times) - 1
+    overall = float(n_each * n_rounds / (times[-1] - times[0]))
+    if n_rounds < LEAST_ROUNDS:
+        return Estimate(value=overall, low=0.0, high=math.inf)
+    edges = np.linspace(0, n_rounds, min(n_windows, n_rounds) + 1).astype(int)
+    seconds_each = np.diff(times[edges]) / np.diff(edges) / n_each
     spread = mean_estimate(seconds_each.tolist())
-    return Estimate(value=float(overall), low=1 / spread.high, high=1 / spread.low if spread.low > 0 else math.inf)
+    return Estimate(value=overall, low=1 / spread.high, high=1 / spread.low if spread.low > 0 else math.inf)
 
 
 def scaled(estimate: Estimate, factor: float) -> Estimate:

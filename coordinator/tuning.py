@@ -1,15 +1,15 @@
 """The window of a live plan, found by loading it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import median
 
 from coordinator.deployment import Deployment
 from coordinator.errors import MeasurementError
-from coordinator.loadgen import Workload, run_load
+from coordinator.loadgen import MIN_REQUESTS, Workload, run_load
 from coordinator.measurement import WindowStep
-from coordinator.statistics import rate_estimate, scaled
-from coordinator.window import WindowWish, best_step, tune_window
+from coordinator.window import MAX_STEPS, WindowWish, best_step, tune_window
 from partitioner.cost import suggested_window
 from partitioner.plan import Candidate, CostEstimate, Plan
 
@@ -22,7 +22,8 @@ class WindowTuning:
     predict: Callable[[Plan], CostEstimate]
     """What the plan costs with the window that was found, so that its prediction is of what is measured."""
     seconds: float
-    """For each window tried."""
+    """For each window tried; on a slow plan longer, until `MIN_REQUESTS` answers came while it was full. No wider one
+    is begun once `MAX_STEPS` times as long has passed."""
 
 
 def tune_deployment(
@@ -48,6 +49,7 @@ def tune_deployment(
         MeasurementError: At some window nothing was answered.
     """
     plan = deployment.candidate.plan
+    ends_at = time.perf_counter() + MAX_STEPS * tuning.seconds
 
     def measure(window: int) -> WindowStep:
         on_window(window)
@@ -58,23 +60,23 @@ def tune_deployment(
             is_single_stream=False,
             n_requests=max(window, 1) * 10_000,
             budget_seconds=tuning.seconds,
+            n_least=MIN_REQUESTS + 2 * window,
             on_done=lambda _n_done: None,
             gate=deployment.gate,
             answer_seconds=deployment.answer_seconds,
         )
         if len(result.records) < 2:
             raise MeasurementError(f"{len(result.records)} requests were answered at window {window}: see the logs.")
-        steady = result.steady(window)
         return WindowStep(
             window=window,
-            throughput_per_second=scaled(rate_estimate([record.received_at for record in steady]), plan.batch),
-            latency_seconds=median(record.latency_seconds for record in steady),
+            throughput_per_second=result.throughput_per_second(replace(plan, window=window)),
+            latency_seconds=median(record.latency_seconds for record in result.steady(window, plan.n_ways)),
         )
 
     bound = tuning.wish.latency_bound_seconds
     cost = deployment.candidate.cost
     start = suggested_window(latency_seconds + cost.stretch_seconds, cost.bottleneck_seconds)
-    steps = tune_window(measure, start, bound)
+    steps = tune_window(measure, start, bound, is_time_left=lambda: time.perf_counter() < ends_at)
     best = best_step(steps, bound)
     deployment.pipeline.resize(best.window)
     tuned = replace(plan, window=best.window)

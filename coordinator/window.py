@@ -52,7 +52,11 @@ def parse_window(text: str) -> WindowWish:
 
 
 def tune_window(
-    measure: Callable[[int], WindowStep], start: int, latency_bound_seconds: float
+    measure: Callable[[int], WindowStep],
+    start: int,
+    latency_bound_seconds: float,
+    *,
+    is_time_left: Callable[[], bool] = lambda: True,
 ) -> tuple[WindowStep, ...]:
     """All windows tried, in order, `start` first.
 
@@ -60,9 +64,12 @@ def tune_window(
         measure: Runs at a window.
         start: ⌈latency / bottleneck⌉ + 1; see `partitioner.cost.suggested_window`.
         latency_bound_seconds: Most that the median request may take.
+        is_time_left: Whether a wider window may be tried; a narrower one, to keep the bound, is in any case.
     """
     steps = [measure(min(start, MAX_WINDOW))]
     while (window := next_window(steps, latency_bound_seconds)) is not None:
+        if window > steps[-1].window and not is_time_left():
+            break
         steps.append(measure(window))
     return tuple(steps)
 

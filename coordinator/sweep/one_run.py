@@ -12,7 +12,7 @@ from coordinator.fleet import Fleet
 from coordinator.loadgen import LoadResult, Record, Workload, run_load
 from coordinator.measuring import Busy, BusyMeans, hops_on_real_links, stage_measurements
 from coordinator.results.values import LinkFound, ResourceUse, Sample, Scenario
-from coordinator.statistics import quantile_estimate, rate_estimate
+from coordinator.statistics import quantile_estimate
 from coordinator.sweep.reference import reference_latency_seconds, reference_throughput_per_second, way_seconds
 from partitioner.cluster import CLIENT
 from partitioner.onnx_io import Model
@@ -135,13 +135,12 @@ def figures_of(
             "network_seconds": median(record.network_seconds for record in lone.records),
         }
     if loaded := results.get("offline"):
-        rate = rate_estimate([record.received_at for record in loaded.steady(plan.window)])
         ways = sum(
             way_seconds([link for link in links if end == (link.source if is_input else link.target)], hop.n_bytes)
             for hop, end, is_input in ((hops[0], CLIENT, True), (hops[-1], CLIENT, False))
         )
         figures |= {
-            "throughput_per_second": plan.batch * rate.value,
+            "throughput_per_second": loaded.throughput_per_second(plan).value,
             "loaded_latency_seconds": median(record.latency_seconds for record in loaded.records),
             "reference_latency_seconds": reference_latency_seconds(loaded.records, ways_seconds=ways),
             "reference_throughput_per_second": reference_throughput_per_second(loaded.records, plan.batch),

@@ -9,9 +9,11 @@ import pytest
 
 from coordinator.deployment import Deployment
 from coordinator.errors import OutputMismatchError
-from coordinator.loadgen import LoadResult, Record, Workload, run_load
+from coordinator.loadgen import MIN_REQUESTS, LoadResult, Record, Workload, run_load
 from coordinator.output_gate import OutputErrors
 from coordinator.pipeline import Answer
+from coordinator.tuning import WindowTuning, tune_deployment
+from coordinator.window import WindowWish
 from node_agent.errors import StageFailedError
 from partitioner.plan import Candidate, CostEstimate, Plan, Stage
 
@@ -36,6 +38,10 @@ class MadeUpPipeline:
     def __init__(self, respond):
         self._respond = respond
         self.patience = []
+        self.windows = []
+
+    def resize(self, window):
+        self.windows.append(window)
 
     def submit(self, inputs, *, timeout_seconds):
         self.patience.append(timeout_seconds)
@@ -83,45 +89,69 @@ def test_failed_requests_are_counted_and_wrong_answers_end_it():
         load(MadeUpPipeline(lambda _: {"x": X["x"] * 2}), is_single_stream=True)
 
 
-def test_an_answer_of_a_slow_plan_is_waited_for_beyond_what_it_is_predicted_to_take():
-    def patience(latency_seconds, bottleneck_seconds):
-        cost = CostEstimate(
-            latency_seconds=latency_seconds,
-            bottleneck_seconds=bottleneck_seconds,
-            bottleneck_resource="link:a->b",
-            throughput_per_second=1.0,
-            stages=(),
-            hops=(),
-        )
-        plan = Plan(model_sha256="", batch=8, stages=(Stage(device="a", start=0, stop=1),), window=3)
-        deployment = Deployment(
-            name="d",
-            epoch=1,
-            candidate=Candidate(plan=plan, cost=cost),
-            sent_bytes=0,
-            sending_seconds=0.0,
-            session_seconds=0.0,
-            pipeline=None,
-        )
-        return deployment.answer_seconds
+def deployed(pipeline=None, *, latency_seconds, bottleneck_seconds, window=3):
+    cost = CostEstimate(
+        latency_seconds=latency_seconds,
+        bottleneck_seconds=bottleneck_seconds,
+        bottleneck_resource="link:a->b",
+        throughput_per_second=1.0,
+        stages=(),
+        hops=(),
+    )
+    plan = Plan(model_sha256="", batch=8, stages=(Stage(device="a", start=0, stop=1),), window=window)
+    return Deployment(
+        name="d",
+        epoch=1,
+        candidate=Candidate(plan=plan, cost=cost),
+        sent_bytes=0,
+        sending_seconds=0.0,
+        session_seconds=0.0,
+        pipeline=pipeline,
+    )
 
-    assert patience(0.01, 0.005) == pytest.approx(60, abs=1)
-    assert patience(200.0, 164.0) > 2 * (200 + 3 * 164)
+
+def test_an_answer_of_a_slow_plan_is_waited_for_beyond_what_it_is_predicted_to_take():
+    assert deployed(latency_seconds=0.01, bottleneck_seconds=0.005).answer_seconds == pytest.approx(60, abs=1)
+    assert deployed(latency_seconds=200.0, bottleneck_seconds=164.0).answer_seconds > 2 * (200 + 3 * 164)
+
+
+def test_a_window_is_judged_by_answers_that_came_while_it_was_full_however_slow_the_plan():
+    pipeline = MadeUpPipeline(lambda _: X)
+    tuned, steps = tune_deployment(
+        deployed(pipeline, latency_seconds=0.8, bottleneck_seconds=0.3),
+        WORKLOAD,
+        WindowTuning(wish=WindowWish(), predict=lambda _plan: None, seconds=0.0),
+        latency_seconds=0.8,
+    )
+    assert [step.window for step in steps] == [tuned.candidate.plan.window] == [4]
+    assert pipeline.windows == [4, 4]
+    assert len(pipeline.patience) == MIN_REQUESTS + 2 * 4
+
+
+def answered(n_records):
+    records = tuple(Record(request=n, sent_at=n, received_at=n + 1, trace=()) for n in range(n_records))
+    return LoadResult(records=records, n_errors=0, errors=OutputErrors())
 
 
 @pytest.mark.parametrize(
-    ("n_records", "window", "kept"),
+    ("n_records", "window", "n_ways", "kept"),
     [
-        (10, 3, range(3, 7)),
-        (10, 1, range(1, 9)),
-        (7, 3, range(2, 5)),
-        (3, 5, range(3)),
-        (2, 5, range(2)),
-        (0, 5, range(0)),
+        (10, 3, 1, range(3, 7)),
+        (10, 1, 1, range(1, 9)),
+        (7, 3, 1, range(2, 5)),
+        (3, 5, 1, range(3)),
+        (2, 5, 1, range(2)),
+        (0, 5, 1, range(0)),
+        (10, 3, 3, range(3, 7)),
+        (10, 5, 3, range(3, 7)),
+        (3, 5, 4, range(3)),
     ],
 )
-def test_throughput_counts_what_came_while_the_window_was_full(n_records, window, kept):
-    """While it fills and empties, stages that share a core are faster than under load."""
-    records = tuple(Record(request=n, sent_at=n, received_at=n + 1, trace=()) for n in range(n_records))
-    found = LoadResult(records=records, n_errors=0, errors=OutputErrors())
-    assert [record.request for record in found.steady(window)] == list(kept)
+def test_throughput_counts_what_came_while_the_window_was_full(n_records, window, n_ways, kept):
+    """While it fills and empties, stages that share a core are faster than under load; a round of the ways is kept."""
+    assert [record.request for record in answered(n_records).steady(window, n_ways)] == list(kept)
+
+
+def test_throughput_counts_samples():
+    plan = Plan(model_sha256="", batch=8, stages=(Stage(device="a", start=0, stop=1),), window=2)
+    assert answered(20).throughput_per_second(plan).value == pytest.approx(8)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,27 @@ def test_rate_interval_widens_when_the_pace_changes():
     estimate = rate_estimate(times)
     assert estimate.low < estimate.value < estimate.high
     assert estimate.high - estimate.low > 1
+
+
+@pytest.mark.parametrize("n_completions", range(7, 30))
+def test_a_rate_counts_whole_rounds_of_ways_that_answer_in_bunches(n_completions):
+    """As of two nodes that bear a stage in turn: from the first of a bunch to the last of another is no period."""
+    bunches = [0.6 * (index // 2) + 0.001 * (index % 2) for index in range(n_completions)]
+    estimate = rate_estimate(bunches, 2)
+    assert estimate.value == pytest.approx(2 / 0.6)
+    assert estimate.low == pytest.approx(2 / 0.6)
+    assert estimate.high == pytest.approx(2 / 0.6)
+
+
+@pytest.mark.parametrize(("n_completions", "n_ways", "has_interval"), [(3, 1, False), (4, 1, True), (6, 2, False)])
+def test_a_rate_of_fewer_than_three_rounds_has_no_interval(n_completions, n_ways, has_interval):
+    estimate = rate_estimate([0.1 * index for index in range(n_completions)], n_ways)
+    assert estimate.value == pytest.approx(10)
+    assert (estimate.low > 0, math.isfinite(estimate.high)) == (has_interval, has_interval)
+
+
+def test_a_rate_of_less_than_a_round_is_of_all_completions():
+    assert rate_estimate([1.0, 1.5], 4).value == pytest.approx(2)
 
 
 def test_latency_summary_orders_its_percentiles_and_counts():

@@ -75,6 +75,17 @@ def test_a_bound_that_no_window_keeps_leaves_one_request_in_flight():
     assert machine.tried == [3, 2, 1]
 
 
+def test_no_wider_window_is_tried_once_the_time_is_up():
+    machine = Machine(latency=1.0, bottleneck=0.01)
+    steps = tune_window(machine.measure, 40, math.inf, is_time_left=lambda: len(machine.tried) < 3)
+    assert [found.window for found in steps] == [40, 50, 62]
+
+
+def test_a_window_that_keeps_the_bound_is_looked_for_however_long_it_takes():
+    steps = tune_window(Machine().measure, 8, 0.11, is_time_left=lambda: False)
+    assert [found.window for found in steps] == [8, 6, 5]
+
+
 def test_tuning_ends_whatever_is_measured():
     rates = iter(range(1, 1000))
     steps = tune_window(lambda window: step(window, float(next(rates) ** 2)), 1, math.inf)
