@@ -205,7 +205,7 @@ class Service:
             ) from error
 
     def switch(self, candidate: Candidate) -> "Future[None]":
-        """Has another plan serve, without losing a request; the future is done once it does."""
+        """Has another plan serve, without losing a request; the future, which cannot be cancelled, is done once it does."""
         return self._supervisor.switch(candidate)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ answers keep coming. What is not so is a fault; a fault ends the line, and the n
 
 import secrets
 import threading
-from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -20,16 +19,15 @@ from coordinator.serving.line import Line
 from coordinator.serving.patience import Patience
 from coordinator.serving.replanning import Circumstances, is_worthwhile
 from coordinator.serving.served import Served
+from coordinator.serving.settling import Settling
 from coordinator.serving.starter import BRING_UP_ERRORS, Starter
+from coordinator.serving.switches import Switches
 from coordinator.serving.watch import Watch
 from node_agent.errors import NodeError, NodeUnreachableError
 from partitioner.plan import Candidate
 
 _TICK_SECONDS = 0.1
 _DRAIN_LOOK_SECONDS = 0.01
-_FORGET_SECONDS = 60.0
-"""A node's losses count for so long against trusting it when it is back."""
-_MOST_DOUBLINGS = 4
 
 
 class Supervisor:
@@ -72,9 +70,9 @@ class Supervisor:
         self._clock = clock
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._wishes: deque[tuple[Candidate, Future[None]]] = deque()
+        self._switches = Switches()
         self._first: Future[Line] = Future()
-        self._losses: deque[tuple[float, str]] = deque()
+        self._settling = Settling(patience.for_settling)
         self._planned_in: Circumstances | None = None
         """Circumstances in which it was last considered which plan is best."""
         self._is_untidy = False
@@ -94,8 +92,7 @@ class Supervisor:
 
     def switch(self, candidate: Candidate) -> "Future[None]":
         """Has another plan serve; the future is done once it does, or ends in why it does not."""
-        wish: Future[None] = Future()
-        self._wishes.append((candidate, wish))
+        wish = self._switches.ask(candidate)
         self._wake.set()
         return wish
 
@@ -105,7 +102,7 @@ class Supervisor:
 
     def lost(self, node: str) -> None:
         """A node was lost: it will be trusted less when it is back."""
-        self._losses.append((self._clock(), node))
+        self._settling.lost(node, self._clock())
         self._wake.set()
 
     def renewed(self, node: str) -> None:
@@ -131,8 +128,7 @@ class Supervisor:
                 self._look()
         except Exception as error:  # noqa: BLE001 - whatever it is, every request ends and says so
             self._give_up(error)
-        for _, wish in self._wishes:
-            wish.set_exception(GivenUpError("The service ended before the plan was switched."))
+        self._switches.end()
 
     def _give_up(self, error: Exception) -> None:
         is_ours = isinstance(error, (CoordinatorError, NodeError))
@@ -178,8 +174,8 @@ class Supervisor:
         fault = self._diagnosis.fault(line)
         if fault is not None:
             self._recover(line, fault)
-        elif self._wishes:
-            self._switch_as_wished(line, *self._wishes.popleft())
+        elif self._switches:
+            self._switch_as_wished(line, *self._switches.take())
         elif self._is_untidy:
             self._is_untidy = False
             self._starter.tidy(line)
@@ -289,12 +285,7 @@ class Supervisor:
         fault = self._diagnosis.fault(line)
         if fault is not None:
             return fault.cause
-        return "Another plan was wished for." if self._wishes else None
+        return "Another plan was wished for." if self._switches else None
 
     def _has_settled(self, node: str) -> bool:
-        now = self._clock()
-        while self._losses and self._losses[0][0] < now - _FORGET_SECONDS:
-            self._losses.popleft()
-        n_losses = Counter(name for _, name in self._losses)[node]
-        wanted = self._patience.for_settling * 2.0 ** min(max(n_losses - 1, 0), _MOST_DOUBLINGS)
-        return now >= self._watch.vital(node).answering_since + wanted
+        return self._settling.has_settled(node, self._watch.vital(node).answering_since, self._clock())

@@ -399,6 +399,22 @@ def test_a_switch_that_fails_leaves_the_former_plan_serving(cluster, is_roomy):
         assert told(service, kinds.SWITCH_FAILED)
 
 
+def test_a_switch_that_was_asked_for_goes_on_though_nobody_waits_for_it_any_more(cluster):
+    with serving(cluster) as service:
+        done = service.switch(FRONT[1])
+        assert not done.cancel()
+        done.result(20)
+        answers_right(service.submit(x_of(1)), 1)
+        assert devices(service) == ("a", "b", "d")
+
+
+def test_a_switch_after_the_end_ends_in_an_error_that_says_so(cluster):
+    with serving(cluster) as service:
+        pass
+    with pytest.raises(GivenUpError, match="ended before"):
+        service.switch(FRONT[1]).result(20)
+
+
 def test_a_request_that_cannot_travel_is_rejected_at_once(cluster):
     with serving(cluster) as service:
         with pytest.raises(RequestRejectedError, match="'x' is missing"):
