@@ -1,12 +1,17 @@
 """`splitfront deploy`."""
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from coordinator.cli.options import dry_run_option, json_option, profile_source_option, run_option
+
+if TYPE_CHECKING:
+    from coordinator.output_gate import OutputErrors
 
 
 @click.command(short_help="Put the chosen plan on the nodes and keep it up.")
@@ -39,7 +44,7 @@ def command(
     the folder's events.jsonl. A plan that a killed coordinator left running is taken over as it is.
 
     A plan whose outputs differ from the whole model's is taken off at once. While one is up, a line each ten seconds
-    says that it still answers correctly. What to expect of it is said first.
+    says whether it still answers correctly. What to expect of it is said first.
 
     \b
     Examples:
@@ -49,7 +54,6 @@ def command(
     """
     from coordinator.cli.terminal import Terminal
     from coordinator.cli.whole_run import resumed_run
-    from coordinator.errors import MeasurementError, OutputMismatchError
     from coordinator.provisioning import rate_words
     from coordinator.report.text import expectation_sentence
     from coordinator.run_folder import RunFolder
@@ -90,11 +94,24 @@ def command(
         ends_at = time.monotonic() + seconds if seconds is not None else float("inf")
         while (left := ends_at - time.monotonic()) > 0:
             time.sleep(min(left, 10.0))
-            try:
-                errors = service.check()
-            except (MeasurementError, OutputMismatchError) as error:
-                terminal.say(f"does not answer correctly: {error}")
-                continue
-            l2 = "" if errors.l2 is None else f", relative L2 {errors.l2:.1e}"
-            terminal.say(f"answers correctly (largest relative error {errors.relative:.1e}{l2})")
+            terminal.say(answer_sentence(service.check))
     terminal.say("Taken off.")
+
+
+def answer_sentence(check: "Callable[[], OutputErrors]") -> str:
+    """What a check of a service found: how far its answer is off, or why there is none that is right.
+
+    Raises:
+        ServiceEndedError: The service answers no more.
+    """
+    from coordinator.errors import CoordinatorError, ServiceEndedError
+    from node_agent.errors import NodeError
+
+    try:
+        errors = check()
+    except ServiceEndedError:
+        raise
+    except (CoordinatorError, NodeError) as error:
+        return f"does not answer correctly: {error}"
+    l2 = "" if errors.l2 is None else f", relative L2 {errors.l2:.1e}"
+    return f"answers correctly (largest relative error {errors.relative:.1e}{l2})"
