@@ -7,6 +7,17 @@ import numpy as np
 import onnx
 from onnx import GraphProto, TensorProto, TypeProto, ValueInfoProto, helper
 
+PORTABLE = frozenset(
+    (
+        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+        "float16",
+        "float32",
+        "float64",
+        "bool",
+    )
+)
+"""Element types that NumPy has: those of tensors that travel between stages, and that onnxruntime gives as they are."""
+
 
 def infer_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with `value_info` filled as far as inference reaches."""
@@ -30,11 +41,11 @@ def static_shapes(graph: GraphProto) -> dict[str, tuple[int, ...]]:
 
 
 def static_bytes(graph: GraphProto) -> dict[str, int]:
-    """Bytes of the tensors whose type and shape are known from the graph alone; strings left out."""
+    """Bytes of the tensors of portable type whose shape is known from the graph alone."""
     sizes = {}
     for value in values_of(graph):
         shape, dtype = shape_of(value.type), dtype_of(value.type)
-        if shape is not None and dtype is not None:
+        if shape is not None and dtype is not None and dtype.name in PORTABLE:
             sizes[value.name] = math.prod(shape) * dtype.itemsize
     return sizes
 

@@ -27,8 +27,9 @@ RUNTIME_ERRORS = (
     ort_errors.NoSuchFile,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+    RuntimeError,
 )
-"""What onnxruntime raises; its classes have no base of their own."""
+"""What onnxruntime raises; its classes have no base of their own. The last is of values that NumPy has no type for."""
 
 _LAYOUT_STEP = "TransposeOptimizer"
 

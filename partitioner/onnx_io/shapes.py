@@ -9,23 +9,12 @@ from onnx import TensorProto, TypeProto
 
 from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io.fixing import is_fixable
-from partitioner.onnx_io.inference import dtype_of, shape_of, values_of
+from partitioner.onnx_io.inference import PORTABLE, dtype_of, shape_of, values_of
 from partitioner.onnx_io.sample import trial_samples
 from partitioner.onnx_io.trial_run import trial_values
 from partitioner.onnx_io.varying import find_varying
 from partitioner.onnx_io.weights import WeightStore
 from partitioner.tensors import TensorSpec
-
-_PORTABLE = frozenset(
-    (
-        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
-        "float16",
-        "float32",
-        "float64",
-        "bool",
-    )
-)
-"""Element types that travel between stages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +92,7 @@ def _observe(
 
 
 def _spec_of_value(name: str, value: object) -> TensorSpec | None:
-    if not isinstance(value, np.ndarray) or value.dtype.name not in _PORTABLE:
+    if not isinstance(value, np.ndarray) or value.dtype.name not in PORTABLE:
         return None
     return TensorSpec(name=name, dtype=value.dtype.name, shape=value.shape)
 
@@ -115,4 +104,4 @@ def _is_foreign(kind: TypeProto) -> bool:
     if not kind.HasField("tensor_type") or kind.tensor_type.elem_type == TensorProto.STRING:
         return True
     dtype = dtype_of(kind)
-    return dtype is not None and dtype.name not in _PORTABLE
+    return dtype is not None and dtype.name not in PORTABLE

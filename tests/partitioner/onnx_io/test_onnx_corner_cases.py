@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx_toy_graphs import node, save, value, weight
 
+from partitioner.errors import UnsupportedModelError
 from partitioner.onnx_io import cut_plan, verify_shards
 
 INT64 = TensorProto.INT64
@@ -138,3 +139,33 @@ def test_other_floating_point_types(load, tmp_path, kind):
     nodes = [node("MatMul", "x w", "h"), node("Relu", "h", "t"), node("MatMul", "t w", "y")]
     path = save(tmp_path / "t.onnx", nodes, [value("x", ["N", 32], kind)], [value("y", None, kind)], [matrix])
     check_every_cut(load(path, batch=2))
+
+
+@pytest.mark.parametrize("kind", ["BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E5M2", "INT4", "UINT4"])
+def test_small_constants_of_types_that_numpy_lacks_stay_nodes(load, tmp_path, kind):
+    nodes = [
+        node("Cast", "bias", "few_bits", to=TensorProto.DataType.Value(kind)),
+        node("Cast", "few_bits", "rounded", to=TensorProto.FLOAT),
+        node("MatMul", "x w", "h"),
+        node("Tanh", "h", "t"),
+        node("Add", "t rounded", "y"),
+    ]
+    bias = numpy_helper.from_array(np.arange(16, dtype=np.float32) / 2, "bias")
+    model = load(save(tmp_path / "t.onnx", nodes, [X], [value("y", None)], [weight("w", 16, 16), bias], opset=21))
+    assert [layer.op for layer in model.graph.layers] == ["MatMul", "Tanh", "Add"]
+    check_every_cut(model)
+
+
+def test_what_numpy_lacks_never_crosses_a_split_point(load, tmp_path):
+    nodes = [
+        node("MatMul", "x w", "h"),
+        node("Cast", "h", "brief", to=TensorProto.BFLOAT16),
+        node("Cast", "brief", "long", to=TensorProto.FLOAT),
+        node("Tanh", "long", "y"),
+    ]
+    model = load(save(tmp_path / "t.onnx", nodes, [X], [value("y", None)], [weight("w", 16, 16)]))
+    assert not any("brief" in names for names in model.graph.boundaries)
+    check_every_cut(model)
+    ends = [value("brief", None, TensorProto.BFLOAT16)]
+    with pytest.raises(UnsupportedModelError, match="'brief' has an element type that cannot travel"):
+        load(save(tmp_path / "u.onnx", nodes, [X], ends, [weight("w", 16, 16)]))

@@ -77,3 +77,20 @@ def test_sequences_cross_from_piece_to_piece(tmp_path):
     assert "parts" in names
     with pytest.raises(UnsupportedModelError, match="'parts' is no tensor"):
         list(trial_values(source.proto, ["y"], **options))
+
+
+def test_what_numpy_lacks_between_pieces_is_told_in_a_line(tmp_path):
+    nodes = [
+        node("MatMul", "x w", "h"),
+        node("Cast", "h", "brief", to=TensorProto.BFLOAT16),
+        node("MatMul", "x v", "g"),
+        node("Cast", "brief", "long", to=TensorProto.FLOAT),
+        node("Add", "long g", "y"),
+    ]
+    tensors = [weight("w", 16, 16), weight("v", 16, 16)]
+    source, _ = opened(save(tmp_path / "t.onnx", nodes, [value("x", ["N", 16])], [value("y", None)], tensors))
+    options = {"store": source.store, "samples": [sample_inputs(source.proto.graph, 0)], "what": "toy"}
+    assert dict(trial_values(source.proto, ["y"], **options))["y"][0].shape == (2, 16)
+    with pytest.raises(UnsupportedModelError, match=r"toy: .*No corresponding Numpy type") as caught:
+        list(trial_values(source.proto, ["y"], **options, most_bytes=1))
+    assert "\n" not in str(caught.value)
