@@ -8,7 +8,7 @@ from shlex import quote
 from deploy.errors import DeployError
 from deploy.facts.installed import Installed
 from deploy.inventory import Host
-from deploy.layout import SYSTEM_USER, Layout
+from deploy.layout import NODE_KEY, SYSTEM_USER, Layout
 from deploy.pki import Authority, Certificate
 from deploy.pki.authority import NEW_KEY
 from deploy.pki.folder import AUTHORITY, REVOKED
@@ -17,7 +17,7 @@ from deploy.planning.wanted import Wanted, sha256_of
 from deploy.runner import Runner, checked
 from deploy.steps import Step, write_step
 
-CERTIFICATE, NODE_KEY = "node.pem", "node.key"
+CERTIFICATE = "node.pem"
 
 
 class Signer:
@@ -122,12 +122,7 @@ def _identity_step(host: Host, layout: Layout, wanted: Wanted, signer: Signer) -
 
 
 def request_command(name: str, layout: Layout, release: str) -> str:
-    """Prints a signing request for the node's key, which only the agent can read."""
+    """Prints a signing request for the node's key, which is made if there is none, for the agent alone."""
     tls = quote(layout.tls)
     make = f"{quote(f'{release}/bin/python')} -IB -m node_agent.tls.request --pki {tls} --name {quote(name)}"
-    if not layout.is_system:
-        return f"mkdir -p {tls} && {make}"
-    return (
-        f"mkdir -p {tls} && chown {SYSTEM_USER}: {tls} && chmod 0755 {tls} && "
-        f"su -s /bin/sh -c {quote(make)} {SYSTEM_USER}"
-    )
+    return f"{make} && chown {SYSTEM_USER}: {quote(f'{layout.tls}/{NODE_KEY}')}" if layout.is_system else make

@@ -9,6 +9,8 @@ from deploy.planning.suitability import fitting_pythons
 
 UNIT = "splitfront-agent.service"
 SYSTEM_USER = "splitfront"
+NODE_KEY = "node.key"
+"""In the folder for TLS: all that lies there is root's but this, which is the agent's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

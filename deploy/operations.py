@@ -13,7 +13,7 @@ from deploy.facts.network import NETWORK
 from deploy.identity import Signer, identity_steps, revocations_step
 from deploy.inventory import Host
 from deploy.layout import Layout, layout_of
-from deploy.planning.install import health_step, plan_install, restart_step
+from deploy.planning.install import health_step, plan_install, restart_step, tls_steps
 from deploy.planning.removal import plan_removal
 from deploy.planning.service import health_command, log_command
 from deploy.planning.shaping import Shape, check_shaping, plan_shaping
@@ -169,10 +169,10 @@ def uninstall(runner: Runner, host: Host) -> "Planned":
 def hand_revocations(runner: Runner, host: Host, revoked: bytes) -> "Planned":
     """What gives a node the newest list of revoked certificates; its agent ends open data streams by it, too."""
     found = survey(runner, host)
-    step = revocations_step(found.layout, revoked)
+    steps = (*tls_steps(found.installed, found.layout), revocations_step(found.layout, revoked))
     has_list = bool(found.installed.current and found.installed.confirmed_server_name)
     done = "knows the newest list of revoked certificates" if has_list else "serves no TLS that we installed"
-    return Planned(node=host.name, steps=(step,) if has_list else (), lock=found.layout.lock, done=done)
+    return Planned(node=host.name, steps=steps if has_list else (), lock=found.layout.lock, done=done)
 
 
 def shape_host(runner: Runner, host: Host, shape: Shape | None, *, interface: str | None, is_sure: bool) -> "Planned":

@@ -11,6 +11,7 @@ _COMMAND = r"""
 for folder in "$ROOT" "$RELEASES" "$STATE" "$LOGS" "$STAGING" "$STAGING/wheels"; do
   [ -d "$folder" ] && echo "folder $folder"
 done
+find "$ROOT/tls" -prune -type d $SAFE -exec echo folder {} \; 2>/dev/null
 for file in "$ROOT"/* "$ROOT"/.[!.]*; do
   [ -e "$file" ] || [ -L "$file" ] || continue
   [ -d "$RELEASES" ] && case $file in OWN) continue ;; esac
@@ -123,6 +124,7 @@ def installed_fact(layout: Layout) -> Fact[Installed]:
         "LOGS": layout.logs,
         "STAGING": layout.staging,
         "SYSTEM_USER": SYSTEM_USER,
+        "SAFE": "-user root -perm 755" if layout.is_system else "",
         "RENEWAL": str(_RENEWAL_SECONDS),
     }
     setting = "\n".join(f"{name}={quote(value)}" for name, value in names.items())

@@ -4,7 +4,7 @@ from dataclasses import replace
 from shlex import quote
 
 from deploy.facts.installed import Installed
-from deploy.layout import SYSTEM_USER, UNIT, Layout
+from deploy.layout import NODE_KEY, SYSTEM_USER, UNIT, Layout
 from deploy.planning import release
 from deploy.planning.service import health_command, log_command, restart_command, stop_command
 from deploy.planning.wanted import Wanted
@@ -30,6 +30,7 @@ def plan_install(installed: Installed, wanted: Wanted, layout: Layout) -> tuple[
         *([] if installed.has_user or not layout.is_system else [user_step(layout)]),
         *_state_steps(installed, layout),
         *release.release_steps(installed, wanted, layout),
+        *(tls_steps(installed, layout) if wanted.server_name else ()),
         *wanted.identity_steps,
     ]
     if not is_serving or changed:
@@ -118,6 +119,30 @@ def _state_steps(installed: Installed, layout: Layout) -> list[Step]:
             after=lambda known: replace(known, folders=known.folders | {layout.state}),
         )
     ]
+
+
+def tls_steps(installed: Installed, layout: Layout) -> tuple[Step, ...]:
+    """Makes the folder of key and certificates; as the agent's user could write there once, what it left goes."""
+    if layout.tls in installed.folders:
+        return ()
+    tls, key = quote(layout.tls), quote(f"{layout.tls}/{NODE_KEY}")
+    # Open to others again at last: a folder that is has been gone through.
+    take = rf"""
+chmod 0700 {tls}; chown root: {tls}
+find {tls} -mindepth 1 ! \( -type f -links 1 \) -exec rm -rf {{}} +
+chown -R root: {tls}
+if [ -e {key} ]; then chown {SYSTEM_USER}: {key}; fi
+chmod 0755 {tls}"""
+    return (
+        Step(
+            name="tls",
+            description=f"Make {layout.tls}, where {'root' if layout.is_system else 'the login user'} alone may write",
+            command=f"mkdir -p {tls}{take if layout.is_system else ''}",
+            undo=f"rm -rf {tls}",
+            as_root=layout.is_system,
+            after=lambda state: replace(state, folders=state.folders | {layout.tls}),
+        ),
+    )
 
 
 def _keep_step(installed: Installed, wanted: Wanted, layout: Layout) -> Step:

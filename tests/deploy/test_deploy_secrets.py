@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,6 +176,34 @@ def test_a_revocation_is_brought_to_every_node(laptop, installed):
     assert [path.read_bytes() for path in lists] == [newest, newest] != before
     again = laptop.call("pki", "revoke", "lost")
     assert again.screen.count("nothing to do: knows the newest list") == 2
+
+
+def owners_in(folder: Path) -> dict[str, int]:
+    """Numbers of the users whom a folder and all in it belong to, by name."""
+    return {path.name: path.lstat().st_uid for path in (folder, *folder.iterdir())}
+
+
+def test_root_writes_into_no_folder_of_the_agents(laptop, installed, wheels):
+    tls, victim = laptop.inside / "opt/splitfront/tls", laptop.inside / "etc/victim"
+    agent = (tls / "node.key").stat().st_uid
+    owners = {"tls": 0, "node.key": agent, "node.pem": 0, "ca.pem": 0, "revoked.pem": 0}
+    assert owners_in(tls) == owners
+    assert agent != 0
+
+    victim.write_text("secret of root")
+    key = (tls / "node.key").read_bytes()
+    for words in (("pki", "revoke", "lost"), ("nodes", "install", "one", "--wheel", wheels[0])):
+        os.chown(tls, agent, agent)  # as it was made once
+        for name in ("revoked.pem.part", "node.pem.part", "folder.part"):
+            (tls / name).symlink_to("/etc/victim")
+        laptop.call(*words)
+        assert victim.read_text() == "secret of root"
+        assert victim.stat().st_uid == 0
+        assert owners_in(tls) == owners
+        assert stat.S_IMODE((tls / "node.key").stat().st_mode) == 0o600
+        assert stat.S_IMODE(tls.stat().st_mode) == 0o755
+        assert (tls / "node.key").read_bytes() == key
+    assert "nothing to do" in laptop.call("nodes", "install", "one", "--wheel", wheels[0]).screen
 
 
 def test_what_is_typed_and_what_is_kept_safe_is_found_nowhere(laptop, wheels, installed):
