@@ -65,6 +65,7 @@ def serve_run(
         events.listen(partial(_write, folder))
         events.listen(on_event)
         stack.callback(_keep, run, events)
+        taken_off = stack.enter_context(ExitStack())
         service = stack.enter_context(
             serve_plan(
                 run.fleet,
@@ -79,8 +80,7 @@ def serve_run(
                 on_lane=on_lane,
             )
         )
-        # Only once it was taken off is there nothing to be adopted.
-        stack.callback(folder.remove, "deployment")
+        taken_off.callback(folder.remove, "deployment")  # not before: it may be killed meanwhile
         if service.candidate is not None and service.candidate.plan.stages != chosen.plan.stages:
             service.switch(chosen)
         yield service

@@ -81,6 +81,21 @@ def test_a_killed_coordinator_leaves_a_plan_that_the_next_one_adopts(run_folder,
     assert {"deployed", "adopted"} <= set(kinds)
 
 
+def test_a_plan_stays_recorded_until_it_was_taken_off(run_folder, agents):
+    """A node that is frozen holds up the end; the coordinator is killed while it waits."""
+    deploy = Deploy(run_folder, "--lease", "1")
+    assert any(line.startswith("Live as") for line in deploy.process.stderr)
+    agents["b"].process.send_signal(signal.SIGSTOP)
+    try:
+        deploy.process.send_signal(signal.SIGINT)
+        wait_until(lambda: not stages_of(agents["a"]))
+        deploy.end(signal.SIGKILL)
+        assert (run_folder / "deployment.json").exists()
+    finally:
+        agents["b"].process.send_signal(signal.SIGCONT)
+    wait_until(lambda: not stages_of(agents["b"]))
+
+
 def test_what_a_killed_coordinator_left_is_freed_when_its_lease_is_over(run_folder, agents):
     deploy = Deploy(run_folder, "--lease", "1")
     deploy.next_event("deployed")
