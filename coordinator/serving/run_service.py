@@ -100,10 +100,18 @@ def _only_one(folder: RunFolder) -> Iterator[None]:
 
 
 def _running(run: OpenRun) -> Served | None:
-    """What another coordinator may have left running; agents on this machine end with their coordinator."""
+    """What another coordinator may have left running; agents on this machine end with their coordinator.
+
+    The folder of a copied record may be served elsewhere: what it says is not ours to take over.
+    """
     if not run.folder.has("deployment") or any(node.local for node in run.fleet.config.nodes):
         return None
-    return run.folder.load("deployment", Served)
+    served = run.folder.load("deployment", Served)
+    return served if served.folder in (None, _inode(run.folder)) else None
+
+
+def _inode(folder: RunFolder) -> int:
+    return folder.path.stat().st_ino
 
 
 def _replanner(run: OpenRun, *, is_live: bool) -> Replanner:
@@ -131,7 +139,7 @@ def _write(folder: RunFolder, event: Event) -> None:
 
 def _record(run: OpenRun, served: Served) -> None:
     try:
-        run.save("deployment", served)
+        run.save("deployment", replace(served, folder=_inode(run.folder)))
     except OSError:  # the disk is full, say: no reason to serve no more
         _logger.warning("what serves could not be recorded", exc_info=True)
 

@@ -13,3 +13,6 @@ class Served:
     """Of the deployment."""
     epoch: int
     candidate: Candidate
+    folder: int | None = None
+    """Inode of the run folder that it was recorded in, by which a copied folder is told from it; None where it was not
+    recorded, or by an older version."""

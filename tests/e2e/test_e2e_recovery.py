@@ -1,6 +1,7 @@
 """`splitfront deploy` when nodes, or the coordinator, are killed."""
 
 import json
+import shutil
 import signal
 import time
 
@@ -94,6 +95,18 @@ def test_a_plan_stays_recorded_until_it_was_taken_off(run_folder, agents):
     finally:
         agents["b"].process.send_signal(signal.SIGCONT)
     wait_until(lambda: not stages_of(agents["b"]))
+
+
+def test_a_copy_of_a_run_folder_is_served_as_a_deployment_of_its_own(run_folder, agents, tmp_path):
+    first = Deploy(run_folder)
+    first.next_event("deployed")
+    before = {name: stages_of(agent) for name, agent in agents.items()}
+    copy = tmp_path / "copy"
+    shutil.copytree(run_folder, copy)
+    second = splitfront("deploy", "--run", copy, "--seconds", 0, "--json")
+    assert [json.loads(line)["kind"] for line in second.stdout.splitlines()] == ["deployed"]
+    assert {name: stages_of(agent) for name, agent in agents.items()} == before
+    first.end()
 
 
 def test_what_a_killed_coordinator_left_is_freed_when_its_lease_is_over(run_folder, agents):
