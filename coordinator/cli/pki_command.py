@@ -191,7 +191,7 @@ def _issue_all(
     "--cluster",
     "cluster_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Cluster file: brings the list to all its nodes that have an ssh section, over SSH. Without --pki, its authority counts.",
+    help="Cluster file, which names the authority: brings the list to all its nodes that have an ssh section.",
 )
 @passphrase_option
 @dry_run_option

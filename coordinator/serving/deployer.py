@@ -73,6 +73,10 @@ class Deployer(Protocol):
         """Whether the nodes can hold the stages of both at once, by what is predicted of their memory."""
         ...
 
+    def newest_epoch(self, nodes: Iterable[str]) -> int:
+        """The highest epoch of which these nodes hold stages; 0 where they hold none. One that is lost is left out."""
+        ...
+
     def take_down(self, nodes: Iterable[str], *, first_epoch: int = 0, last_epoch: int | None = None) -> None:
         """Frees the stages of these epochs on these nodes; one that does not answer is left alone after seconds."""
         ...
@@ -213,6 +217,18 @@ class PlanDeployer:
             needed[name] + held[name] <= self._roster.node(name).device.memory_bytes
             for name in needed.keys() & held.keys()
         )
+
+    def newest_epoch(self, nodes: Iterable[str]) -> int:
+        """See `Deployer`."""
+
+        def newest(name: str) -> int:
+            try:
+                stages = self._roster.node(name).client.list_stages()
+            except NodeError:
+                return 0
+            return max((one.epoch for one in stages if one.deployment == self._name), default=0)
+
+        return max(run_side_by_side([partial(newest, name) for name in nodes]), default=0)
 
     def take_down(self, nodes: Iterable[str], *, first_epoch: int = 0, last_epoch: int | None = None) -> None:
         """See `Deployer`."""

@@ -16,8 +16,8 @@ from coordinator.pipeline import Answer
 from coordinator.serving.events import REQUEST_FAILED, EventLog
 from coordinator.serving.ledger import MAX_ATTEMPTS, Ledger
 from coordinator.serving.line import Line
-from node_agent.element_types import DTYPES
 from node_agent.errors import RequestRejectedError
+from partitioner.tensors import TensorSpec
 
 Inputs = Mapping[str, np.ndarray]
 
@@ -47,7 +47,7 @@ class Desk:
         self,
         *,
         name: str,
-        input_names: Iterable[str],
+        inputs: Iterable[TensorSpec],
         events: EventLog,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -55,12 +55,12 @@ class Desk:
 
         Args:
             name: Of the deployment, for messages.
-            input_names: What a request must bring.
+            inputs: What a request must bring.
             events: Takes failures of requests.
             clock: Seconds, never going back; that of `Answer`.
         """
         self._name = name
-        self._input_names = tuple(input_names)
+        self._specs = tuple(inputs)
         self._events = events
         self._clock = clock
         self._changed = threading.Condition()
@@ -92,7 +92,7 @@ class Desk:
         """Takes a request once the window has room; the future gets the answer or the error.
 
         Raises:
-            RequestRejectedError: An input is missing, or cannot travel.
+            RequestRejectedError: An input is missing, or is none of the model: it would break the line for all others.
             ServiceEndedError: The service was closed, or gave up.
             MeasurementError: The window had no room within the timeout.
         """
@@ -117,11 +117,13 @@ class Desk:
         return self._ledger.n_open < self._window
 
     def _check(self, inputs: Inputs) -> None:
-        faults = [f"input {name!r} is missing" for name in self._input_names if name not in inputs]
+        faults = [f"input {spec.name!r} is missing" for spec in self._specs if spec.name not in inputs]
         faults += [
-            f"input {name!r} has elements of {inputs[name].dtype}, which cannot travel"
-            for name in self._input_names
-            if name in inputs and inputs[name].dtype.name not in DTYPES
+            f"input {spec.name!r} is {given.dtype.name} of shape {given.shape}, "
+            f"the model takes {spec.dtype} of {spec.shape}"
+            for spec in self._specs
+            if (given := inputs.get(spec.name)) is not None
+            and (given.dtype.name, given.shape) != (spec.dtype, spec.shape)
         ]
         if faults:
             raise RequestRejectedError(f"A request to {self._name} is rejected: " + "; ".join(faults) + ".")

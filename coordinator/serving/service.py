@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Protocol
@@ -30,6 +30,7 @@ from coordinator.serving.supervisor import Supervisor
 from coordinator.serving.watch import Heart, Sign, Watch
 from partitioner.onnx_io import Model
 from partitioner.plan import Candidate
+from partitioner.tensors import TensorSpec
 
 _KIND_OF = {Turn.LOST: kinds.NODE_LOST, Turn.BACK: kinds.NODE_BACK, Turn.RESTARTED: kinds.NODE_RESTARTED}
 
@@ -60,7 +61,7 @@ class Service:
         hearts: Mapping[str, Heart],
         *,
         name: str,
-        input_names: tuple[str, ...],
+        inputs: Iterable[TensorSpec],
         events: EventLog,
         members: Members,
         on_served: Callable[[Served], None] = lambda _served: None,
@@ -73,7 +74,7 @@ class Service:
             replanner: Chooses them.
             hearts: Of each node. They belong to the service from now on.
             name: Of the deployment.
-            input_names: What a request brings.
+            inputs: What a request brings.
             events: Takes what happens.
             members: Told of nodes that are lost and back.
             on_served: Told of each plan that begins to serve.
@@ -85,7 +86,7 @@ class Service:
         self.events = events
         self._deployer = deployer
         self._members = members
-        self._desk = Desk(name=name, input_names=input_names, events=events, clock=clock)
+        self._desk = Desk(name=name, inputs=inputs, events=events, clock=clock)
         self._watch = Watch(dict(hearts), self._on_sign, prepare=members.renew, clock=clock)
         diagnosis = Diagnosis(self._watch, self._desk, clock, answer_seconds=patience.for_answers)
         starter = Starter(
@@ -155,7 +156,7 @@ class Service:
         """Takes a request once the window has room; the future gets the answer or the error.
 
         Raises:
-            RequestRejectedError: An input is missing, or cannot travel.
+            RequestRejectedError: An input is missing, or is none of the model.
             ServiceEndedError: The service was closed, or gave up.
             MeasurementError: The window had no room within the timeout.
         """
@@ -205,7 +206,7 @@ class Service:
             ) from error
 
     def switch(self, candidate: Candidate) -> "Future[None]":
-        """Has another plan serve, without losing a request; the future, which cannot be cancelled, is done once it does."""
+        """Has another plan serve, without losing a request; the future is done once it does. It cannot be cancelled."""
         return self._supervisor.switch(candidate)
 
     def close(self) -> None:
@@ -276,7 +277,7 @@ def serve_plan(
             replanner,
             {node.name: NodeHeart(node.address, node.tls, name) for node in fleet.nodes},
             name=name,
-            input_names=model.graph.boundaries[0],
+            inputs=[model.graph.spec_of[one] for one in model.graph.boundaries[0]],
             events=events,
             members=roster,
             on_served=on_served,

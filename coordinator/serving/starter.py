@@ -62,6 +62,8 @@ class Starter:
         self._lessons = Lessons(avoided_seconds)
         self._lock = threading.Lock()
         self._is_stopping = False
+        self._tidied: Line | None = None
+        """For whose losses plans are chosen ahead."""
         self.epoch = 0
         """Of the last attempt to bring a line up."""
 
@@ -99,10 +101,13 @@ class Starter:
             return self._lessons.circumstances(usable, self._clock())
 
     def adopt(self, running: Served, first_request: int) -> Line | None:
-        """The line of a plan that is loaded already; None where it cannot be taken over."""
-        self.epoch = running.epoch
+        """The line of a plan that is loaded already; None where it cannot be taken over.
+
+        Later attempts of who left it may have loaded stages too: they are freed, and the next attempt is above them.
+        """
         plan = running.candidate.plan
-        self._watch.confirm(devices_of(plan), CONFIRM_SECONDS)
+        there = self._watch.confirm(self._watch.alive, CONFIRM_SECONDS)
+        self.epoch = max(running.epoch, self._deployer.newest_epoch(there))
         instances = self._diagnosis.instances(plan)
         try:
             pipeline = self._deployer.adopt(
@@ -112,7 +117,9 @@ class Starter:
             cause = f"what runs cannot be adopted: {error}"
             self._events.tell(kinds.ATTEMPT_FAILED, plan=plan.describe(), epoch=running.epoch, cause=cause)
             return None
-        return self._line(running.candidate, pipeline, instances)
+        if self.epoch > running.epoch:
+            self._deployer.take_down(there, first_epoch=running.epoch + 1, last_epoch=self.epoch)
+        return self._line(running.candidate, running.epoch, pipeline, instances)
 
     def bring_up(self, candidate: Candidate, chosen_in: Circumstances | None = None) -> Line:
         """The line of a plan that was not loaded yet.
@@ -130,17 +137,18 @@ class Starter:
         plan = candidate.plan
         instances = self._diagnosis.instances(plan)
         pipeline = self._deployer.bring_up(candidate, self.epoch, lambda: self._why_give_up(plan, instances))
-        return self._line(candidate, pipeline, instances, chosen_in)
+        return self._line(candidate, self.epoch, pipeline, instances, chosen_in)
 
     def _line(
         self,
         candidate: Candidate,
+        epoch: int,
         pipeline: Pipeline,
         instances: dict[str, str],
         chosen_in: Circumstances | None = None,
     ) -> Line:
         return Line(
-            epoch=self.epoch,
+            epoch=epoch,
             candidate=candidate,
             pipeline=pipeline,
             instances=instances,
@@ -168,6 +176,7 @@ class Starter:
         Raises:
             GivenUpError: None could be brought up; says why.
         """
+        self._tidied = None
         patience_ends = self._clock() + self._wait_seconds
         is_waiting = False
         while not self._is_stopping:
@@ -241,6 +250,7 @@ class Starter:
 
     def tidy(self, line: Line) -> None:
         """Frees what earlier epochs hold, and plans ahead for the loss of each node; in the background."""
+        self._tidied = line
         threading.Thread(target=self._tidy, args=(line,), name=f"after epoch {line.epoch} began", daemon=True).start()
 
     def _tidy(self, line: Line) -> None:
@@ -249,7 +259,7 @@ class Starter:
         self._replanner.prepare(
             self.circumstances(alive),
             devices_of(line.candidate.plan),
-            is_over=lambda: self._is_stopping or self.epoch != line.epoch,
+            is_over=lambda: self._is_stopping or self._tidied is not line,
         )
 
     def fits_beside(self, candidate: Candidate, running: Candidate) -> bool:

@@ -17,8 +17,8 @@ def work():
     terminal.print_json_line("1")
 
 threading.excepthook = lambda _: None
-threading.Thread(target=work, daemon=True).start()
 try:
+    threading.Thread(target=work, daemon=True).start()
     time.sleep(60)
 except KeyboardInterrupt:
     sys.exit("taken off")

@@ -21,8 +21,10 @@ from coordinator.serving import events as kinds
 from coordinator.serving.events import EventLog
 from coordinator.serving.patience import Patience
 from coordinator.serving.replanning import Replanner
+from coordinator.serving.served import Served
 from coordinator.serving.service import Service
 from node_agent.errors import RequestRejectedError, StageFailedError
+from partitioner.tensors import TensorSpec
 
 FRONT = (
     candidate_on("a", "b", "c", throughput=300, latency=0.02),
@@ -35,14 +37,14 @@ QUICK = Patience(for_nodes=1.0, for_answers=0.5, for_drain=2.0, for_settling=0.0
 
 
 @contextmanager
-def serving(cluster, *, front=FRONT, first=FRONT[0], patience=QUICK, wish="throughput", search=None):
+def serving(cluster, *, front=FRONT, first=FRONT[0], patience=QUICK, wish="throughput", search=None, running=None):
     served = []
     service = Service(
         cluster,
         Replanner(front, wish=wish, search=search),
         cluster.hearts(),
         name="d",
-        input_names=("x",),
+        inputs=[TensorSpec(name="x", dtype="float64", shape=(2,))],
         events=EventLog(),
         members=cluster,
         on_served=served.append,
@@ -50,7 +52,7 @@ def serving(cluster, *, front=FRONT, first=FRONT[0], patience=QUICK, wish="throu
     )
     service.served = served
     try:
-        service.start(first)
+        service.start(first, running)
         yield service
     finally:
         service.close()
@@ -415,13 +417,37 @@ def test_a_switch_after_the_end_ends_in_an_error_that_says_so(cluster):
         service.switch(FRONT[1]).result(20)
 
 
-def test_a_request_that_cannot_travel_is_rejected_at_once(cluster):
+def test_what_a_killed_coordinator_had_loaded_for_later_epochs_is_freed_and_gone_beyond(cluster):
+    cluster.left = {1, 3}
+    with serving(cluster, running=Served(name="d", epoch=1, candidate=FRONT[0])) as service:
+        assert service.epoch == 1
+        assert (frozenset("abcd"), 2, 3) in cluster.freed
+        cluster.break_streams("b")
+        wait_until(lambda: service.epoch == 4)
+
+
+def test_where_nothing_can_be_adopted_the_wished_plan_is_brought_up_above_all_that_is_left(cluster):
+    cluster.left = {3}
+    with serving(cluster, running=Served(name="d", epoch=1, candidate=FRONT[0])) as service:
+        assert (devices(service), service.epoch) == (("a", "b", "c"), 4)
+        wait_until(lambda: (frozenset("abcd"), 0, 3) in cluster.freed)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fault"),
+    [
+        ({"z": np.zeros(1)}, "'x' is missing"),
+        ({"x": np.array([object(), object()])}, r"'x' is object of shape \(2,\), the model takes float64 of \(2,\)"),
+        ({"x": np.zeros(2, np.float32)}, r"'x' is float32 of shape \(2,\)"),
+        ({"x": np.zeros((3, 2))}, r"'x' is float64 of shape \(3, 2\)"),
+    ],
+)
+def test_what_is_no_request_of_the_model_is_rejected_at_once(cluster, inputs, fault):
     with serving(cluster) as service:
-        with pytest.raises(RequestRejectedError, match="'x' is missing"):
-            service.submit({"z": np.zeros(1)})
-        with pytest.raises(RequestRejectedError, match="elements of"):
-            service.submit({"x": np.array([object()])})
+        with pytest.raises(RequestRejectedError, match=fault):
+            service.submit(inputs)
         answers_right(service.submit(x_of(1)), 1)
+        assert service.epoch == 1
 
 
 def test_the_window_bounds_what_waits(cluster):
