@@ -9,8 +9,9 @@ from partitioner.bounds import FIELDS, THROUGHPUT, Bound, parse_bound
 from partitioner.codec import CodecTable
 from partitioner.cost import CostModel
 from partitioner.errors import PlanError
-from partitioner.search.building import build_problem
+from partitioner.search.building import build_problem, check_objectives, device_index
 from partitioner.search.problem import BOTTLENECK, LATENCY, SearchProblem
+from partitioner.search.registry import check_engine
 
 QUANTITY_OF = {word: BOTTLENECK if word == THROUGHPUT else name for word, (name, _) in FIELDS.items()}
 """What each word minimises."""
@@ -38,6 +39,21 @@ class SearchWish:
     max_replicas: int = 1
     windows: tuple[int, ...] = ()
     """Most requests in flight, to be compared; none: what suits each plan."""
+
+    def check(self, device_names: Sequence[str]) -> None:
+        """Does nothing where all of it can be read and names what there is, as far as that shows before profiling.
+
+        Raises:
+            PlanError: A word or name is unknown, or the engine cannot take what is asked.
+            ChoiceError: A bound cannot be read.
+        """
+        objectives = _quantities(self.objectives)
+        bounded = [QUANTITY_OF[parse_bound(text).word] for text in self.within]
+        check_objectives(objectives, bounded, self.codecs)
+        engine = self.engine or "labels"  # which takes all that the engine by default could be asked
+        check_engine(engine, objectives, bounded, has_checkpoint=self.checkpoint is not None)
+        for pinned in (self.pinned_first, self.pinned_last):
+            device_index(device_names, pinned)
 
     def models(self, cost_model: CostModel) -> tuple[CostModel, ...]:
         """One cost model for each window."""

@@ -2,18 +2,37 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from partitioner.bounds import EXAMPLES, FIELDS, THROUGHPUT, Bound, read_bound, seconds_text
 from partitioner.errors import ChoiceError
 from partitioner.front import knee_index
 from partitioner.plan import Candidate
 
+KNEE = "knee"
 FORMS = (
     "`knee`, `latency` (least), `throughput` (most), `memory`, `energy`, `wire` or `error` (least), an index such as "
     f"`3` (0 comes first on the front), bounds such as {EXAMPLES}, or several joined by commas"
 )
 
 Pick = Callable[[Sequence[Candidate]], Candidate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    index: int | None = None
+    words: tuple[str, ...] = ()
+    """At most one."""
+    bounds: tuple[Bound, ...] = ()
+
+
+def check_wish(wish: str) -> None:
+    """Does nothing where a wish can be read; whether a front answers it, `choose` tells.
+
+    Raises:
+        ChoiceError: It cannot be read.
+    """
+    _read_wish(wish)
 
 
 def choose(front: Sequence[Candidate], wish: str, objectives: Sequence[str] | None = None) -> Candidate:
@@ -32,18 +51,15 @@ def choose(front: Sequence[Candidate], wish: str, objectives: Sequence[str] | No
     """
     if not front:
         raise ChoiceError("There is nothing to choose from: the front is empty.")
-    terms = [term.strip() for term in wish.split(",")]
-    if len(terms) == 1 and re.fullmatch(r"\d+", terms[0]):
-        return _by_index(front, int(terms[0]))
-    picks: dict[str, Pick] = {**_PICKS, "knee": lambda within: knee(within, objectives)}
-    words = [term.lower() for term in terms if term.lower() in picks]
-    bounds = [_parse_bound(term, wish) for term in terms if term.lower() not in picks]
-    if len(words) > 1:
-        raise ChoiceError(f"Wish {wish!r} names {len(words)} aims, {' and '.join(words)}: give one.")
-    within = [candidate for candidate in front if all(bound.holds(candidate.cost) for bound in bounds)]
+    read = _read_wish(wish)
+    if read.index is not None:
+        return _by_index(front, read.index)
+    within = [candidate for candidate in front if all(bound.holds(candidate.cost) for bound in read.bounds)]
     if not within:
-        raise ChoiceError(f"No plan of the front has {' and '.join(bound.text for bound in bounds)}: {_extent(front)}.")
-    return (picks[words[0]] if words else picks[_word_of(bounds)])(within)
+        wanted = " and ".join(bound.text for bound in read.bounds)
+        raise ChoiceError(f"No plan of the front has {wanted}: {_extent(front)}.")
+    [word] = read.words or [_word_of(read.bounds)]
+    return knee(within, objectives) if word == KNEE else _PICKS[word](within)
 
 
 def least_latency(front: Sequence[Candidate]) -> Candidate:
@@ -86,10 +102,21 @@ _PICKS: dict[str, Pick] = {
 }
 
 
+def _read_wish(wish: str) -> _Wish:
+    terms = [term.strip() for term in wish.split(",")]
+    if len(terms) == 1 and re.fullmatch(r"\d+", terms[0]):
+        return _Wish(index=int(terms[0]))
+    words = tuple(term.lower() for term in terms if term.lower() in (KNEE, *_PICKS))
+    bounds = tuple(_parse_bound(term, wish) for term in terms if term.lower() not in words)
+    if len(words) > 1:
+        raise ChoiceError(f"Wish {wish!r} names {len(words)} aims, {' and '.join(words)}: give one.")
+    return _Wish(words=words, bounds=bounds)
+
+
 def _word_of(bounds: Sequence[Bound]) -> str:
     bounded = {bound.word for bound in bounds}
     if {"latency", THROUGHPUT} <= bounded:
-        return "knee"
+        return KNEE
     return THROUGHPUT if "latency" in bounded else "latency"
 
 

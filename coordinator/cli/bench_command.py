@@ -41,8 +41,10 @@ def command(
     chosen = RunFolder(folder).load("plan", Candidate)
     if dry_run:
         front = RunFolder(folder).load("front", SearchResult).front
-        others = [f"{label}: {candidate.plan.describe()}" for label, candidate in front_selection(front, chosen)]
-        terminal.say("\n".join(["Would measure:", f"chosen: {chosen.plan.describe()}", *others, "and each node alone"]))
+        measured = [("chosen", chosen), *front_selection(front, chosen)]
+        plans = {label: candidate.plan.describe() for label, candidate in measured}
+        lines = [f"{label}: {plan}" for label, plan in plans.items()]
+        terminal.tell("\n".join(["Would measure:", *lines, "and each node alone"]), {"plans": plans})
         return
     with resumed_run(folder, terminal) as run:
         effort = Effort(seconds=bench_seconds)

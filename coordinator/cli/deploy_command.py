@@ -66,7 +66,8 @@ def command(
     chosen = predicted_plan(RunFolder(folder), is_live=is_live)
     terminal.say(expectation_sentence(chosen.cost))
     if dry_run:
-        terminal.say(f"Would load {len(chosen.plan.stages)} stages: {chosen.plan.describe()}")
+        stages, plan = len(chosen.plan.stages), chosen.plan.describe()
+        terminal.tell(f"Would load {stages} stages: {plan}", {"n_stages": stages, "plan": plan})
         return
 
     def tell(event: Event) -> None:

@@ -69,8 +69,8 @@ def command(
     from coordinator.cli.request import Request
     from coordinator.cli.shown_profile import show_profile
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import describe_request, measure_codecs, opened_run
-    from coordinator.coding import check_codecs, choose_codecs
+    from coordinator.cli.whole_run import measure_codecs, opened_run, tell_request
+    from coordinator.coding import check_codecs
     from coordinator.profile_cache import default_cache_file
     from coordinator.report.profiling_table import profiling_table
     from coordinator.report.tables import profile_table
@@ -97,10 +97,9 @@ def command(
         folder=folder,
     )
     if dry_run:
-        terminal.say(describe_request(request, terminal))
+        tell_request(request, terminal)
         return
-    with opened_run(request, terminal) as run:
-        choose_codecs(run.fleet, codecs)
+    with opened_run(request, terminal, codecs=codecs) as run:
         profile = profile_step(run, terminal, budget_seconds=profile_seconds, is_fresh=is_fresh)
         terminal.show(profile_table(profile, run.model.graph))
         terminal.show(profiling_table(profile))

@@ -55,4 +55,6 @@ class Request:
 
     def run_folder(self) -> RunFolder:
         """Where the run goes."""
-        return RunFolder(self.folder or Path("runs") / Path(self.model).stem.replace(":", "-"))
+        from coordinator.config.sweep import last_part  # noqa: PLC0415 - `inspect` has no folder: it imports late
+
+        return RunFolder(self.folder or Path("runs") / last_part(self.model))

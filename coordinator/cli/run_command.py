@@ -69,7 +69,7 @@ def command(
     """
     from coordinator.cli.request import Request
     from coordinator.cli.terminal import Terminal
-    from coordinator.cli.whole_run import Budgets, describe_request, whole_run
+    from coordinator.cli.whole_run import Budgets, check_wishes, steps_after_profiling, tell_request, whole_run
     from coordinator.window import parse_window
 
     terminal = Terminal(as_json=as_json)
@@ -85,10 +85,11 @@ def command(
         seed=seed,
         folder=folder,
     )
-    if dry_run:
-        terminal.say(describe_request(request, terminal))
-        return
     budgets = Budgets(profile_seconds=profile_seconds, correct_seconds=correct_seconds, bench_seconds=bench_seconds)
+    if dry_run:
+        check_wishes(request, search, wish)
+        tell_request(request, terminal, steps_after_profiling(search, wish, budgets))
+        return
     whole_run(
         request,
         search,

@@ -47,7 +47,7 @@ def command(
       splitfront sweep sweep.yaml --out sweeps/first --predict-only
       splitfront sweep sweep.yaml --out sweeps/second --store postgresql+psycopg://host/results
     """
-    from coordinator.cli.sweeping import dry_run_text, measured, predicted, sweep_file
+    from coordinator.cli.sweeping import measured, predicted, sweep_file, tell_outlook
     from coordinator.cli.terminal import Terminal
 
     if scheduler is not None and not predict_only:
@@ -56,7 +56,7 @@ def command(
     asked = sweep_file(file, seed, is_quick=quick)
     place = folder or Path("sweeps") / asked.config.name
     if dry_run:
-        terminal.say(dry_run_text(asked, place, terminal))
+        tell_outlook(asked, place, terminal)
     elif predict_only:
         predicted(asked, place, terminal, store_url=store_url, scheduler=scheduler)
     else:

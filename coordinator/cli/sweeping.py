@@ -30,8 +30,8 @@ def sweep_file(path: Path, seed: int | None, *, is_quick: bool = False) -> Sweep
     return replace(file, config=quick(config) if is_quick else config)
 
 
-def dry_run_text(file: SweepFile, folder: Path, terminal: Terminal) -> str:
-    """What would be measured, and for how long; starts no node.
+def tell_outlook(file: SweepFile, folder: Path, terminal: Terminal) -> None:
+    """Says what would be measured, and for how long; starts no node.
 
     Raises:
         ConditionError: A condition cannot be applied.
@@ -48,19 +48,25 @@ def dry_run_text(file: SweepFile, folder: Path, terminal: Terminal) -> str:
     once = sum(each.repeat_seconds for each in found)
     longest = min(once * most, max(once * least, config.repeats.budget_seconds or once * most))
     front = any(choice.every == "front" for choice in config.plans)
-    return "\n".join(
-        [
-            f"Would measure, into {place.path}, {least} to {most} times each:",
-            *(
-                f"  {each.model}, batch {each.batch}, on {each.cluster}, {each.condition}: {each.n_plans} plans, "
-                f"{span_text(each.repeat_seconds)} once"
-                for each in found
-            ),
-            *(["  and the predicted fronts, which are known once models are profiled"] if front else []),
-            f"That is {sum(each.n_plans for each in found)} cases, {span_text(once * least)} to {span_text(longest)} "
-            f"without computing, after profiling ({span_text(config.profile_seconds)} for each model and node).",
-        ]
-    )
+    lines = [
+        f"Would measure, into {place.path}, {least} to {most} times each:",
+        *(
+            f"  {each.model}, batch {each.batch}, on {each.cluster}, {each.condition}: {each.n_plans} plans, "
+            f"{span_text(each.repeat_seconds)} once"
+            for each in found
+        ),
+        *(["  and the predicted fronts, which are known once models are profiled"] if front else []),
+        f"That is {sum(each.n_plans for each in found)} cases, {span_text(once * least)} to {span_text(longest)} "
+        f"without computing, after profiling ({span_text(config.profile_seconds)} for each model and node).",
+    ]
+    facts = {
+        "folder": str(place.path),
+        "studies": [asdict(each) for each in found],
+        "with_predicted_fronts": front,
+        "least_seconds": once * least,
+        "most_seconds": longest,
+    }
+    terminal.tell("\n".join(lines), facts)
 
 
 def measured(file: SweepFile, folder: Path, terminal: Terminal, *, store_url: str | None) -> None:

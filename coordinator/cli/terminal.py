@@ -1,9 +1,10 @@
 """The terminal: progress on standard error, results on standard output."""
 
+import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class Terminal:
         """Prints a line for people; nothing in it is markup."""
         with _ending_with_the_reader():
             self._out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def tell(self, text: str, facts: Mapping[str, object]) -> None:
+        """Says what is there to know for people, and prints the same for a script, where that was asked for."""
+        self.say(text)
+        self.print_json_line(json.dumps(facts, indent=2))
 
     def print_json(self, path: Path) -> None:
         """Prints an artefact for a script, where that was asked for."""

@@ -32,7 +32,7 @@ from coordinator.steps import (
 )
 from coordinator.window import WindowWish, window_words
 from coordinator.wishes import SearchWish
-from partitioner.choice import knee
+from partitioner.choice import check_wish, knee
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,14 @@ class Budgets:
 
 
 @contextmanager
-def opened_run(request: Request, terminal: Terminal) -> Iterator[OpenRun]:
-    """A new run, for as long as the context lasts. The folder is begun only when model and nodes are there."""
+def opened_run(request: Request, terminal: Terminal, *, codecs: Sequence[str]) -> Iterator[OpenRun]:
+    """A new run, for as long as the context lasts. The folder is begun only when model, nodes and codecs are there."""
     settings = request.settings(cluster=request.cluster)
     config = open_cluster(settings.cluster)
     folder = request.run_folder()
     model = open_model(settings, terminal)
     with _connected(config, folder, terminal) as fleet, ProfileCache(default_cache_file(), terminal.say) as cache:
+        choose_codecs(fleet, codecs)
         settings = start_run(folder, settings, model)
         yield OpenRun(folder=folder, settings=settings, model=model, fleet=fleet, profile_cache=cache)
 
@@ -78,18 +79,50 @@ def _connected(config: ClusterConfig, folder: RunFolder, terminal: Terminal) -> 
         yield fleet
 
 
-def describe_request(request: Request, terminal: Terminal) -> str:
-    """What a run would do, in lines."""
-    config = open_cluster(request.cluster)
+def check_wishes(request: Request, search: SearchWish, wish: str) -> None:
+    """Does nothing where all that is asked for can be read, and names nodes that there are; before any step.
+
+    Raises:
+        ConfigError: With every fault of the cluster's file.
+        PlanError: A codec, objective, engine or node is unknown.
+        ChoiceError: A bound or the wish cannot be read.
+    """
+    check_codecs(search.codecs)
+    search.check([node.name for node in open_cluster(request.cluster).nodes])
+    check_wish(wish)
+
+
+def tell_request(request: Request, terminal: Terminal, then: Sequence[str] = ()) -> None:
+    """Says what a run would do: profile, then the steps that `then` has in words."""
+    config, path = open_cluster(request.cluster), request.run_folder().path
     graph = open_model(request.settings(cluster=request.cluster), terminal).graph
-    spans = spans_to_profile(graph.n_units, request.seed)
-    return "\n".join(
-        [
-            f"Would profile {graph.name} ({graph.n_units} units, {len(graph.split_points)} split points, "
-            f"{graph.weight_bytes(0, graph.n_units) / 2**20:.1f} MiB of weights) on:",
-            *(f"  {node.name}: {len(spans)} segments" for node in config.nodes),
-            f"and write to {request.run_folder().path}",
-        ]
+    n_segments = len(spans_to_profile(graph.n_units, request.seed))
+    weight_bytes = graph.weight_bytes(0, graph.n_units)
+    lines = [
+        f"Would profile {graph.name} ({graph.n_units} units, {len(graph.split_points)} split points, "
+        f"{weight_bytes / 2**20:.1f} MiB of weights) on:",
+        *(f"  {node.name}: {n_segments} segments" for node in config.nodes),
+        *then,
+        f"and write to {path}",
+    ]
+    facts = {
+        "model": graph.name,
+        "n_units": graph.n_units,
+        "n_split_points": len(graph.split_points),
+        "weight_bytes": weight_bytes,
+        "n_segments": {node.name: n_segments for node in config.nodes},
+        "then": list(then),
+        "folder": str(path),
+    }
+    terminal.tell("\n".join(lines), facts)
+
+
+def steps_after_profiling(search: SearchWish, wish: str, budgets: Budgets) -> tuple[str, ...]:
+    """What a whole run does then, in words."""
+    return (
+        f"search it for {', '.join(search.objectives)} ({search.engine or 'exactly'}), "
+        f"correct the front on the nodes for up to {budgets.correct_seconds:g} s",
+        f"choose by {wish!r}, deploy, and measure for {budgets.bench_seconds:g} s in each scenario",
     )
 
 
@@ -124,10 +157,9 @@ def whole_run(
     is_fresh: bool = False,
 ) -> None:
     """Profile (with `is_fresh` asking the cache for nothing), search, plan, deploy, bench, report."""
-    check_codecs(search.codecs)
-    with opened_run(request, terminal) as run:
+    check_wishes(request, search, wish)
+    with opened_run(request, terminal, codecs=search.codecs) as run:
         graph = run.model.graph
-        choose_codecs(run.fleet, search.codecs)
         profile_step(run, terminal, budget_seconds=budgets.profile_seconds, is_fresh=is_fresh)
         measure_codecs(run, search.codecs, terminal)
         result, correction = search_and_correct_step(run, search, terminal, budget_seconds=budgets.correct_seconds)

@@ -1,6 +1,6 @@
 """From a cost model and wishes to a search problem."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -43,7 +43,8 @@ def build_problem(
         PlanError: A wish names what is not there, or is out of range; the message says which and what is wanted.
     """
     bounds = dict(bounds or {})
-    _check_quantities(cost_model, objectives, bounds, codecs)
+    check_objectives(objectives, bounds, codecs)
+    _check_known(cost_model, objectives, bounds, codecs)
     cluster = cost_model.cluster
     names = tuple(device.name for device in cluster.devices)
     fixed, rate, busy_rate = link_arrays(cluster, names)
@@ -59,8 +60,8 @@ def build_problem(
         link_bytes_per_second=rate,
         is_position_allowed=_allowed_positions(cost_model.graph.n_units, positions),
         max_stages=_checked_max_stages(len(names), max_stages),
-        pinned_first=_device_index(names, pinned_first),
-        pinned_last=_device_index(names, pinned_last),
+        pinned_first=device_index(names, pinned_first),
+        pinned_last=device_index(names, pinned_last),
         objectives=tuple(objectives),
         bounds=bounds,
         device_watts=_watts(cluster),
@@ -73,14 +74,24 @@ def build_problem(
     return with_replicas(with_codecs(problem, codecs), _checked_replicas(max_replicas))
 
 
-def _check_quantities(
-    cost_model: CostModel, objectives: Sequence[str], bounds: Mapping[str, float], codecs: Sequence[str]
-) -> None:
-    unknown = [name for name in (*objectives, *bounds) if name not in QUANTITIES]
+def check_objectives(objectives: Sequence[str], bounded: Collection[str], codecs: Sequence[str]) -> None:
+    """Does nothing where plans with these codecs can be judged by the objectives and bounds, whatever they cost.
+
+    Raises:
+        PlanError: They cannot; the message says what is wanted.
+    """
+    unknown = [name for name in (*objectives, *bounded) if name not in QUANTITIES]
     if unknown:
         raise PlanError(f"{', '.join(map(repr, unknown))} cannot be searched: choose among {', '.join(QUANTITIES)}.")
     if len(objectives) < 2 or len(set(objectives)) < len(objectives):
         raise PlanError(f"A front wants two or more different objectives; got {', '.join(objectives) or 'none'}.")
+    if ERROR in (*objectives, *bounded) and not codecs:
+        raise PlanError("Without codecs every plan has output error 0: allow some with --codecs, or drop the error.")
+
+
+def _check_known(
+    cost_model: CostModel, objectives: Sequence[str], bounds: Mapping[str, float], codecs: Sequence[str]
+) -> None:
     wrong = [f"{name} <= {most}" for name, most in bounds.items() if not most >= 0]
     if wrong:
         raise PlanError(f"Bounds {', '.join(wrong)} cannot be kept: want 0 or more.")
@@ -94,8 +105,6 @@ def _check_quantities(
             f"Codecs {', '.join(missing)} were not measured (measured are: {', '.join(sorted(known)) or 'none'}): "
             f"profile with --codecs."
         )
-    if ERROR in (*objectives, *bounds) and not codecs:
-        raise PlanError("Without codecs every plan has output error 0: allow some with --codecs, or drop the error.")
 
 
 def _watts(cluster: Cluster) -> FloatArray | None:
@@ -154,7 +163,12 @@ def _checked_replicas(max_replicas: int) -> int:
     return max_replicas
 
 
-def _device_index(names: tuple[str, ...], name: str | None) -> int | None:
+def device_index(names: Sequence[str], name: str | None) -> int | None:
+    """The index of a pinned device among all; None where none is pinned.
+
+    Raises:
+        PlanError: There is none of this name.
+    """
     if name is None:
         return None
     if name not in names:

@@ -17,7 +17,7 @@ from partitioner.search.exact.front import exact_front
 from partitioner.search.infeasible import check_feasible
 from partitioner.search.outcome import Clock, Effort, EngineOutcome, Progress, no_progress
 from partitioner.search.problem import SearchProblem
-from partitioner.search.registry import COMPARED, ENGINES, HEURISTICS, beyond_two_objectives, default_engine
+from partitioner.search.registry import COMPARED, ENGINES, beyond_two_objectives, check_engine, default_engine
 from partitioner.search.relaxation import explain_bounds
 from partitioner.search.result import Certificate, SearchResult
 from partitioner.search.sampling import random_valid_plans
@@ -67,7 +67,8 @@ def search(
     began = clock()
     built = build_problem(problem) if isinstance(problem, CostModel) else problem
     asked = engine or default_engine(built)
-    check_engine(built, asked, has_checkpoint=checkpoint is not None)
+    check_engine(asked, built.objectives, built.bounds, has_checkpoint=checkpoint is not None)
+    _check_replicas(built, asked)
     is_replaced = asked == "exact" and built.shares_resources
     engine = default_engine(built) if is_replaced else asked
     has_plans = check_feasible(built)
@@ -109,21 +110,7 @@ def _error_of_nothing(
     return NoneFoundError(f"{known}, but engine {engine!r} found none within its budget: {which}.")
 
 
-def check_engine(problem: SearchProblem, engine: str, *, has_checkpoint: bool = False) -> None:
-    """Does nothing where an engine can take a problem.
-
-    Raises:
-        PlanError: It cannot, or there is none of this name.
-    """
-    if engine not in ENGINES:
-        raise PlanError(f"Engine {engine!r} is unknown: choose one of {', '.join(sorted(ENGINES))}.")
-    if has_checkpoint and engine not in HEURISTICS:
-        raise PlanError(f"Engine {engine!r} keeps no checkpoint: choose one of {', '.join(sorted(HEURISTICS))}.")
-    beyond = beyond_two_objectives(problem)
-    if beyond and engine in ("exact", "minimum_cut"):
-        raise PlanError(
-            f"Engine {engine!r} knows latency and throughput only, not {', '.join(beyond)}: use engine 'labels'."
-        )
+def _check_replicas(problem: SearchProblem, engine: str) -> None:
     if problem.crews is not None and engine in COMPARED:
         raise PlanError(f"Engine {engine!r} places no replicas: use engine {default_engine(problem)!r}.")
 
@@ -169,7 +156,7 @@ def _statement(outcome: EngineOutcome, hypervolume: float, exact_hypervolume: fl
 def _cheap_exact_front(problem: SearchProblem) -> FloatArray | None:
     """(n_plans, 2) objectives of the exact front, or None where it would take long."""
     cells = 2**problem.n_devices * problem.n_devices * len(problem.positions) ** 2
-    if cells > CHEAP_CELLS or beyond_two_objectives(problem) or problem.shares_resources:
+    if cells > CHEAP_CELLS or beyond_two_objectives(problem.objectives, problem.bounds) or problem.shares_resources:
         return None
     return evaluate(problem, exact_front(problem, Effort()).plans)
 

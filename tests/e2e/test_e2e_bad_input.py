@@ -1,3 +1,4 @@
+import json
 import socket
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import onnx
 import pytest
 from e2e_commands import splitfront
 from onnx import TensorProto, helper
+
+from coordinator.__main__ import run
 
 FIVE_FAULTS = """
 name: five-faults
@@ -123,6 +126,39 @@ def test_memory_limits_that_no_plan_satisfies_say_by_how_much(toy_model, tmp_pat
 
 def test_a_step_whose_input_is_missing_says_which_step_makes_it(tmp_path):
     expect_one_line(splitfront("search", "--run", tmp_path), "splitfront profile")
+
+
+MISTYPED = [
+    ("--choose", "latency<=50"),
+    ("--within", "latency<50ms"),
+    ("--objectives", "latency,thruput"),
+    ("--engine", "exackt"),
+    ("--codecs", "flaot16"),
+    ("--pin-first", "nobody"),
+]
+
+
+@pytest.mark.parametrize(("option", "word"), MISTYPED)
+def test_a_mistyped_wish_is_refused_before_any_step(toy_model, tmp_path, capsys, option, word):
+    earlier = tmp_path / "plan.json"
+    earlier.touch()
+    for more in ([], ["--dry-run"]):
+        assert run(["run", str(toy_model), "--local", "2", "--out", str(tmp_path), option, word, *more]) == 1
+        assert repr(word.rpartition(",")[2]) in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [earlier]
+
+
+def test_a_dry_run_says_all_steps_to_people_and_scripts(toy_model, tmp_path, capsys):
+    arguments = ["--local", "2", "--out", str(tmp_path / "run"), "--dry-run"]
+    assert run(["run", str(toy_model), *arguments, "--choose", "throughput"]) == 0
+    said = capsys.readouterr().out
+    assert all(words in said for words in ("Would profile", "search", "'throughput'", "measure"))
+    for command in ("run", "profile"):
+        assert run([command, str(toy_model), *arguments, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["n_segments"].keys() == {"local-1", "local-2"}
+        assert bool(told["then"]) == (command == "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_wrong_usage_has_its_own_status(toy_model):

@@ -11,6 +11,10 @@ import psutil
 import pytest
 from e2e_commands import Deploy, splitfront
 
+from coordinator.__main__ import run
+from partitioner.plan import Candidate
+from partitioner.serialize import load_artefact
+
 SHORT = ("--profile-seconds", "2", "--correct-seconds", "2", "--bench-seconds", "0.5")
 STEP_FILES = {
     "run.json",
@@ -133,6 +137,15 @@ def test_inputs_of_a_run_are_taken_up_and_watched(toy_model, tmp_path):
     done = splitfront("bench", "--run", folder, "--bench-seconds", 0.5)
     assert done.returncode == 1
     assert "other arrays" in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_dry_run_of_a_step_names_its_plans_to_scripts(finished_run, capsys):
+    folder, _ = finished_run
+    plan = load_artefact(folder / "plan.json", Candidate, schema="plan").plan.describe()
+    assert run(["deploy", "--run", str(folder), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["plan"] == plan
+    assert run(["bench", "--run", str(folder), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["plans"]["chosen"] == plan
 
 
 def test_deploy_keeps_the_plan_up_and_takes_it_off(finished_run):

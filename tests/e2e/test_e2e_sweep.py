@@ -157,6 +157,8 @@ def test_another_file_is_refused_and_a_dry_run_starts_nothing(killed_sweep, caps
     assert "was begun with another file: seed differ" in capsys.readouterr().err
     assert run(["sweep", str(file), "--out", str(out), "--dry-run"]) == 0
     assert "That is 6 cases" in capsys.readouterr().out
+    assert run(["sweep", str(file), "--out", str(out), "--dry-run", "--json"]) == 0
+    assert sum(study["n_plans"] for study in json.loads(capsys.readouterr().out)["studies"]) == 6
 
 
 def test_a_condition_that_cannot_be_had_ends_it_before_anything_is_made(toy_model, tmp_path, capsys):

@@ -1,6 +1,6 @@
 import pytest
 
-from partitioner.choice import choose
+from partitioner.choice import check_wish, choose
 from partitioner.errors import ChoiceError
 from partitioner.plan import Candidate, CostEstimate, Plan, Stage
 
@@ -46,6 +46,7 @@ FRONT = (candidate(0.040, 0.040), candidate(0.048, 0.020), candidate(0.060, 0.01
     ],
 )
 def test_wishes(wish, index):
+    check_wish(wish)
     assert choose(FRONT, wish) is FRONT[index]
 
 
@@ -90,8 +91,9 @@ def test_unanswered_wishes_say_what_there_is(wish, part):
     ],
 )
 def test_unreadable_wishes_list_the_forms(wish):
-    with pytest.raises(ChoiceError, match=r"cannot be read at .*: wanted `knee`, `latency`"):
-        choose(FRONT, wish)
+    for read in (check_wish, lambda wish: choose(FRONT, wish)):
+        with pytest.raises(ChoiceError, match=r"cannot be read at .*: wanted `knee`, `latency`"):
+            read(wish)
 
 
 def test_an_empty_front_has_nothing():
