@@ -30,12 +30,17 @@ class Dimension:
         """Everything that binds it, the most exact first."""
         return (self.key, self.symbol) if self.symbol else (self.key,)
 
+    @property
+    def is_called_batch(self) -> bool:
+        """Whether the model's own name for a first dimension says that it is the batch."""
+        return self.axis == 0 and "batch" in self.symbol.lower()
+
 
 def bind_dimensions(graph: GraphProto, *, batch: int, sizes: Mapping[str, int], what: str) -> None:
     """Gives every input a concrete shape, in place, and forgets the shapes that followed from the free ones.
 
-    A free first dimension is the batch, unless `sizes` names it. Any other needs an entry in `sizes`, under the
-    model's own name for it or as `input.axis`.
+    A free first dimension is the batch, unless `sizes` names it: then it is something else, such as tokens, unless the
+    model calls it batch. Any other needs an entry in `sizes`, under the model's own name for it or as `input.axis`.
 
     Args:
         graph: Of the model; its inputs have no defaults.
@@ -44,7 +49,7 @@ def bind_dimensions(graph: GraphProto, *, batch: int, sizes: Mapping[str, int], 
         what: Name of the model for the error message.
 
     Raises:
-        ModelError: A size is not positive, names nothing, or is missing; or the batch is fixed to another size.
+        ModelError: A size is not positive, names nothing, or is missing; or the batch is fixed or bound to another.
         UnsupportedModelError: An input is no tensor, or has no rank.
     """
     _check_positive(batch, sizes, what)
@@ -106,22 +111,34 @@ def _check_names(dimensions: list[Dimension], sizes: Mapping[str, int], what: st
 
 
 def _check_batch(dimensions: list[Dimension], batch: int, sizes: Mapping[str, int], what: str) -> None:
-    """The batch must be free somewhere, or be what the model is fixed to."""
+    """The batch must be free somewhere, or be what the model is fixed or bound to."""
     firsts = [dimension for dimension in dimensions if dimension.axis == 0]
     if any(_is_batch(dimension, sizes) for dimension in firsts):
         return
+    for dimension in firsts:
+        size = _named_size(dimension, sizes)
+        if size not in (None, batch) and (batch != 1 or dimension.is_called_batch):
+            advice = f"give --batch {size} instead" if dimension.is_called_batch else "leave --batch out"
+            raise ModelError(
+                f"{what}: batch {batch} was asked for, but {dimension.symbol or dimension.key}, the first dimension "
+                f"of input {dimension.input_name!r}, is bound to {size}: {advice}"
+            )
     fixed = {dimension.size for dimension in firsts if dimension.size}
     if fixed and fixed != {batch} and (len(fixed) == 1 or batch != 1):
         first = next(dimension for dimension in firsts if dimension.size and dimension.size != batch)
-        advice = f"pass batch={first.size}" if len(fixed) == 1 else "pass batch=1"
+        advice = f"pass --batch {first.size}" if len(fixed) == 1 else "pass --batch 1"
         raise ModelError(
             f"{what}: batch {batch} was asked for, but input {first.input_name!r} is fixed to {first.size}: "
             f"{advice} or export the model with a free first dimension"
         )
 
 
+def _named_size(dimension: Dimension, sizes: Mapping[str, int]) -> int | None:
+    return next((sizes[key] for key in dimension.keys if key in sizes), None)
+
+
 def _is_batch(dimension: Dimension, sizes: Mapping[str, int]) -> bool:
-    return dimension.axis == 0 and not dimension.size and not any(key in sizes for key in dimension.keys)
+    return dimension.axis == 0 and not dimension.size and _named_size(dimension, sizes) is None
 
 
 def _bound_sizes(dimensions: list[Dimension], batch: int, sizes: Mapping[str, int], what: str) -> dict[str, int]:
@@ -130,11 +147,11 @@ def _bound_sizes(dimensions: list[Dimension], batch: int, sizes: Mapping[str, in
     bound: dict[str, int] = {}
     missing = []
     for dimension in dimensions:
-        named = [sizes[key] for key in dimension.keys if key in sizes]
+        named = _named_size(dimension, sizes)
         if dimension.size:
             bound[dimension.key] = dimension.size
-        elif named:
-            bound[dimension.key] = named[0]
+        elif named is not None:
+            bound[dimension.key] = named
         elif _is_batch(dimension, sizes) or dimension.symbol in batch_symbols:
             bound[dimension.key] = batch
         else:
@@ -148,5 +165,8 @@ def _describe(free: list[Dimension]) -> str:
     if not free:
         return "(none is free)"
     entries = dict.fromkeys(f"{d.symbol or d.key} (axis {d.axis} of input {d.input_name!r})" for d in free)
-    example = free[0].symbol or free[0].key
-    return f"[{', '.join(entries)}]: bind each, as in dims={{{example!r}: 64}}"
+    others = [d.symbol or d.key for d in free if d.axis]
+    advice = [f"bind each, as in --dim {others[0]}=64"] if others else []
+    if len(others) < len(free):
+        advice.append("--batch says the first of an input")
+    return f"[{', '.join(entries)}]: {'; '.join(advice)}"

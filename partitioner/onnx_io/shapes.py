@@ -87,7 +87,7 @@ def _observe(
         switches = [value.name for value in proto.graph.input if is_fixable(value)]
         if not switches:
             raise
-        advice = f"if {switches[0]!r} chooses what runs, give its value, as in dims={{{switches[0]!r}: 1}}"
+        advice = f"if {switches[0]!r} chooses what runs, give its value, as in --dim {switches[0]}=1"
         raise UnsupportedModelError(f"{exc}; {advice}") from exc
 
 

@@ -77,7 +77,7 @@ def test_dimension_that_matters_is_asked_for(load, tmp_path):
     path = save(tmp_path / "free.onnx", [node("Tanh", "x", "y")], [value("x", ["N", "width"])], [Y])
     message = refusal(load, path)
     assert "width" in message
-    assert "dims=" in message
+    assert "--dim width=64" in message
     path = save(tmp_path / "free.onnx", [node("Tanh", "x", "y")], [value("x", None)], [Y])
     assert "input 'x' has no rank" in refusal(load, path, UnsupportedModelError)
 

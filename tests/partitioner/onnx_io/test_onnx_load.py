@@ -31,9 +31,11 @@ def test_other_free_dimensions_are_never_guessed(load, tmp_path):
         [value("x", ["N", 3, "height", None])],
         [value("y", None)],
     )
-    with pytest.raises(ModelError, match=r"height \(axis 2 of input 'x'\), x\.3 \(axis 3.*dims=\{'height': 64\}"):
+    with pytest.raises(
+        ModelError, match=r"height \(axis 2 of input 'x'\), x\.3 \(axis 3.*bind each, as in --dim height=64$"
+    ):
         load(path)
-    with pytest.raises(ModelError, match="did you mean 'height'"):
+    with pytest.raises(ModelError, match=r"did you mean 'height'.*--dim height=64; --batch says the first"):
         load(path, dims={"hight": 4, "x.3": 4})
     with pytest.raises(ModelError, match="at least 1, not height=0"):
         load(path, dims={"height": 0, "x.3": 4})
@@ -45,13 +47,27 @@ def test_fixed_batch_must_be_the_one_asked_for(load, tmp_path):
     path = save(tmp_path / "t.onnx", [node("Tanh", "x", "y")], [value("x", [4, 8])], [value("y", None)])
     assert load(path, batch=4).graph.batch == 4
     for batch in (1, 2):
-        with pytest.raises(ModelError, match=f"batch {batch} was asked for, but input 'x' is fixed to 4: pass batch=4"):
+        with pytest.raises(
+            ModelError, match=f"batch {batch} was asked for, but input 'x' is fixed to 4: pass --batch 4"
+        ):
             load(path, batch=batch)
 
 
 def test_named_first_dimension_is_not_the_batch(load, tmp_path):
     path = save(tmp_path / "t.onnx", [node("Tanh", "x", "y")], [value("x", ["tokens", 8])], [value("y", None)])
     assert load(path, dims={"tokens": 7}).graph.spec_of["y"].shape == (7, 8)
+    with pytest.raises(ModelError, match=r"batch 2 was asked for, but tokens, .* bound to 7: leave --batch out"):
+        load(path, dims={"tokens": 7}, batch=2)
+
+
+@pytest.mark.parametrize("name", ["batch", "batch_size", "x.0"])
+def test_bound_batch_must_be_the_one_asked_for(load, tmp_path, name):
+    symbol = "batch" if "." in name else name
+    path = save(tmp_path / "t.onnx", [node("Tanh", "x", "y")], [value("x", [symbol, 8])], [value("y", None)])
+    assert load(path, dims={name: 3}, batch=3).graph.batch == 3
+    for batch in (None, 1, 2):
+        with pytest.raises(ModelError, match=rf"batch {batch or 1} was asked .* bound to 3: give --batch 3 instead"):
+            load(path, dims={name: 3}, batch=batch)
 
 
 def test_shapes_that_inference_cannot_see_come_from_a_run(load, tmp_path):

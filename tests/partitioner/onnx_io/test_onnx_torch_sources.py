@@ -82,7 +82,7 @@ def test_factories_that_do_not_work_are_named(load, factory, error, message):
 
 
 def test_batch_must_be_that_of_the_example(load):
-    with pytest.raises(ModelError, match="fixed to 2: pass batch=2"):
+    with pytest.raises(ModelError, match="fixed to 2: pass --batch 2"):
         load("onnx_toy_modules:build_pair", batch=3)
 
 
