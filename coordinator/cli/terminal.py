@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from coordinator.cli.progress_lines import ProgressLines
+
 NO_TERMINAL_WIDTH = 160
 """Signs of a line in a file or a pipe, where nothing is gained by shortening names; COLUMNS says otherwise."""
 
@@ -59,8 +61,14 @@ class Terminal:
                 click.echo(line)
 
     @contextmanager
-    def progress(self, title: str) -> Iterator["ProgressLanes"]:
-        """Bars for one step, one for each lane; on a terminal that cannot draw, a line at the end of each lane."""
+    def progress(self, title: str) -> Iterator["ProgressLanes | ProgressLines"]:
+        """Bars for one step, one for each lane; lines now and then where standard error cannot draw."""
+        self._err.print(Text(title, style="bold cyan"), soft_wrap=True)
+        if not self._err.is_interactive:
+            lines = ProgressLines(lambda line: self._err.print(Text(line), soft_wrap=True))
+            yield lines
+            lines.end()
+            return
         bars = Progress(
             TextColumn("{task.fields[lane]}", style="bold", markup=False),
             BarColumn(bar_width=24),
@@ -72,7 +80,6 @@ class Terminal:
             console=self._err,
             transient=True,
         )
-        self._err.print(Text(title, style="bold cyan"))
         with bars:
             yield ProgressLanes(bars)
 
