@@ -265,13 +265,15 @@ def run_doctor(
     managed = [node.name for node in remote if node.ssh]
     with _access(hosts_of(config, managed) if managed else (), accept_new=accept_new) as (access, unreached):
         findings: list[Finding] = []
+        installed: set[str] = set()
         for name, result in {**unreached, **access.on_each(examine)}.items():
             if isinstance(result, DeployError):
                 remedy = _NO_SSH_REMEDY if isinstance(result, HostUnreachableError) else ""
                 findings.append(Finding(node=name, about="SSH", level=PROBLEM, message=str(result), remedy=remedy))
             else:
-                findings += result
-        findings += speak_to_agents(config, remote)
+                findings += result.findings
+                installed |= {name} if result.is_installed else set()
+        findings += speak_to_agents(config, remote, bare={*managed} - installed)
         if has_links:
             reached = [(access.runner(host.name), host) for host in access.hosts if host.name not in unreached]
             findings += examine_links(reached)

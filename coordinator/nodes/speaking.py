@@ -3,7 +3,7 @@
 Over SSH an agent may be in the best of health, and yet refuse this end: for gRPC all refusals of TLS are a dead node.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -17,14 +17,21 @@ _MOST_AT_ONCE = 16
 
 
 def speak_to_agents(
-    config: ClusterConfig, nodes: Sequence[NodeConfig], connect: Connect = connect_node
+    config: ClusterConfig, nodes: Sequence[NodeConfig], bare: Collection[str] = (), connect: Connect = connect_node
 ) -> Iterator[Finding]:
-    """A finding for each of the nodes, in their order: whether its agent answers this end, and if not, why."""
+    """A finding for each of the nodes, in their order: whether its agent answers this end, and if not, why.
+
+    Of those named in `bare` no agent is known to be installed: that they are silent is no problem yet.
+    """
+
+    def speak_to(node: NodeConfig) -> Finding:
+        return _speak_to(config, node, connect, may_be_silent=node.name in bare)
+
     with ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="agents") as pool:
-        yield from pool.map(lambda node: _speak_to(config, node, connect), nodes)
+        yield from pool.map(speak_to, nodes)
 
 
-def _speak_to(config: ClusterConfig, node: NodeConfig, connect: Connect) -> Finding:
+def _speak_to(config: ClusterConfig, node: NodeConfig, connect: Connect, *, may_be_silent: bool) -> Finding:
     address, tls = str(node.address), tls_files(config.security)
 
     def finding(level: str, message: str, remedy: str = "") -> Finding:
@@ -35,7 +42,7 @@ def _speak_to(config: ClusterConfig, node: NodeConfig, connect: Connect) -> Find
             described = connection.describe()
     except NodeError as exc:
         is_silent = isinstance(exc, NodeUnreachableError) and not isinstance(exc, TlsRefusedError)
-        level = WARNING if is_silent else PROBLEM  # before an install, nobody answers
+        level = WARNING if is_silent and may_be_silent else PROBLEM
         return finding(level, str(exc), remedy_of(exc, node, address))
     how = "in clear" if tls is None else "under mutual TLS"
     return finding(GOOD, f"answers {how} as {described.name!r}")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 from shlex import quote
 
@@ -19,8 +20,17 @@ from deploy.runner import Runner
 _PROVIDERS = "import onnxruntime; print('\\n'.join(onnxruntime.get_available_providers()))"
 
 
-def examine(runner: Runner, host: Host) -> tuple[Finding, ...]:
-    """All findings about one machine.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What was found about one machine."""
+
+    findings: tuple[Finding, ...]
+    is_installed: bool
+    """Whether an agent was installed there."""
+
+
+def examine(runner: Runner, host: Host) -> Examination:
+    """Gathers the facts about one machine, and judges them.
 
     Raises:
         HostUnreachableError: The connection broke.
@@ -38,7 +48,7 @@ def examine(runner: Runner, host: Host) -> tuple[Finding, ...]:
         clock_seconds=clock,
         providers=gather(runner, _providers_fact(found)),
     )
-    return findings_of(facts)
+    return Examination(findings=findings_of(facts), is_installed=bool(found.installed.current))
 
 
 def _providers_fact(found: Survey) -> Fact[tuple[str, ...]]:

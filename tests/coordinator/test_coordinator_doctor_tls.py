@@ -140,6 +140,6 @@ def test_where_nobody_listens_it_is_no_matter_of_tls(doctor, ends):
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
         for files in (ends.coordinator(), None):
-            finding = doctor(address, files, status=0)
-            assert finding["level"] == "warning"
+            finding = doctor(address, files)
+            assert finding["level"] == "problem"
             assert "start an agent there" in finding["message"]

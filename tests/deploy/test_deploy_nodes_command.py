@@ -135,6 +135,13 @@ def test_the_doctor_measures_links_and_examines_both(fleet) -> None:
     assert [*fleet.sshd.home.iterdir()] == []
 
 
+def test_a_silent_agent_is_a_problem_once_it_was_installed(fleet) -> None:
+    fleet.call("install", "one", "--wheel", fake_wheel(fleet.folder, "1.0"))
+    findings = fleet.json("doctor", "--no-links", status=1)["findings"]
+    levels = {finding["node"]: finding["level"] for finding in findings if finding["about"] == "agent"}
+    assert levels == {"one": "problem", "two": "warning"}
+
+
 @pytest.mark.slow
 def test_a_real_agent_is_installed_and_answers(fleet) -> None:
     import grpc
