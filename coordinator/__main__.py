@@ -1,5 +1,7 @@
-"""Entry of the `splitfront` command: runs it and turns every error that we know into one line and a status."""
+"""Entry of the `splitfront` command: runs it and turns all errors but our own bugs into one line and a status."""
 
+import contextlib
+import errno
 import os
 import signal
 import sys
@@ -15,6 +17,7 @@ from node_agent.tls.versions import TLS_1_3_ONLY
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 _AGAIN_SECONDS = 0.05
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -32,7 +35,10 @@ def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     sys.unraisablehook = _interrupt_again
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    with contextlib.suppress(OSError, AttributeError):
+        sys.stdout.close()  # what could not be written was told; Python would tell it again while it ends
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
@@ -48,10 +54,18 @@ def run(arguments: list[str]) -> int:
         click.echo("splitfront: interrupted; local nodes were stopped, finished steps are kept.", err=True)
         return INTERRUPTED
     except Exception as error:
-        if not _is_ours(error):
+        message = str(error) if _is_ours(error) else _file_words(error)
+        if not message:
             raise
-        click.echo(f"splitfront: error: {error}", err=True)
+        click.echo(f"splitfront: error: {message}", err=True)
         return 1
+
+
+def _file_words(error: Exception) -> str:
+    """What the system refuses to do with a file, or that a disk is full; empty for other errors: those are bugs."""
+    if not isinstance(error, OSError) or (error.filename is None and error.errno not in _FULL):
+        return ""
+    return f"{error.filename}: {error.strerror}" if error.filename else f"Cannot write: {error.strerror}"
 
 
 def _is_ours(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from types import ModuleType
 
 from partitioner.errors import ModelError, ModelFileError, UnknownModelError
 from partitioner.onnx_io.export_cache import ModelCache
+from partitioner.onnx_io.foreign_code import failure_words
 from partitioner.onnx_io.reader import SourceModel, read_model
 
 ZOO = {
@@ -132,8 +133,8 @@ def _find_factory(source: str) -> Callable[[], object]:
     module_name, _, attribute = source.partition(":")
     try:
         found: object = importlib.import_module(module_name)
-    except ImportError as exc:
-        raise ModelError(f"Factory {source!r}: cannot import {module_name}: {exc}") from exc
+    except Exception as exc:
+        raise ModelError(f"Factory {source!r}: cannot import {module_name}: {failure_words(exc)}") from exc
     for part in attribute.split("."):
         if not hasattr(found, part):
             near = difflib.get_close_matches(part, dir(found), n=1)

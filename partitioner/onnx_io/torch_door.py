@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from partitioner.errors import ModelError, ModelFileError, UnsupportedModelError
+from partitioner.onnx_io.foreign_code import failure_words
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # those of torch about itself
@@ -70,7 +71,7 @@ def export_factory(
         try:
             made = factory()
         except Exception as exc:
-            raise ModelError(f"Factory {source!r} failed: {type(exc).__name__}: {exc}") from exc
+            raise ModelError(f"Factory {source!r} failed: {failure_words(exc)}") from exc
         module, inputs = _module_and_inputs(made, source, shape)
         if weights is not None:
             _load_weights(module, weights, source)

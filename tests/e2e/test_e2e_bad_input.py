@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -126,6 +127,23 @@ def test_memory_limits_that_no_plan_satisfies_say_by_how_much(toy_model, tmp_pat
 
 def test_a_step_whose_input_is_missing_says_which_step_makes_it(tmp_path):
     expect_one_line(splitfront("search", "--run", tmp_path), "splitfront profile")
+
+
+def test_a_file_that_the_system_refuses_is_named(tmp_path):
+    expect_one_line(splitfront("init", tmp_path / "none" / "cluster.yaml"), str(tmp_path / "none"), "No such file")
+    (tmp_path / "a-file").touch()
+    expect_one_line(splitfront("init", tmp_path / "a-file" / "cluster.yaml"), "a-file", "Not a directory")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["inspect", "{model}"], ["inspect", "{model}", "--json"]])
+def test_an_output_that_is_full_is_told_once(toy_model, arguments):
+    command = [sys.executable, "-m", "coordinator", *(word.format(model=toy_model) for word in arguments)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "splitfront: error: Cannot write: No space left on device"
+    assert done.stderr.count("No space left") == 1
 
 
 MISTYPED = [

@@ -81,6 +81,28 @@ def test_factories_that_do_not_work_are_named(load, factory, error, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "words", "line"),
+    [
+        ("import json\nraise ValueError('bad config')", "cannot import {}: ValueError: bad config", 2),
+        ("def make(: pass", "cannot import {}: SyntaxError: invalid syntax", 1),
+        ("import json, absent_library", "cannot import {}: ModuleNotFoundError: No module named 'absent_library'", 1),
+        ("def make():\n    raise RuntimeError('no\\nweights')", "failed: RuntimeError: no weights", 2),
+        ("import json\ndef make():\n    return json.loads('{')", "failed: JSONDecodeError: Expecting", 3),
+    ],
+)
+def test_what_is_wrong_in_the_code_of_a_factory_is_told_with_its_place(
+    load, tmp_path, monkeypatch, *, code, words, line
+):
+    name = f"factory_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError) as caught:
+        load(f"{name}:make")
+    assert words.format(name) in str(caught.value)
+    assert str(caught.value).endswith(f"({tmp_path / name}.py:{line})")
+
+
 def test_batch_must_be_that_of_the_example(load):
     with pytest.raises(ModelError, match="fixed to 2: pass --batch 2"):
         load("onnx_toy_modules:build_pair", batch=3)
