@@ -154,7 +154,8 @@ def search_step(
 ) -> SearchResult:
     """Searches under the profile on disk, and those of other runs of the same model; no node is needed.
 
-    With `is_live` these are the profiles that measurements corrected.
+    With `is_live` these are the profiles that measurements corrected. A plan that was chosen before and is not on the
+    new front is taken away, so that none is deployed that this search did not find; its measurement stays.
 
     Raises:
         RunFolderError: Another run is of another model.
@@ -170,6 +171,8 @@ def search_step(
     folder.save("front", result, seed=wish.seed, model_sha256=digest)
     folder.save("wishes", Wishes(search=replace(wish, checkpoint=None)), seed=wish.seed, model_sha256=digest)
     draw_objectives(folder.path, result)
+    if folder.has("plan") and folder.load("plan", Candidate).plan not in [found.plan for found in result.front]:
+        folder.remove("plan")
     return result
 
 
@@ -281,12 +284,17 @@ def bench_step(
 def report_step(folder: RunFolder) -> tuple[Path, ...]:
     """Draws what the folder holds: the report page and the figures.
 
-    A plan that was chosen after the last measurement is drawn as predicted, since that one is of another plan.
+    A plan that was chosen after the last measurement is drawn as predicted, since that one is of another plan. Where a
+    new search took the plan away, the one that was measured is drawn.
     """
     settings = folder.load("run", RunSettings)
     graph, cluster = folder.load("graph", Graph), folder.load("cluster", Cluster)
-    result, chosen = folder.load("front", SearchResult), folder.load("plan", Candidate)
+    result = folder.load("front", SearchResult)
     measurement = folder.load("measurement", Measurement) if folder.has("measurement") else None
+    if measurement is not None and not folder.has("plan"):
+        chosen = Candidate(plan=measurement.plan, cost=measurement.cost)
+    else:
+        chosen = folder.load("plan", Candidate)
     return write_report(
         folder.path,
         Run(

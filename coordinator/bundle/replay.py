@@ -46,7 +46,7 @@ def replay(bundle: Path, folder: Path, *, draw_sweep: DrawSweep) -> Replayed:
 def _draw_run(folder: RunFolder) -> tuple[Path, ...]:
     """What the commands drew as the run went on, as far as it went."""
     drawn: list[Path] = []
-    if all(map(folder.has, ("graph", "cluster", "profile", "front", "plan"))):
+    if all(map(folder.has, ("graph", "cluster", "profile", "front"))) and any(map(folder.has, ("plan", "measurement"))):
         drawn += report_step(folder)
     if folder.has("front"):
         objectives = draw_objectives(folder.path, folder.load("front", SearchResult))

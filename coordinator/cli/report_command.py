@@ -35,12 +35,14 @@ def command(*, place: Path | None, folder: Path | None, sweep_name: str | None, 
     source = place or folder
     if source is None or (place is not None and folder is not None):
         raise click.UsageError("Name one folder: splitfront report DIR.")
-    terminal = Terminal()
+    terminal, run = Terminal(), RunFolder(source)
     if not is_sweep(source):
         if figures != "screen" or sweep_name is not None or out is not None:
             raise click.UsageError(f"--figures, --sweep and --out are for sweeps, and {source} holds none.")
         with terminal.progress("Drawing"):
-            paths = report_step(RunFolder(source))
+            paths = report_step(run)
+        if not run.has("plan"):
+            terminal.say(f"The front is newer than the plan that was measured: `splitfront plan --run {source}` first.")
     else:
         from coordinator.report.sweep.write import write_sweep_report
         from coordinator.sweep.predict_only import load_forecasts

@@ -54,7 +54,10 @@ def command(
 
     terminal = Terminal(as_json=as_json)
     run = RunFolder(folder)
+    had_plan = run.has("plan")
     result = search_step(run, search, terminal, [RunFolder(path) for path in others], is_live=profile_source == "live")
     terminal.show(front_table(result, run.load("graph", Graph), None))
     terminal.print_json(folder / "front.json")
+    if had_plan and not run.has("plan"):
+        terminal.say("The plan that was chosen before is not on this front, and was taken away.")
     terminal.say(f"Next: splitfront plan --run {folder} --choose knee")

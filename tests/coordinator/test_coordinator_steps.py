@@ -8,7 +8,7 @@ from prediction_builders import DIGEST, N_UNITS, chain_model
 
 from coordinator.errors import RunFolderError
 from coordinator.run_folder import RunFolder
-from coordinator.steps import predicted_plan, robust_step
+from coordinator.steps import predicted_plan, robust_step, search_step
 from coordinator.wishes import SearchWish
 from partitioner.plan import Stage
 
@@ -41,6 +41,19 @@ def test_a_plan_is_predicted_as_it_was_chosen_or_by_the_live_profile(measured_ru
     assert live.plan == chosen.plan
     seconds = [sum(stage.seconds for stage in one.cost.stages) for one in (chosen, live)]
     assert seconds[1] == pytest.approx(2 * seconds[0])
+
+
+def test_a_plan_that_a_new_search_did_not_find_is_taken_away(measured_run):
+    folder, _ = measured_run
+    [*_, chosen] = search_step(folder, SearchWish(), Quiet()).front
+    assert chosen.plan.is_split
+    folder.save("plan", chosen, seed=0, model_sha256=DIGEST)
+    search_step(folder, SearchWish(max_stages=2), Quiet())
+    assert predicted_plan(folder) == chosen
+    search_step(folder, SearchWish(max_stages=1), Quiet())
+    with pytest.raises(RunFolderError, match=r"holds no plan\.json: run `splitfront plan`"):
+        predicted_plan(folder)
+    assert folder.has("live_profile")
 
 
 def test_a_robust_search_takes_the_profile_that_it_is_told(measured_run):

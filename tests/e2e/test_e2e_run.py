@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import statistics
 import subprocess
@@ -146,6 +147,24 @@ def test_a_dry_run_of_a_step_names_its_plans_to_scripts(finished_run, capsys):
     assert json.loads(capsys.readouterr().out)["plan"] == plan
     assert run(["bench", "--run", str(folder), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["plans"]["chosen"] == plan
+
+
+def test_after_a_new_search_only_its_plans_are_deployed_and_what_was_measured_is_reported(
+    finished_run, tmp_path, capsys
+):
+    folder = tmp_path / "again"
+    shutil.copytree(finished_run[0], folder)
+    device = load_artefact(folder / "plan.json", Candidate, schema="plan").plan.stages[0].device
+    other = {"local-1": "local-2", "local-2": "local-1"}[device]
+    assert run(["search", "--run", str(folder), "--pin-first", other]) == 0
+    assert "is not on this front" in capsys.readouterr().out
+    for command in ("deploy", "bench"):
+        assert run([command, "--run", str(folder), "--dry-run"]) == 1
+        assert "run `splitfront plan`" in capsys.readouterr().err
+    assert run(["report", "--run", str(folder)]) == 0
+    assert "newer than the plan that was measured: `splitfront plan" in capsys.readouterr().out
+    assert run(["plan", "--run", str(folder)]) == 0
+    assert run(["deploy", "--run", str(folder), "--dry-run"]) == 0
 
 
 def test_deploy_keeps_the_plan_up_and_takes_it_off(finished_run):
