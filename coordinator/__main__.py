@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("splitfront: interrupted; local nodes were stopped, finished steps are kept.", err=True)
+        click.echo("splitfront: interrupted; what was on nodes was taken off, finished steps are kept.", err=True)
         return INTERRUPTED
     except Exception as error:
         message = str(error) if _is_ours(error) else _file_words(error)

@@ -97,6 +97,8 @@ def unpack(path: Path, folder: Path) -> Manifest:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(f"{folder} is not empty: name a new folder.")
+    if not path.is_file():
+        raise BundleError(f"There is no bundle {path}: `splitfront bundle` writes one.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (

@@ -33,7 +33,7 @@ class Terminal:
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self._out = _wide(Console(stderr=as_json))
-        self._err = Console(stderr=True)
+        self._err = _wide(Console(stderr=True))
 
     def show(self, renderable: RenderableType) -> None:
         """Prints a table or a line for people."""
@@ -96,7 +96,7 @@ def _ending_with_the_reader() -> Iterator[None]:
 
 
 def _wide(console: Console) -> Console:
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if console.width < 1 or (not console.is_terminal and "COLUMNS" not in os.environ):
         console.width = NO_TERMINAL_WIDTH
     return console
 

@@ -118,7 +118,9 @@ def load_cluster(path: Path) -> ClusterConfig:
     Raises:
         ConfigError: With every fault of the file, or why a service leads to no nodes.
     """
-    config = checked_cluster(read_yaml(path), source=str(path), folder=path.parent)
+    config = checked_cluster(
+        read_yaml(path, example="`splitfront init` writes an example"), source=str(path), folder=path.parent
+    )
     if all(node.kubernetes is None for node in config.nodes):
         return config
     try:

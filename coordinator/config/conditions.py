@@ -83,7 +83,9 @@ def load_conditions(path: Path, cluster: Cluster) -> tuple[NetworkCondition, ...
     Raises:
         ConfigError: With every fault of the file.
     """
-    return checked_conditions(read_yaml(path), cluster, source=str(path))
+    return checked_conditions(
+        read_yaml(path, example="`splitfront robust --help` shows one"), cluster, source=str(path)
+    )
 
 
 def checked_conditions(document: YamlDocument, cluster: Cluster, *, source: str) -> tuple[NetworkCondition, ...]:

@@ -21,8 +21,8 @@ class YamlDocument:
     """Keys that are written twice; the ordinary loader would keep the last."""
 
 
-def read_yaml(path: Path) -> YamlDocument:
-    """The one document in `path`.
+def read_yaml(path: Path, *, example: str) -> YamlDocument:
+    """The one document in `path`; `example` says where one finds such a file, where this one is missing.
 
     Raises:
         ConfigError: The file is missing, unreadable or not YAML.
@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> YamlDocument:
     try:
         return parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
-        raise ConfigError(str(path), ["there is no such file: `splitfront init` writes an example"]) from exc
+        raise ConfigError(str(path), [f"there is no such file: {example}"]) from exc
     except OSError as exc:
         raise ConfigError(str(path), [f"it cannot be read: {exc.strerror}"]) from exc
     except UnicodeDecodeError as exc:

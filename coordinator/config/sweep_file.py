@@ -73,7 +73,9 @@ def load_sweep(path: Path) -> SweepFile:
     Raises:
         ConfigError: With every fault of the file, and of the cluster files that it names.
     """
-    return checked_sweep(read_yaml(path), source=str(path), folder=path.parent)
+    return checked_sweep(
+        read_yaml(path, example="`splitfront init --sweep` writes an example"), source=str(path), folder=path.parent
+    )
 
 
 def checked_sweep(document: YamlDocument, *, source: str, folder: Path = Path()) -> SweepFile:

@@ -60,7 +60,8 @@ class ModelCache:
             self._write(path, content)
         except OSError as exc:
             raise ModelFileError(
-                f"Cannot keep the exported model in {self.folder}: {exc.strerror}; name another cache folder"
+                f"Cannot keep the exported model in {self.folder}: {exc.strerror}: set XDG_CACHE_HOME to a folder "
+                "that can be written"
             ) from exc
         return read_model(path, name=model.name, trusted=True)
 

@@ -1,11 +1,13 @@
 """Where models come from: files, torch programs, factories, and the zoo."""
 
+import contextlib
 import difflib
 import hashlib
 import importlib
 import json
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -56,9 +58,7 @@ def open_source(request: SourceRequest, cache: ModelCache) -> SourceModel:
         _refuse_weights(request)
         return _from_program(path, cache)
     if path.suffix in (".pt", ".pth", ".safetensors"):
-        raise ModelFileError(
-            f"{source} holds weights, not a network: name a zoo model or a module:factory and pass the file as weights"
-        )
+        raise _no_network(path)
     if path.suffix == ".onnx" or path.exists() or "/" in source:
         _refuse_weights(request)
         return read_model(path, name=path.stem)
@@ -67,6 +67,24 @@ def open_source(request: SourceRequest, cache: ModelCache) -> SourceModel:
     if ":" in source:
         raise ModelError(f"{source!r} is no factory: write it as package.module:function")
     raise _unknown(source)
+
+
+def _no_network(path: Path) -> ModelFileError:
+    if not path.is_file():
+        return ModelFileError(f"No such file: {path}")
+    if _is_torchscript(path):
+        return ModelFileError(
+            f"{path} holds a network of TorchScript, which is not read: export it to .onnx, or by torch.export to .pt2"
+        )
+    return ModelFileError(
+        f"{path} is read for its weights alone: name a zoo model or a module:factory and pass the file as --weights"
+    )
+
+
+def _is_torchscript(path: Path) -> bool:
+    with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+    return False
 
 
 def _unknown(source: str) -> UnknownModelError:

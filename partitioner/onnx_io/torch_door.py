@@ -19,7 +19,7 @@ with warnings.catch_warnings():
 
 _CALIBRATION_PASSES = 10
 _CALIBRATION_BATCH = 2
-_NOISY_LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+_NOISY_LOGGERS = ("torch.onnx", "torch.export", "torch._subclasses", "torch.fx", "onnxscript", "onnx_ir")
 
 
 def export_zoo_model(name: str, shape: Sequence[int], *, seed: int, weights: Path | None, target: Path) -> None:
@@ -73,9 +73,10 @@ def export_factory(
         except Exception as exc:
             raise ModelError(f"Factory {source!r} failed: {failure_words(exc)}") from exc
         module, inputs = _module_and_inputs(made, source, shape)
+        tried = f" (on an input of {tuple(shape)}: let the factory return its own beside the module)"
         if weights is not None:
             _load_weights(module, weights, source)
-        _export(module, inputs, target, source)
+        _export(module, inputs, target, source, tried if made is module else "")
 
 
 def export_program(path: Path, *, target: Path) -> None:
@@ -144,27 +145,36 @@ def _load_weights(module: torch.nn.Module, path: Path, what: str) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as exc:
         raise ModelFileError(f"No such weights file: {path}") from exc
+    except OSError as exc:
+        raise ModelFileError(f"Cannot read the weights {path}: {exc.strerror or exc}") from exc
     except Exception as exc:
-        raise ModelFileError(f"{path} is not a file of plain weights (a state_dict): {_first_line(exc)}") from exc
+        raise ModelFileError(
+            f"{path} is not a file of plain weights: write one with torch.save(network.state_dict(), FILE)"
+        ) from exc
     try:
         module.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as exc:
         raise ModelError(f"The weights in {path} do not fit {what}: {' '.join(str(exc).split())[:300]}") from exc
 
 
-def _export(program: object, inputs: tuple[torch.Tensor, ...], target: Path, what: str) -> None:
+def _export(program: object, inputs: tuple[torch.Tensor, ...], target: Path, what: str, tried: str = "") -> None:
     if isinstance(program, torch.nn.Module):
         program.eval()
     try:
         exported = torch.onnx.export(program, inputs, dynamo=True, external_data=True, verbose=False)  # type: ignore[arg-type]
     except Exception as exc:
-        raise UnsupportedModelError(f"torch cannot export {what} to ONNX: {_first_line(exc)}") from exc
+        raise UnsupportedModelError(f"torch cannot export {what} to ONNX: {_first_line(_cause(exc))}{tried}") from exc
     if exported is None:
         raise UnsupportedModelError(f"torch cannot export {what} to ONNX: it returned no program")
     exported.save(target, external_data=True)
 
 
-def _first_line(exc: Exception) -> str:
+def _cause(exc: BaseException) -> BaseException:
+    """What the exporter's own words about its steps were raised from."""
+    return exc if exc.__cause__ is None else _cause(exc.__cause__)
+
+
+def _first_line(exc: BaseException) -> str:
     lines = str(exc).strip().splitlines()
     return lines[0] if lines else type(exc).__name__
 

@@ -42,6 +42,13 @@ def test_a_step_is_told_in_lines_where_standard_error_is_no_terminal(capsys):
     assert (ended[:-1].isprintable(), ended[-1]) == (True, "\n")
 
 
+def test_a_terminal_without_a_width_is_told_all(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    terminal = Terminal()
+    terminal.show("a table")
+    assert capsys.readouterr().out == "a table\n"
+
+
 def test_a_step_that_fails_is_not_said_to_be_done(capsys):
     with pytest.raises(ValueError, match="broken"), Terminal().progress("Loading"):
         raise ValueError("broken")

@@ -190,7 +190,7 @@ def test_a_node_that_dies_while_the_plan_is_up_is_planned_around_and_the_events_
     recovered = deploy.next_event("recovered")
     assert victim not in recovered["plan"]
     assert victim in recovered["cause"]
-    deploy.end()
+    assert "was taken off" in deploy.end()
     kept = json.loads((folder / "measurement.json").read_text())["events"]
     assert [event["kind"] for event in kept] == [event["kind"] for event in deploy.events]
     assert splitfront("report", "--run", folder).returncode == 0

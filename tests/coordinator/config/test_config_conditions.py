@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.config import load_conditions
+from coordinator.config.sweep_file import load_sweep
 from coordinator.errors import ConfigError
 from partitioner.cluster import CLIENT, Cluster, Device, Link
 from partitioner.search.robust.network import LinkCondition, NetworkCondition
@@ -108,3 +109,10 @@ conditions:
 )
 def test_other_shapes_are_refused_in_words(text: str, fault: str, tmp_path: Path) -> None:
     assert any(fault in one for one in faults_of(text, tmp_path))
+
+
+def test_a_missing_file_says_where_to_find_one(tmp_path):
+    with pytest.raises(ConfigError, match="no such file: `splitfront robust --help` shows one"):
+        load_conditions(tmp_path / "none.yaml", CLUSTER)
+    with pytest.raises(ConfigError, match="no such file: `splitfront init --sweep` writes an example"):
+        load_sweep(tmp_path / "none.yaml")

@@ -33,6 +33,13 @@ def build_failing() -> None:
     raise OSError("disk on fire")
 
 
+def build_narrow() -> "torch.nn.Module":
+    """Takes no images."""
+    import torch
+
+    return torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU())
+
+
 def build_dynamic() -> "tuple[torch.nn.Module, tuple[torch.Tensor, ...]]":
     import torch
 

@@ -73,6 +73,7 @@ def test_module_alone_takes_images(load):
         ("build_wrong", ModelError, "must return a torch.nn.Module .* not str"),
         ("build_failing", ModelError, "failed: OSError: disk on fire"),
         ("build_dynamic", UnsupportedModelError, "torch cannot export onnx_toy_modules:build_dynamic"),
+        ("build_narrow", UnsupportedModelError, r"\[672, 224\] X \[8, 8\].*\(on an input of \(1, 3, 224, 224\): let"),
     ],
 )
 def test_factories_that_do_not_work_are_named(load, factory, error, message):
@@ -101,6 +102,26 @@ def test_what_is_wrong_in_the_code_of_a_factory_is_told_with_its_place(
         load(f"{name}:make")
     assert words.format(name) in str(caught.value)
     assert str(caught.value).endswith(f"({tmp_path / name}.py:{line})")
+
+
+def test_a_factory_that_cannot_be_exported_leaves_one_line(load, capfd):
+    with pytest.raises(UnsupportedModelError):
+        load("onnx_toy_modules:build_narrow")
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_networks_of_torchscript_are_told_from_weights(load, tmp_path):
+    import torch
+
+    module, inputs = onnx_toy_modules.build_pair()
+    torch.jit.trace(module.eval(), inputs).save(tmp_path / "script.pt")
+    with pytest.raises(ModelFileError, match=r"script\.pt holds a network of TorchScript.*export it to \.onnx"):
+        load(str(tmp_path / "script.pt"))
+    torch.save(module.state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(ModelFileError, match=r"weights\.pt is read for its weights alone.*--weights"):
+        load(str(tmp_path / "weights.pt"))
+    with pytest.raises(ModelFileError, match=r"^No such file: .*none\.pt$"):
+        load(str(tmp_path / "none.pt"))
 
 
 def test_batch_must_be_that_of_the_example(load):
@@ -136,10 +157,20 @@ def test_weights_that_do_not_fit_or_could_run_code_are_refused(load, tmp_path):
     with pytest.raises(ModelError, match="do not fit onnx_toy_modules:build_pair"):
         load("onnx_toy_modules:build_pair", batch=2, weights=tmp_path / "other.pt")
     torch.save(onnx_toy_modules.build_pair()[0], tmp_path / "module.pt")
-    with pytest.raises(ModelFileError, match="not a file of plain weights"):
-        load("onnx_toy_modules:build_pair", batch=2, weights=tmp_path / "module.pt")
+    (tmp_path / "net.onnx").write_bytes(b"\x08\x07ir")
+    for name in ("module.pt", "net.onnx"):
+        with pytest.raises(ModelFileError, match=r"not a file of plain weights: write one with torch\.save"):
+            load("onnx_toy_modules:build_pair", batch=2, weights=tmp_path / name)
+    with pytest.raises(ModelFileError, match=r"Cannot read the weights .*: Is a directory"):
+        load("onnx_toy_modules:build_pair", batch=2, weights=tmp_path)
     with pytest.raises(ModelFileError, match="No such weights file"):
         load("onnx_toy_modules:build_pair", batch=2, weights=tmp_path / "absent.pt")
+
+
+def test_a_cache_that_cannot_be_written_says_what_names_another(load, tmp_path):
+    (tmp_path / "cache").touch()
+    with pytest.raises(ModelFileError, match=r"Cannot keep the exported model in .*: set XDG_CACHE_HOME to a folder"):
+        load("onnx_toy_modules:build_pair", batch=2)
 
 
 def test_damaged_cache_entry_is_exported_again(load, tmp_path):
