@@ -17,7 +17,7 @@ def deviations(samples: npt.ArrayLike) -> FloatArray:
     """(n_samples,) distance from the median in deviations, with its sign: the modified z-score.
 
     A deviation is 1.4826 times the median absolute deviation; where more than half of the samples are equal, 1.2533
-    times the mean absolute one; 0 for all where all are equal.
+    times the mean absolute one; 0 for all where all are equal. Infinite where so many deviations are no number.
 
     Source: Iglewicz and Hoaglin, "How to detect and handle outliers", 1993.
 
@@ -32,7 +32,8 @@ def deviations(samples: npt.ArrayLike) -> FloatArray:
     away = array - np.median(array)
     sizes = np.abs(away)
     scale = MAD_TO_DEVIATION * float(np.median(sizes)) or MEAN_TO_DEVIATION * float(np.mean(sizes))
-    return away / scale if scale > 0 else np.zeros_like(array)
+    with np.errstate(over="ignore"):
+        return away / scale if scale > 0 else np.zeros_like(array)
 
 
 def flag_outliers(samples: npt.ArrayLike, *, most: float = FAR) -> BoolArray:

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from partitioner.decisions.noisy_front import front_probabilities, jaccard, noisy_front
@@ -183,6 +183,7 @@ def test_a_stall_is_flagged_and_usual_spread_is_not():
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=12))
+@example([0.0, 1.0, 1e-313])
 def test_deviations_are_counted_from_the_median(samples):
     away = deviations(samples)
     centre = float(np.median(samples))
