@@ -33,7 +33,7 @@ from partitioner.codec import CodecTable
 from partitioner.cost import CostModel
 from partitioner.graph import Graph
 from partitioner.onnx_io import Model, inputs_digest
-from partitioner.plan import Candidate
+from partitioner.plan import Candidate, Plan
 from partitioner.profile import Profile
 from partitioner.search.result import SearchResult
 from partitioner.search.robust.conditions import condition_problems
@@ -155,7 +155,8 @@ def search_step(
     """Searches under the profile on disk, and those of other runs of the same model; no node is needed.
 
     With `is_live` these are the profiles that measurements corrected. A plan that was chosen before and is not on the
-    new front is taken away, so that none is deployed that this search did not find; its measurement stays.
+    new front, with whatever window, is taken away, so that none is deployed that this search did not find; its
+    measurement stays.
 
     Raises:
         RunFolderError: Another run is of another model.
@@ -171,9 +172,13 @@ def search_step(
     folder.save("front", result, seed=wish.seed, model_sha256=digest)
     folder.save("wishes", Wishes(search=replace(wish, checkpoint=None)), seed=wish.seed, model_sha256=digest)
     draw_objectives(folder.path, result)
-    if folder.has("plan") and folder.load("plan", Candidate).plan not in [found.plan for found in result.front]:
+    if folder.has("plan") and not _is_on(result, folder.load("plan", Candidate).plan):
         folder.remove("plan")
     return result
+
+
+def _is_on(result: SearchResult, plan: Plan) -> bool:
+    return any(replace(found.plan, window=plan.window) == plan for found in result.front)
 
 
 def robust_step(

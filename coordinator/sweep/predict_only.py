@@ -69,12 +69,14 @@ def predict_studies(
 def load_forecasts(folder: Path, sweep: str) -> tuple[PredictedSweep, ...]:
     """What was predicted of a sweep into its folder, by file name; nothing where nothing was.
 
+    That of older versions, which names no sweep, comes first: of two of one setting the last counts.
+
     Raises:
         ArtefactError: One cannot be read.
     """
     paths = sorted((folder / FOLDER).glob("*.json"))
     every = (load_artefact(path, PredictedSweep, schema=PREDICTED_SWEEP) for path in paths)
-    return tuple(found for found in every if found.sweep in ("", sweep))
+    return tuple(sorted((found for found in every if found.sweep in ("", sweep)), key=lambda found: found.sweep != ""))
 
 
 def _predict(

@@ -60,3 +60,10 @@ def test_a_window_of_the_file_limits_what_is_predicted(tmp_path) -> None:
     assert found.window == 1
     for latencies, rates in zip(found.latency_seconds, found.throughput_per_second, strict=True):
         assert list(rates) == pytest.approx([1 / seconds for seconds in latencies])
+
+
+def test_predictions_of_older_versions_which_name_no_sweep_come_before_newer_ones(tmp_path) -> None:
+    predicted(SWEEP, tmp_path)
+    (path,) = tmp_path.glob("predicted/*.json")
+    path.with_name("z.json").write_text(path.read_text().replace('"sweep": "made-up"', '"sweep": ""'))
+    assert [found.sweep for found in load_forecasts(tmp_path, "made-up")] == ["", "made-up"]
