@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import onnx
-from onnx import GraphProto, TensorProto, TypeProto, ValueInfoProto, helper
+from onnx import GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 PORTABLE = frozenset(
     (
@@ -18,9 +18,33 @@ PORTABLE = frozenset(
 )
 """Element types that NumPy has: those of tensors that travel between stages, and that onnxruntime gives as they are."""
 
+_FIRST_STATE = 2
+"""Place among the inputs of a loop, behind the number of rounds and whether to go round."""
+
 
 def infer_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with `value_info` filled as far as inference reaches."""
+    """A copy with `value_info` filled as far as inference reaches.
+
+    A state of a loop whose body declares no shape for it has that of its first value, where from such a state the body
+    makes the next one of the same shape: inference leaves that open, since it goes through a body once.
+    """
+    inferred = _inferred(proto)
+    states = _open_states(inferred.graph)
+    while states:
+        assumed = onnx.ModelProto()
+        assumed.CopyFrom(inferred)
+        for loop, place in states:
+            node = assumed.graph.node[loop]
+            _body_of(node).input[place].type.CopyFrom(states[loop, place])
+        found = _inferred(assumed)
+        kept = {key: kind for key, kind in states.items() if _next_shape(found.graph, *key) == shape_of(kind)}
+        if len(kept) == len(states):
+            return infer_shapes(found)  # what follows this loop may have become known
+        states = kept
+    return inferred
+
+
+def _inferred(proto: onnx.ModelProto) -> onnx.ModelProto:
     try:
         return onnx.shape_inference.infer_shapes(proto, data_prop=True)
     except onnx.shape_inference.InferenceError:
@@ -28,6 +52,31 @@ def infer_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
         copy = onnx.ModelProto()
         copy.CopyFrom(proto)
         return copy
+
+
+def _open_states(graph: GraphProto) -> dict[tuple[int, int], TypeProto]:
+    """(index of a loop, place of a state among its inputs and its body's) → type of the first value.
+
+    Of the states whose shape the body leaves open and whose first value has a known one.
+    """
+    kinds = {value.name: value.type for value in values_of(graph) if shape_of(value.type) is not None}
+    return {
+        (loop, place): kinds[name]
+        for loop, node in enumerate(graph.node)
+        if node.op_type == "Loop"
+        for place, name in enumerate(node.input)
+        if place >= _FIRST_STATE and name in kinds and shape_of(_body_of(node).input[place].type) is None
+    }
+
+
+def _next_shape(graph: GraphProto, loop: int, place: int) -> tuple[int, ...] | None:
+    """Shape of a state after a round; None where it is not known."""
+    body = _body_of(graph.node[loop])
+    return static_shapes(body).get(body.output[place - 1].name)
+
+
+def _body_of(loop: NodeProto) -> GraphProto:
+    return next(attribute.g for attribute in loop.attribute if attribute.name == "body")
 
 
 def static_shapes(graph: GraphProto) -> dict[str, tuple[int, ...]]:

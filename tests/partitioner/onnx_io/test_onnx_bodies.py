@@ -151,10 +151,14 @@ def test_loop_with_state_and_captures(load, tmp_path):
     check_every_cut(model, model.sample_inputs(0))
 
 
-def loop_while(path, *steps, n_rounds="three", state_shape=(2, 16)):
-    """x → Sigmoid → Loop that gathers tanh(state); `steps` make `go_on`."""
+STEADY = (node("Tanh", "state", "next"), node("Abs", "next", "seen"))
+GROWING = (node("Concat", "state state", "next", axis=0), node("Neg", "half", "seen"))
+
+
+def loop_while(path, *steps, n_rounds="three", state_shape=(2, 16), rounds=STEADY):
+    """x → Sigmoid → Loop that gathers what is seen of its state; `steps` make `go_on`."""
     loop = helper.make_graph(
-        [node("Tanh", "state", "next"), node("Abs", "next", "seen"), *steps],
+        [*rounds, *steps],
         "step",
         [value("i", [], INT64), value("go", [], BOOL), value("state", state_shape)],
         [value("go_on", [], BOOL), value("next", state_shape), value("seen", state_shape)],
@@ -190,10 +194,18 @@ def test_what_a_loop_gathers_varies_where_values_tell_how_often_it_goes_round(lo
     check_every_cut(model, model.sample_inputs(0))
 
 
-def test_state_that_may_grow_with_each_round_varies_too(load, tmp_path):
-    assert load(loop_while(tmp_path / "t.onnx", *ALWAYS, state_shape=None), batch=2).graph.spec_of["y"].shape == (2, 16)
+@pytest.mark.parametrize("steps", [ALWAYS, BY_VALUE])
+def test_state_whose_shape_no_round_changes_does_not_vary_though_the_body_declares_none(load, tmp_path, steps):
+    model = load(loop_while(tmp_path / "t.onnx", *steps, state_shape=None), batch=2)
+    assert model.graph.spec_of["y"].shape == (2, 16)
+    check_every_cut(model, model.sample_inputs(0))
+
+
+def test_state_that_grows_with_each_round_varies_too(load, tmp_path):
+    growing = {"state_shape": None, "rounds": GROWING}
+    assert load(loop_while(tmp_path / "t.onnx", *ALWAYS, **growing), batch=2).graph.spec_of["y"].shape == (16, 16)
     with pytest.raises(UnsupportedModelError, match="'y' depends on the values"):
-        load(loop_while(tmp_path / "u.onnx", *BY_VALUE, state_shape=None), batch=2)
+        load(loop_while(tmp_path / "u.onnx", *BY_VALUE, **growing), batch=2)
 
 
 @pytest.mark.parametrize(
