@@ -28,14 +28,14 @@ class _Round(Generic[Result]):
         self._on_late = on_late
         self._lock = threading.Lock()
         self._is_over = False
-        self._outcomes: queue.SimpleQueue[_Done[Result] | Exception] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[_Done[Result] | BaseException] = queue.SimpleQueue()
 
     def make(self, index: int, call: Callable[[], Result]) -> None:
         """Makes one call; by its thread."""
-        outcome: _Done[Result] | Exception
+        outcome: _Done[Result] | BaseException
         try:
             outcome = _Done(index, call())
-        except Exception as error:  # noqa: BLE001 - raised again by the one who waits
+        except BaseException as error:  # noqa: BLE001 - raised again by the one who waits
             outcome = error
         with self._lock:
             if not self._is_over:
@@ -53,7 +53,7 @@ class _Round(Generic[Result]):
                 if reason is not None:
                     raise NodeUnreachableError(reason) from None
                 continue
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, BaseException):
                 raise outcome
             return outcome
 
@@ -64,7 +64,7 @@ class _Round(Generic[Result]):
         while not self._outcomes.empty():
             self._undo(self._outcomes.get())
 
-    def _undo(self, outcome: _Done[Result] | Exception) -> None:
+    def _undo(self, outcome: _Done[Result] | BaseException) -> None:
         _logger.info("a call that was given up has ended", extra={"outcome": repr(outcome)})
         if isinstance(outcome, _Done):
             self._on_late(outcome.result)
@@ -85,7 +85,7 @@ def run_side_by_side(
 
     Raises:
         NodeUnreachableError: There was a reason to give up; the message is the reason.
-        Exception: What the first call raised that failed.
+        BaseException: What the first call raised that failed.
     """
     outcomes = _Round(on_late)
     for index, call in enumerate(calls):

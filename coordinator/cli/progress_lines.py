@@ -9,9 +9,9 @@ LINE_SECONDS = 10.0
 
 
 class ProgressLines:
-    """Says how far the lanes of a step are, all in one line, and when the step has ended.
+    """Says how far the lanes of a step are, all in one line, and when the step has ended; nothing after that.
 
-    Called from several threads.
+    Called from several threads, whose work neither a full disk ends nor a pipe that nobody reads: no more is said then.
     """
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -19,6 +19,7 @@ class ProgressLines:
         self._clock = clock
         self._began = self._said = clock()
         self._stands: dict[str, str] = {}
+        self._is_over = False
         self._lock = threading.Lock()
 
     def __call__(self, lane: str, n_done: int, n_total: int, what: str = "") -> None:
@@ -28,8 +29,18 @@ class ProgressLines:
             now = self._clock()
             if now - self._said >= LINE_SECONDS:
                 self._said = now
-                self._say(f"  {'; '.join(self._stands.values())}")
+                self._tell("; ".join(self._stands.values()))
 
     def end(self) -> None:
         """Says that the step is done."""
-        self._say(f"  done after {self._clock() - self._began:.1f} s")
+        with self._lock:
+            self._tell(f"done after {self._clock() - self._began:.1f} s")
+            self._is_over = True
+
+    def _tell(self, text: str) -> None:
+        if self._is_over:
+            return
+        try:
+            self._say(f"  {text}")
+        except (OSError, SystemExit):  # rich exits where nobody reads what it prints
+            self._is_over = True

@@ -29,6 +29,25 @@ def test_the_stand_of_all_lanes_is_said_now_and_then():
     clock.seconds += LINE_SECONDS / 2
     lines.end()
     assert said[1:] == [f"  done after {1.5 * LINE_SECONDS:.1f} s"]
+    clock.seconds += 2 * LINE_SECONDS
+    lines("pi", 4, 40)
+    assert len(said) == 2, "who tells of a step that has ended is not heard"
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is full"), BrokenPipeError(), SystemExit(1)])
+def test_what_cannot_be_said_ends_nobodys_work(error):
+    clock, tries = Clock(), []
+
+    def say(line):
+        tries.append(line)
+        raise error
+
+    lines = ProgressLines(say, clock)
+    for n_done in range(3):
+        clock.seconds += LINE_SECONDS
+        lines("pi", n_done, 3)
+    lines.end()
+    assert len(tries) == 1
 
 
 def test_a_step_is_told_in_lines_where_standard_error_is_no_terminal(capsys):

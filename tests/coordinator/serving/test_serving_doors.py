@@ -34,7 +34,8 @@ def test_results_come_in_the_order_of_the_calls():
     assert run_side_by_side([], why_give_up=never) == []
 
 
-def test_the_first_error_is_raised_and_what_others_did_is_undone():
+@pytest.mark.parametrize("error", [NodeUnreachableError("gone"), SystemExit("gone"), KeyboardInterrupt("gone")])
+def test_the_first_error_is_raised_and_what_others_did_is_undone(error):
     gate, undone = threading.Event(), []
 
     def hangs():
@@ -42,9 +43,9 @@ def test_the_first_error_is_raised_and_what_others_did_is_undone():
         return "made"
 
     def fails():
-        raise NodeUnreachableError("gone")
+        raise error
 
-    with pytest.raises(NodeUnreachableError, match="gone"):
+    with pytest.raises(type(error), match="gone"):
         run_side_by_side([hangs, fails], why_give_up=never, on_late=undone.append)
     gate.set()
     wait_until(lambda: undone == ["made"])
