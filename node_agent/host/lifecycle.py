@@ -17,7 +17,7 @@ from node_agent.host.leases import Leases
 from node_agent.host.request_rules import check_load
 from node_agent.host.runtime import ShardSession, check_tensors
 from node_agent.messages import NextHop, ShardRef, StageLoad, StageLoaded, StageStatus, TensorSpec
-from node_agent.threads import start_or_do
+from node_agent.threads import start_or_do, started
 
 REACH_SECONDS = 5.0
 """For the next node to take the stream to it; longer, and a link that is cut would hold up the recovery from it."""
@@ -148,9 +148,7 @@ class Lifecycle:
             if self._is_closed:
                 raise RequestRejectedError(f"Node {self._node!r} ends: it takes no more stages.")
             if load.lease_seconds and self._sweeper is None:
-                sweeper = threading.Thread(target=self._sweep, name="leases", daemon=True)
-                sweeper.start()
-                self._sweeper = sweeper
+                self._sweeper = started(self._sweep, "leases")
             former = self._stages.get(key)
             self._stages = {**self._stages, key: stage}
             self._leases.grant(load.deployment, load.lease_seconds, time.monotonic())

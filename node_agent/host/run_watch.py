@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from node_agent.limits import size_text
+from node_agent.threads import started
 
 _LOOK_SECONDS = 0.25
 
@@ -45,9 +46,7 @@ class RunWatch:
         """Watches a session from now on."""
         with self._changed:
             if self._thread is None:
-                thread = threading.Thread(target=self._look_on, name="run watch", daemon=True)
-                thread.start()
-                self._thread = thread
+                self._thread = started(self._look_on, "run watch")
             self._sessions.append(session)
 
     def remove(self, session: WatchedSession) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from node_agent.errors import PeerRefusedError
-from node_agent.threads import start_or_do
+from node_agent.threads import start_or_do, started
 
 _LOOK_SECONDS = 0.25
 _logger = logging.getLogger(__name__)
@@ -46,9 +46,7 @@ class OpenStreams:
         """
         with self._changed:
             if self._thread is None:
-                thread = threading.Thread(target=self._look_on, name="open streams", daemon=True)
-                thread.start()
-                self._thread = thread
+                self._thread = started(self._look_on, "open streams")
             self._open.add(stream)
         try:
             stream.check()  # only now: what is new from here on, the thread sees

@@ -8,6 +8,8 @@ the direction that no frames fill, so that a slow link does not look like a dead
 import threading
 from typing import Protocol
 
+from node_agent.threads import started
+
 BEAT_SECONDS = 1.0
 
 
@@ -37,9 +39,7 @@ class Pulse:
         """Begins with a connection."""
         with self._changed:
             if self._thread is None:
-                thread = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
-                thread.start()
-                self._thread = thread
+                self._thread = started(self._beat, "heartbeats")
             self._beating.add(connection)
 
     def remove(self, connection: Beating) -> None:
